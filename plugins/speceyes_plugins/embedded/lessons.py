@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from PIL import Image
@@ -13,7 +13,7 @@ from speceyes_datasets.needle.scene import CELLS, SIDE, Disc, Scene, Split, ask_
 
 from speceyes_cli.core.chat import Message, Picture, Size
 from speceyes_cli.core.prompts import SCORE_INSTRUCTION, draft_messages
-from speceyes_cli.core.samples import Sample, question_text
+from speceyes_cli.core.samples import Sample
 from speceyes_plugins.deepeyes.agent import DeepEyes, observation
 from speceyes_plugins.embedded.architecture import FRAME, WORDS
 from speceyes_plugins.embedded.views import Box
@@ -21,8 +21,8 @@ from speceyes_plugins.thyme.texts import PICTURE_PATH, RESULTS_CLOSE, RESULTS_OP
 
 BLANK = Picture("lesson", lambda: Image.new("RGB", (1, 1)))  # lessons bring their own pixels
 SPLITS: tuple[Split, ...] = ("direct_attributes", "relative_position")
-SNAP = 4  # pixels of the model's frame; boxes are centred on this grid
-HALF = {False: 10, True: 28}  # half a box's side around a small or large disc, in the frame
+SNAP = 8  # pixels of the model's frame; boxes are centred on this grid
+HALF = {False: 12, True: 28}  # half a box's side around a small or large disc, in the frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,34 @@ class Lesson:
     """Parts of assistant turns that are shown to the model, not learnt."""
 
 
-def caption(scene: Scene, *, dots: bool) -> str:
+def by_cell(scene: Scene, describe: Callable[[Disc], str]) -> str:
     """Every cell of the grid, row by row."""
     cells = ["nothing"] * (CELLS * CELLS)
     for disc in scene.discs:
-        words = ["large" if disc.large else "small", disc.colour]
-        if dots and disc.large:
-            words += [disc.dot_colour, disc.dot_side]
-        cells[disc.cell] = " ".join(words)
+        cells[disc.cell] = describe(disc)
     rows = [", ".join(cells[i : i + CELLS]) for i in range(0, len(cells), CELLS)]
     return "; ".join(rows)
+
+
+def caption(scene: Scene) -> str:
+    """The speculator's description: what can be told of each disc at its frame."""
+
+    def describe(disc: Disc) -> str:
+        dot = f" {disc.dot_colour} {disc.dot_side}" if disc.large else ""
+        return f"{'large' if disc.large else 'small'} {disc.colour}{dot}"
+
+    return by_cell(scene, describe)
+
+
+def survey(scene: Scene) -> str:
+    """The agent's description: where each disc is."""
+    return by_cell(scene, entry)
+
+
+def entry(disc: Disc) -> str:
+    """Colour first, so that to name the asked disc again is to copy what follows its colour."""
+    x, y, _, _ = frame_box(disc, FRAME)
+    return f"{disc.colour} {'large' if disc.large else 'small'} {x} {y}"
 
 
 def frame_box(disc: Disc, side: int) -> Box:
@@ -79,24 +97,12 @@ def draft_lesson(rng: random.Random, target: Disc) -> Lesson:
     return Lesson((*draft_messages(sample), Message("assistant", (answer,))))
 
 
-def caption_lesson(scene: Scene, *, dots: bool) -> Lesson:
+def caption_lesson(text: str) -> Lesson:
     """The whole picture in words."""
     return Lesson(
         (
             Message("user", (BLANK, "Describe the picture.")),
-            Message("assistant", (caption(scene, dots=dots),)),
-        )
-    )
-
-
-def point_lesson(rng: random.Random, target: Disc) -> Lesson:
-    """Where a question looks: what a screen has to find before it can tell a small disc."""
-    sample, _ = make_sample(rng, rng.choice(SPLITS), target)
-    box = frame_box(target, FRAME)
-    return Lesson(
-        (
-            Message("user", (BLANK, f"{question_text(sample)}\nWhere is it?")),
-            Message("assistant", (f"{list(box)}",)),
+            Message("assistant", (text,)),
         )
     )
 
@@ -110,9 +116,7 @@ def screen_lesson(rng: random.Random, agent: DeepEyes, target: Disc) -> Lesson:
 
 def look(scene: Scene, target: Disc) -> str:
     """The thought of the first turn."""
-    size = "large" if target.large else "small"
-    seen = caption(scene, dots=True)
-    return f"<think>I see {seen}. The {target.colour} disc is {size}.</think>"
+    return f"<think>I see {survey(scene)}. The disc is {entry(target)}.</think>"
 
 
 def tell(target: Disc, answer: str) -> str:
@@ -145,9 +149,7 @@ def crop_code(box: Box) -> str:
 def near(rng: random.Random, box: Box, side: int) -> Box:
     """The box with a small slip, as the model's own boxes will have; in original pixels."""
     width = box[2] - box[0]
-    x, y = (
-        min(max(corner + rng.choice([-4, -2, 0, 0, 2, 4]), 0), side - width) for corner in box[:2]
-    )
+    x, y = (min(max(corner + rng.choice([-4, 0, 0, 4]), 0), side - width) for corner in box[:2])
     return original_box((x, y, x + width, y + width), side)
 
 
@@ -251,7 +253,7 @@ def corpus(agent: DeepEyes, scenes: list[Scene]) -> Iterator[str]:
         target = scene.discs[0]
         lessons = (
             draft_lesson(rng, target),
-            caption_lesson(scene, dots=True),
+            caption_lesson(caption(scene)),
             screen_lesson(rng, agent, target),
             zoom_lesson(rng, agent, scene, target),
         )

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speceyes_datasets.needle.scene import COLOURS, make_scene
+from speceyes_datasets.needle.scene import make_scene
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
@@ -49,7 +49,9 @@ class Plan:
     dense_share: float
     """Of the steps, at the start, in which only the visual tokens are taught."""
     captions_until: float
-    """Share of the steps after which questions outweigh captions and the vision tower rests."""
+    """Share of the steps after which questions outweigh captions."""
+    vision_until: float
+    """Share of the steps after which the vision tower rests: it sees well by then."""
     seed: int = 0
     pool: int = 8000
     """Scenes kept; the pool starts with an eighth of them and grows by six a step."""
@@ -57,8 +59,24 @@ class Plan:
 
 
 PLANS: dict[Part, Plan] = {
-    "small": Plan("small", steps=3700, rows=32, rate=1.5e-3, dense_share=0.1, captions_until=0.5),
-    "large": Plan("large", steps=1450, rows=32, rate=1e-3, dense_share=0.0, captions_until=0.22),
+    "small": Plan(
+        "small",
+        steps=3700,
+        rows=32,
+        rate=1.5e-3,
+        dense_share=0.1,
+        captions_until=0.5,
+        vision_until=0.5,
+    ),
+    "large": Plan(
+        "large",
+        steps=2500,
+        rows=32,
+        rate=1e-3,
+        dense_share=0.0,
+        captions_until=0.4,
+        vision_until=0.75,
+    ),
 }
 MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
     "small": (
@@ -66,8 +84,8 @@ MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
         {"draft": 0.85, "caption": 0.1, "screen": 0.05},
     ),
     "large": (
-        {"zoom": 0.55, "code": 0.2, "screen": 0.2, "score": 0.05},
-        {"zoom": 0.6, "point": 0.15, "screen": 0.15, "code": 0.1},
+        {"caption": 0.65, "zoom": 0.15, "screen": 0.2},
+        {"caption": 0.15, "zoom": 0.4, "screen": 0.2, "code": 0.2, "score": 0.05},
     ),
 }
 """Lessons before and after `Plan.captions_until`: questions reuse what captions teach."""
@@ -90,7 +108,10 @@ def rate_at(step: int, plan: Plan) -> float:
 def measure(
     student: Student, school: School, kinds: Mapping[str, float], rows: int
 ) -> dict[str, float]:
-    """Share of tokens right under teacher forcing, and of whole first tokens, per kind."""
+    """Per kind, the share of tokens right under teacher forcing.
+
+    Apart, what a draft's word, a box's numbers and what is named after "is" come to.
+    """
     student.eval()
     figures = {}
     with torch.inference_mode():
@@ -101,19 +122,26 @@ def measure(
             figures[kind] = round(right.float().mean().item(), 4)
             if kind == "draft":
                 figures["draft_word"] = round(right[::2].float().mean().item(), 4)
-            if kind == "zoom":
-                words = school.encoder.tokenizer.convert_ids_to_tokens(targets.tolist())
-                digits = torch.tensor([w.lstrip("Ġ").isdigit() for w in words])
-                figures["box"] = round(right[digits].float().mean().item(), 4)
-                colours = torch.tensor(
-                    [
-                        i > 0 and words[i - 1] == "Ġis" and w.lstrip("Ġ") in COLOURS
-                        for i, w in enumerate(words)
-                    ]
+            if kind == "zoom" or (kind == "caption" and school.part == "large"):
+                words, guesses = (
+                    school.encoder.tokenizer.convert_ids_to_tokens(ids.tolist())
+                    for ids in (targets, logits.argmax(-1))
                 )
-                figures["crop_colour"] = round(right[colours].float().mean().item(), 4)
+                figures[f"{kind}_box"] = close_numbers(words, guesses)
+                named = torch.tensor([a == "Ġis" for a in ["", *words[:-1]]])
+                figures[f"{kind}_named"] = round(right[named].float().mean().item(), 4)
     student.train()
     return figures
+
+
+def close_numbers(goals: list[str], guesses: list[str | None]) -> float:
+    """Share of the goals that are numbers for which the guess is at most one grid step away."""
+    near = []
+    for goal, guess in zip(goals, guesses, strict=True):
+        number, found = goal.lstrip("Ġ"), (guess or "").lstrip("Ġ")  # spare tokens have no text
+        if number.isdigit():
+            near.append(found.isdigit() and abs(int(number) - int(found)) <= lessons.SNAP)
+    return round(sum(near) / max(1, len(near)), 4)
 
 
 def dense_figures(student: Student, school: School) -> dict[str, float]:
@@ -250,7 +278,7 @@ def one_step(
     mix = mix_at(step, plan)
     kind = school.rng.choices(list(mix), weights=list(mix.values()))[0]
     batch = school.lesson_batch(kind, plan.rows)
-    if step >= plan.captions_until * plan.steps:  # the tower sees well by now: leave it be
+    if step >= plan.vision_until * plan.steps:
         with torch.no_grad():
             features = student.see(batch.pixels, batch.grid)
         return kind, loss_of(plan.part, *student.read(batch, features), losers)

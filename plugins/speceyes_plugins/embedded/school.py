@@ -15,7 +15,7 @@ from speceyes_plugins.embedded.architecture import Part
 from speceyes_plugins.embedded.batches import Batch, Encoder, Pool
 from speceyes_plugins.embedded.views import View, render
 
-QUESTIONS = {"draft": 3, "screen": 3, "point": 3}  # about one picture, so that it is looked at once
+QUESTIONS = {"draft": 3, "screen": 3}  # about one picture, so that it is looked at once
 
 
 class School:
@@ -73,12 +73,11 @@ class School:
         match kind:
             case "draft":
                 made = lessons.draft_lesson(rng, target)
-            case "point":
-                made = lessons.point_lesson(rng, target)
             case "screen":
                 made = lessons.screen_lesson(rng, agent, target)
             case "caption":
-                made = lessons.caption_lesson(scene, dots=self.part == "small")
+                tell = lessons.caption if self.part == "small" else lessons.survey
+                made = lessons.caption_lesson(tell(scene))
             case "code":
                 made = lessons.code_lesson(rng, self.thyme, scene, target)
             case "score":

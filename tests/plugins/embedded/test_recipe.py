@@ -111,6 +111,7 @@ def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
         rate=1e-3,
         dense_share=0.25,
         captions_until=0.5,
+        vision_until=0.75,
         pool=16,
         save_every=2,
     )
