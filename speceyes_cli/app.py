@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from speceyes_cli.commands.analyze import analyze_app
 from speceyes_cli.commands.data import data_app
 from speceyes_cli.commands.doctor import doctor_command
 from speceyes_cli.commands.eval import eval_command
@@ -64,6 +65,7 @@ def build_app(host: Host) -> typer.Typer:
     app.command("gather")(gather_command)
     app.command("plugins")(plugins_command)
     app.command("doctor")(doctor_command)
+    app.add_typer(analyze_app(), name="analyze")
     app.add_typer(data_app(), name="data")
     host.hooks.hook.speceyes_commands(app=app)
     return app

@@ -116,6 +116,8 @@ class Answer:
     confidence: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     """Facts for the record: the screen's word, the draft, why the agent stopped."""
+    branches: Mapping[Role, str] = field(default_factory=dict)
+    """Each model's answer, where the policy ran both to the end."""
 
 
 class Engine(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 SIGMOID_SCALE = 0.6  # paper, equation 5: confidence = sigmoid(0.6 S)
 DEFAULT_TOP_K = 64
 DEFAULT_THRESHOLD = 0.98
+KEPT_LOGITS = 128
+"""Logits per token that a thorough gate keeps: the K of the paper's sweep go up to 96."""
 
 
 class TokenScore(NamedTuple):
@@ -28,6 +30,8 @@ class TokenScore(NamedTuple):
     """Entropy of the renormalised top-K distribution, in nats."""
     fault: str = ""
     """Why the figures are undefined: "nan", "infinite" or "too_few" finite logits."""
+    rivals: tuple[float, ...] = ()
+    """z1 - z2, z1 - z3, … in logits, where the gate keeps them: what any smaller K follows from."""
 
 
 def confidence_from_separability(separability: float) -> float:
@@ -53,10 +57,16 @@ class Gate:
     top_k: int = DEFAULT_TOP_K
     threshold: float = DEFAULT_THRESHOLD
     hopeless: Callable[[Sequence[TokenScore], float, int], bool] | None = None
+    kept: int = 0
+    """Logits of each token that an engine may keep as `TokenScore.rivals`; 0: none."""
 
     def confidence(self, draft: Reply) -> float:
         """The draft's confidence in 0..1; NaN for a draft without tokens or with NaN scores."""
         return self.score(draft.statistics) if draft.statistics else math.nan
+
+    def thorough(self) -> Gate:
+        """The same decision from drafts scored to their end, with what any other K needs."""
+        return replace(self, hopeless=None, kept=KEPT_LOGITS)
 
     def accepts(self, draft: Reply) -> bool:
         """Whether the draft may stand: it ended by itself and its confidence exceeds the bar."""

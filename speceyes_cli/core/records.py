@@ -82,6 +82,8 @@ class TokenNote(_Model):
     """Entropy of the top K, in nats."""
     fault: str = ""
     """Why they are undefined: "nan", "infinite" or "too_few" finite logits."""
+    rivals: tuple[float, ...] = ()
+    """How far each rival lies below the top logit, nearest first; kept by both-branches runs."""
 
 
 class CallNote(_Model):
@@ -146,6 +148,15 @@ class VerdictNote(_Model):
     """How it was found, such as "letter" or "text"."""
 
 
+class BranchNote(_Model):
+    """One of the two answers of a both-branches run."""
+
+    text: Text
+    """The answer of this branch."""
+    verdict: VerdictNote
+    """The dataset's rule on it."""
+
+
 class ErrorNote(_Model):
     """Why a sample has no answer."""
 
@@ -194,6 +205,8 @@ class Record(_Model):
     """What the policy added, such as how each turn ended."""
     verdict: VerdictNote | None
     """The dataset's rule on the answer; None after an error."""
+    branches: dict[Role, BranchNote] = {}
+    """Both models' answers, where both were run for every sample; empty otherwise."""
     error: ErrorNote | None
     """Why there is no answer; None when there is one."""
     calls: tuple[CallNote, ...]

@@ -1,0 +1,163 @@
+"""A run as plain data: what each sample's two models said, how sure the draft was, what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from speceyes_cli.core.chat import Role
+from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.gate import TokenScore
+from speceyes_cli.core.records import DraftNote, PictureNote, Record, TokenNote
+from speceyes_cli.core.runs import RunConfig
+from speceyes_cli.core.summaries import LoadedRun
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredDraft:
+    """The small model's answer and how each of its tokens stood."""
+
+    text: str
+    complete: bool
+    """It ended by itself and says something; any other draft is never accepted."""
+    tokens: tuple[TokenScore, ...]
+    """NaN where undefined, as the gate saw them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSample:
+    """One sample that was answered."""
+
+    sample_id: str
+    split: str
+    category: str | None
+    cluster: str
+    """Samples that share this are not independent; one that shares nothing has its own."""
+    picture: str | None
+    """The picture's name."""
+    route: Literal["small", "large"]
+    """Whose answer stood."""
+    right: bool
+    """Whether that answer is right; an undecided one counts as wrong, as in every table."""
+    passed_screen: bool | None
+    """None without a screen."""
+    draft: ScoredDraft | None
+    draft_right: bool | None
+    """None: no draft, or one that was never judged because the agent's answer stood."""
+    agent_right: bool | None
+    """None: the agent did not run."""
+    seconds: Mapping[str, float]
+    """Seconds per phase and under "tool": model time is the sample's share of each batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """Every answered sample of one run."""
+
+    run: str
+    config: RunConfig
+    samples: tuple[ScoredSample, ...]
+    errors: int
+    """Samples that failed; they are not in `samples`."""
+
+    @property
+    def both_branches(self) -> bool:
+        """Whether draft and agent were run and judged for every sample."""
+        return bool(self.samples) and all(
+            s.draft is not None and s.draft_right is not None and s.agent_right is not None
+            for s in self.samples
+        )
+
+
+def read_table(run: LoadedRun) -> ScoreTable:
+    """The run's answered samples; `DataError` when there is none."""
+    samples = tuple(_sample(record) for record in run.records if record.error is None)
+    if not samples:
+        raise DataError(f"{run.folder} holds no answered sample; run `speceyes eval` first.")
+    return ScoreTable(run.info.name, run.info.config, samples, len(run.records) - len(samples))
+
+
+def read_tables(runs: Sequence[LoadedRun]) -> list[ScoreTable]:
+    """One table for each run; `DataError` when the runs are of different data."""
+    first = runs[0].info.config
+    for run in runs[1:]:
+        config = run.info.config
+        for field in ("dataset", "data", "option_order"):
+            mine, theirs = getattr(first, field), getattr(config, field)
+            if mine != theirs:
+                raise DataError(
+                    f"These runs are of different data: {runs[0].info.name} has {field} {mine!r}, "
+                    f"{run.info.name} has {theirs!r}; analyze the runs of one dataset at a time."
+                )
+    return [read_table(run) for run in runs]
+
+
+def _sample(record: Record) -> ScoredSample:
+    right = record.verdict is not None and record.verdict.right is True
+    judged: dict[Role, bool] = {
+        role: branch.verdict.right is True for role, branch in record.branches.items()
+    }
+    if not judged and record.route != "error":
+        judged = {record.route: right}
+    return ScoredSample(
+        sample_id=record.sample_id,
+        split=record.split,
+        category=record.category,
+        cluster=_cluster(record),
+        picture=_picture(record),
+        route="small" if record.route == "small" else "large",
+        right=right,
+        passed_screen=record.passed_screen,
+        draft=_draft(record.draft, _finish(record)) if record.draft is not None else None,
+        draft_right=judged.get("small"),
+        agent_right=judged.get("large"),
+        seconds=dict(record.phase_seconds),
+    )
+
+
+def _cluster(record: Record) -> str:
+    """Clusters are shared by splits: POPE asks about the same pictures in each of its three."""
+    if record.cluster is not None:
+        return f"cluster {record.cluster}"
+    return f"sample {record.split}/{record.sample_id}"
+
+
+def _picture(record: Record) -> str | None:
+    parts = (
+        part
+        for messages in record.messages.values()
+        for message in messages
+        for part in message.content
+    )
+    return next((part.picture for part in parts if isinstance(part, PictureNote)), None)
+
+
+def _finish(record: Record) -> str:
+    """How the last draft ended: the gate judged that one."""
+    ends = [call.finish for call in record.calls if call.phase == "draft"]
+    return ends[-1] if ends else "stop"
+
+
+def _draft(note: DraftNote, finish: str) -> ScoredDraft:
+    return ScoredDraft(
+        text=note.text,
+        complete=finish == "stop" and bool(note.text.strip()),
+        tokens=tuple(_token(token) for token in note.tokens),
+    )
+
+
+def _token(note: TokenNote) -> TokenScore:
+    def number(value: float | None) -> float:
+        return NAN if value is None else value
+
+    return TokenScore(
+        number(note.separability),
+        number(note.logprob),
+        number(note.margin),
+        number(note.entropy),
+        note.fault,
+        note.rivals,
+    )

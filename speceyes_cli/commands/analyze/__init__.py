@@ -1,0 +1,18 @@
+"""`speceyes analyze`: what runs say about confidence, thresholds and their price."""
+
+from __future__ import annotations
+
+import typer
+
+
+def analyze_app() -> typer.Typer:
+    """The commands under `speceyes analyze`, each in its own file."""
+    app = typer.Typer(
+        help="Read runs: see the confidence, choose the threshold, sign it.", no_args_is_help=True
+    )
+    app.callback()(_analyze)
+    return app
+
+
+def _analyze() -> None:
+    """Keep the commands a group however many there are."""

@@ -1,0 +1,151 @@
+"""Runs made of plain numbers, without a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from speceyes_cli.core.gate import confidence_from_separability
+from speceyes_cli.core.records import (
+    BranchNote,
+    CallNote,
+    DraftNote,
+    ErrorNote,
+    Record,
+    TokenNote,
+    VerdictNote,
+)
+from speceyes_cli.core.runs import RunConfig, describe_run
+from speceyes_cli.core.summaries import LoadedRun
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One sample of a made-up both-branches run; `score` is the confidence under the gate min."""
+
+    score: float | None = 0.99
+    draft_right: bool = True
+    agent_right: bool = True
+    passed: bool = True
+    cluster: str | None = None
+    split: str = "test"
+    finish: str = "stop"
+    seconds: tuple[float, float, float] = (0.1, 0.02, 1.0)
+    failed: bool = False
+    rivals: tuple[float, ...] = ()
+    one_branch: bool = False
+
+
+CONFIG = RunConfig(
+    method="speceyes",
+    agent="looker",
+    dataset="dots",
+    splits=("test", "other"),
+    data=None,
+    option_order="shuffle:0",
+    limit=None,
+    small="s",
+    large="l",
+    gate="min",
+    top_k=64,
+    threshold=0.98,
+    batch_size=8,
+    device="cpu",
+    dtype="float32",
+    attention="sdpa",
+    small_min_pixels=None,
+    small_max_pixels=None,
+    large_min_pixels=None,
+    large_max_pixels=None,
+    max_turns=None,
+    max_new_tokens=None,
+    prompt_hashes={"agent": "a", "draft": "d", "screen": "s"},
+    data_fingerprint={"test": "1", "other": None},
+)
+
+
+def record_of(number: int, spec: Spec, threshold: float) -> Record:
+    """The record that such a sample leaves."""
+    accepted = (
+        spec.passed
+        and spec.score is not None
+        and spec.score > threshold
+        and spec.finish == "stop"
+        and not spec.failed
+    )
+    right = spec.draft_right if accepted else spec.agent_right
+    # The separability whose confidence is the score: S = logit(score) / 0.6.
+    gap = None if spec.score is None else math.log(spec.score / (1 - spec.score)) / 0.6
+    token = TokenNote(separability=gap, logprob=-0.1, margin=1.0, entropy=0.1, rivals=spec.rivals)
+    if gap is not None:
+        assert math.isclose(confidence_from_separability(gap), spec.score or 0.0)
+    screen, draft, agent = spec.seconds
+    branches = {
+        "small": BranchNote(text="red", verdict=_verdict(spec.draft_right)),
+        "large": BranchNote(text="red", verdict=_verdict(spec.agent_right)),
+    }
+    phases = {"screen": screen, "draft": draft, "agent": agent}
+    return Record(
+        sample_id=f"s{number}",
+        split=spec.split,
+        position=number,
+        question="What colour?",
+        options=("red", "blue"),
+        answer="red",
+        category=None,
+        cluster=spec.cluster,
+        meta={},
+        route="error" if spec.failed else "small" if accepted else "large",
+        text=None if spec.failed else "red",
+        confidence=spec.score,
+        passed_screen=spec.passed,
+        draft=DraftNote(
+            text="red",
+            accepted=accepted,
+            confidence=spec.score,
+            tokens=(token,),
+            tied_tokens=0,
+            lowest_margin=1.0,
+            lowest_probability=0.9,
+        ),
+        details={},
+        verdict=None if spec.failed else _verdict(right),
+        branches={} if spec.failed or spec.one_branch else branches,
+        error=ErrorNote(kind="ValueError", text="no", phase="agent") if spec.failed else None,
+        calls=(
+            CallNote(
+                role="small", phase="draft", text="red", tokens=1, finish=spec.finish, seconds=draft
+            ),
+        ),
+        tools=(),
+        messages={},
+        small_tokens=1,
+        large_tokens=5,
+        phase_seconds=phases,
+        seconds=math.fsum(phases.values()),
+        elapsed=2.0,
+    )
+
+
+def _verdict(right: bool) -> VerdictNote:
+    return VerdictNote(right=right, provenance="text")
+
+
+MakeRun = Callable[..., LoadedRun]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """make_run(specs, threshold=0.98, dataset="dots"): a run of made-up samples."""
+
+    def make(specs: Sequence[Spec], **changes: object) -> LoadedRun:
+        config = CONFIG.model_copy(update={"threshold": 0.98, **changes})
+        info = describe_run(config, {}, ())
+        records = [record_of(i, spec, config.threshold or 0.0) for i, spec in enumerate(specs)]
+        return LoadedRun(tmp_path / info.name, info, records)
+
+    return make
