@@ -15,6 +15,7 @@ from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.images import keep_images
+from speceyes_cli.core.opened import OpenedPictures
 from speceyes_cli.core.records import Record, build_record
 from speceyes_cli.core.samples import Sample, Verdict
 from speceyes_cli.core.scheduler import Finished, Scheduler, Task
@@ -89,11 +90,12 @@ def _answer(
 ) -> Generator[Record, None, None]:
     """Records in the order in which samples end."""
     live: dict[str, Placed] = {}
+    pictures = OpenedPictures()
 
     def tasks() -> Iterator[Task]:
         for placed in samples:
-            sample = placed.sample
-            key = f"{sample.split}/{sample.id}"
+            key = f"{placed.sample.split}/{placed.sample.id}"
+            sample = replace(placed.sample, picture=pictures.remember(key, placed.sample.picture))
             live[key] = placed
             yield Task(key, partial(recipe.policy, sample, recipe.agent, recipe.gate))
 
@@ -105,6 +107,7 @@ def _answer(
             except Exception as error:  # noqa: BLE001 - a plugin's odd answer fails its sample only
                 failed = replace(finished, answer=None, error=error, events=())
                 record = _record(recipe, placed, failed, folder)
+            pictures.forget(finished.key)
             yield record
 
 

@@ -70,7 +70,7 @@ PLANS: dict[Part, Plan] = {
     ),
     "large": Plan(
         "large",
-        steps=2500,
+        steps=1900,
         rows=32,
         rate=1e-3,
         dense_share=0.0,
