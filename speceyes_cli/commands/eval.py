@@ -94,7 +94,11 @@ def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None, *, as_js
         return
     console = Console(highlight=False, emoji=False)
     console.print(closing_table(rows, run.info))
-    if baseline is not None:
+    if run.info.config.both_branches:
+        console.print(
+            "Both branches ran, so no speedup was measured: `analyze replay` predicts it."
+        )
+    elif baseline is not None:
         console.print(f"Speedup against {strip_control(baseline.info.name)}", markup=False)
     elif run.info.config.method != "baseline":
         console.print("No baseline run beside it: --method baseline makes one, for the speedup.")

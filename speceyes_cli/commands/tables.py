@@ -23,6 +23,8 @@ def closing_table(rows: Sequence[Row], info: RunInfo) -> Table:
     """One run: a line for each figure, a column for each split."""
     config = info.config
     title = f"{config.method} on {config.dataset} · agent {config.agent}"
+    if config.both_branches:
+        title += " · both branches"
     if config.threshold is not None:
         title += f" · {config.gate} > {config.threshold:g}"
     table = Table(title=Text(title), title_justify="left")

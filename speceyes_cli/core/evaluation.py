@@ -116,4 +116,6 @@ def _record(recipe: Recipe, placed: Placed, finished: Finished, folder: Path) ->
     verdict = recipe.score(placed.sample, answer.text) if answer else None
     if recipe.keep_images:
         keep_images(folder / IMAGES, finished)
-    return build_record(placed.sample, placed.position, finished, recipe.gate, verdict)
+    branches = answer.branches if answer else {}
+    judged = {role: recipe.score(placed.sample, text) for role, text in branches.items()}
+    return build_record(placed.sample, placed.position, finished, recipe.gate, verdict, judged)

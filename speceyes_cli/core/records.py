@@ -228,9 +228,14 @@ class Record(_Model):
 
 
 def build_record(
-    sample: Sample, position: int, finished: Finished, gate: Gate, verdict: Verdict | None
+    sample: Sample,
+    position: int,
+    finished: Finished,
+    gate: Gate,
+    verdict: Verdict | None,
+    branches: Mapping[Role, Verdict] | None = None,
 ) -> Record:
-    """The record of a trajectory that has ended."""
+    """The record of a trajectory that has ended; `branches` judges the answer's branches."""
     asked = [event for event in finished.events if isinstance(event, Asked)]
     ran = [event for event in finished.events if isinstance(event, Ran)]
     answer = finished.answer
@@ -251,9 +256,13 @@ def build_record(
         passed_screen=_passed_screen(asked),
         draft=_draft_note(asked, answer, gate),
         details=dict(answer.details) if answer else {},
-        verdict=VerdictNote(right=verdict.right, provenance=verdict.provenance)
-        if verdict
-        else None,
+        verdict=_verdict_note(verdict) if verdict else None,
+        branches={
+            role: BranchNote(text=answer.branches[role], verdict=_verdict_note(judged))
+            for role, judged in (branches or {}).items()
+        }
+        if answer
+        else {},
         error=_error_note(finished),
         calls=tuple(_call_note(event) for event in asked),
         tools=tuple(_tool_note(event) for event in ran),
@@ -296,6 +305,10 @@ def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> Dr
         lowest_margin=ties.lowest_margin,
         lowest_probability=ties.lowest_probability,
     )
+
+
+def _verdict_note(verdict: Verdict) -> VerdictNote:
+    return VerdictNote(right=verdict.right, provenance=verdict.provenance)
 
 
 def _token_note(score: TokenScore) -> TokenNote:

@@ -65,6 +65,8 @@ class RunConfig(_Model):
     """Logits per token that the gate looks at."""
     threshold: float | None
     """The confidence a draft must exceed."""
+    both_branches: bool = False
+    """Draft and agent were run for every sample, whatever the gate said."""
     batch_size: int
     """Asks an engine may take at once."""
     device: str

@@ -123,7 +123,9 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
     right = sum(record.verdict is not None and record.verdict.right is True for record in answered)
     undecided = sum(record.verdict is None or record.verdict.right is None for record in answered)
     accuracy = wilson(right, len(answered))
-    speedup = paired_speedup(*_paired_seconds(before, answered))
+    # A both-branches run did the work of two methods: its time is no method's.
+    timed = [] if info.config.both_branches else answered
+    speedup = paired_speedup(*_paired_seconds(before, timed))
     seconds = [record.seconds for record in answered]
     screened = [record for record in records if record.passed_screen is not None]
     bias = position_bias(records)

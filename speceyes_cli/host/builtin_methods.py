@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.core import policies
+from speceyes_cli.core import branches, policies
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import MethodSpec
 
@@ -17,6 +17,7 @@ def speceyes_methods() -> Iterable[MethodSpec]:
         policy=policies.speceyes,
         roles=("small", "large"),
         summary="screen, draft, gate; the agent only where the gate is unsure",
+        both_branches=branches.both_branches,
     )
     yield MethodSpec(
         name="baseline",

@@ -70,6 +70,13 @@ class DecisionOptions:
     )
     gate: str = option("min", "How a draft's tokens become one confidence.", DECISION)
     top_k: int = option(DEFAULT_TOP_K, "Logits of each token that the gate looks at.", DECISION)
+    both_branches: bool = option(
+        default=False,
+        help="Draft and run the agent for every sample, so that `analyze replay` and `analyze "
+        "calibrate` can tell what any threshold would do. Takes longer; measures no speedup.",
+        panel=DECISION,
+        flags="--both-branches",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

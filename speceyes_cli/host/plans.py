@@ -23,6 +23,7 @@ from speceyes_cli.host.specs import (
     EngineOptions,
     EngineSpec,
     MethodSpec,
+    Policy,
 )
 
 RUNS = Path("runs")
@@ -86,12 +87,26 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
     return Plan(
         info=info,
         folder=options.out or RUNS / info.name,
-        recipe=Recipe(method.policy, agent, gate, dataset.score, options.keep_images),
+        recipe=Recipe(
+            choose_policy(options, method), agent, gate, dataset.score, options.keep_images
+        ),
         dataset=dataset,
         source=source,
         loads=loads,
         retry_errors=options.retry_errors,
     )
+
+
+def choose_policy(options: RunOptions, method: MethodSpec) -> Callable[..., Policy]:
+    """The method's policy, or the one that leaves no branch out."""
+    if not options.both_branches:
+        return method.policy
+    if method.both_branches is None:
+        raise UsageError(
+            f"--both-branches needs a method with two branches, such as speceyes; "
+            f"{method.name} has one."
+        )
+    return method.both_branches
 
 
 def check_numbers(options: RunOptions) -> None:
@@ -213,6 +228,7 @@ def make_config(
         gate=options.gate if drafts else None,
         top_k=options.top_k if drafts else None,
         threshold=options.threshold if gated else None,
+        both_branches=options.both_branches,
         batch_size=options.batch_size,
         device=options.device,
         dtype=options.dtype,

@@ -186,3 +186,5 @@ class MethodSpec:
     roles: tuple[Role, ...]
     """The models it needs."""
     summary: str
+    both_branches: Callable[..., Policy] | None = None
+    """The same method with draft and agent run for every sample, for `--both-branches`."""

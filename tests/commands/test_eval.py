@@ -303,3 +303,34 @@ def test_two_programs_do_not_share_a_folder(example_site: Path, tmp_path: Path) 
         first.communicate(timeout=60)
     assert second.returncode == 2
     assert "in use by another run" in told
+
+
+def test_both_branches_answer_as_the_gate_would_and_keep_both_verdicts(
+    evaluate: Invoke, tmp_path: Path
+) -> None:
+    done = evaluate("--out", "plain", "--json")
+    both = evaluate("--both-branches", "--out", "both", "--json")
+    assert both.exit_code == 0, both.output
+    same = ("accuracy", "alpha", "beta", "accept_rate")
+    rows = zip(json.loads(done.stdout), json.loads(both.stdout), strict=True)
+    assert all(one[key] == other[key] for one, other in rows for key in same)
+    records = read_run(tmp_path / "both")[1]
+    assert [r.text for r in records] == [r.text for r in read_run(tmp_path / "plain")[1]]
+    assert {role for r in records for role in r.branches} == {"small", "large"}
+    assert all(r.branches[r.route].verdict == r.verdict for r in records)
+    assert all({"screen", "draft", "agent"} <= set(r.phase_seconds) for r in records)
+
+
+def test_a_run_of_both_branches_is_no_speedup(evaluate: Invoke) -> None:
+    assert evaluate("--method", "baseline", "--out", "runs/baseline").exit_code == 0
+    done = evaluate("--both-branches", "--out", "runs/both")
+    assert "no speedup was measured" in done.stdout
+    assert "Speedup against" not in done.stdout
+    again = evaluate("--both-branches", "--out", "runs/both", "--json")
+    assert all(row["speedup"] is None for row in json.loads(again.stdout))
+
+
+def test_both_branches_of_a_method_that_has_one(evaluate: Invoke) -> None:
+    done = evaluate("--method", "baseline", "--both-branches")
+    assert done.exit_code == 2
+    assert "--both-branches needs a method with two branches" in done.stderr

@@ -7,6 +7,7 @@ table, and positions are passed in, so that no state of one conversation stays o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,8 +127,12 @@ class Decoder:
             table = torch.stack([c.double() for c in (*columns, found.entropy)], dim=1).tolist()
             chosen = [int(line[0]) for line in table]
             scores = [
-                TokenScore(separability, logprob, margin, entropy, FAULTS[RowFault(int(fault))])
-                for _, fault, separability, logprob, margin, entropy in table
+                TokenScore(
+                    separability, logprob, margin, entropy, FAULTS[RowFault(int(fault))], rivals
+                )
+                for (_, fault, separability, logprob, margin, entropy), rivals in zip(
+                    table, _rivals(logits, gate.kept), strict=True
+                )
             ]
         for j, row in enumerate(rows):
             if row.finish is None:
@@ -156,3 +161,15 @@ class Decoder:
             row.finish = "rejected"
         elif len(row.tokens) >= ask.max_new_tokens:
             row.finish = "length"
+
+
+def _rivals(logits: Tensor, kept: int) -> list[tuple[float, ...]]:
+    """How far the next largest logits of each row lie below its largest, `kept` - 1 of them.
+
+    Rounded to a hundred-thousandth of a logit, far below what a score can feel.
+    """
+    if kept == 0:
+        return [()] * len(logits)
+    top = logits.topk(min(kept, logits.shape[-1])).values.double()
+    gaps = (top[:, :1] - top[:, 1:]).tolist()
+    return [tuple(round(gap, 5) for gap in row if math.isfinite(gap)) for row in gaps]

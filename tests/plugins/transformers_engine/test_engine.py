@@ -12,6 +12,7 @@ from PIL import Image
 from speceyes_plugins.transformers_engine.engine import TransformersEngine
 from speceyes_plugins.transformers_engine.prompts import PromptWriter
 
+from speceyes_cli.analysis.scores import rescore
 from speceyes_cli.core.chat import Ask, Message, Picture, Reply, Role, Size
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.gate import Gate
@@ -30,6 +31,18 @@ def picture(seed: int, size: tuple[int, int] = (200, 200)) -> Picture:
 def ask(seed: int, text: str = "What colour?", **changes: Any) -> Ask:
     messages = (Message("user", (picture(seed), text)),)
     return replace(Ask("small", messages, max_new_tokens=12), **changes)
+
+
+def test_a_thorough_gate_keeps_the_logits_that_any_k_needs(engine: TransformersEngine) -> None:
+    many = replies(engine, [ask(i, gate=GATE.thorough()) for i in range(3)])
+    for fewer in (8, 16):
+        gate = replace(GATE, top_k=fewer)
+        plain = replies(engine, [ask(i, gate=gate) for i in range(3)])
+        for kept, wanted in zip(many, plain, strict=True):
+            assert kept.text == wanted.text
+            found = [rescore(score, fewer).separability for score in kept.statistics]
+            assert found == pytest.approx([s.separability for s in wanted.statistics], rel=1e-3)
+    assert all(score.rivals == () for score in plain[0].statistics)
 
 
 def broken() -> Image.Image:

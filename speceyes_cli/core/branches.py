@@ -1,0 +1,28 @@
+"""The method with nothing left out: every sample is screened, drafted and given to the agent.
+
+What the gate would have answered is the run's answer; both answers are kept and judged, so that any
+gate, K and threshold can be replayed without a model (facts on statistics: counterfactual log).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from speceyes_cli.core.agents import Agent, Policy
+from speceyes_cli.core.chat import Answer, Role
+from speceyes_cli.core.gate import Gate
+from speceyes_cli.core.policies import draft_ask, finite, says_no, screen_ask, solve
+from speceyes_cli.core.samples import Sample
+
+
+def both_branches(sample: Sample, agent: Agent, gate: Gate) -> Policy:
+    """`policies.speceyes`, but the draft is scored to its end and the agent runs in any case."""
+    gate = gate.thorough()
+    screen = yield screen_ask(sample, agent)
+    draft = yield draft_ask(sample, gate)
+    answer = yield from solve(sample, agent)
+    texts: dict[Role, str] = {"small": draft.text.strip(), "large": answer.text}
+    confidence = finite(gate.confidence(draft))
+    if says_no(screen.text) and gate.accepts(draft):
+        answer = Answer(texts["small"], source="small", details=answer.details)
+    return replace(answer, confidence=confidence, branches=texts)
