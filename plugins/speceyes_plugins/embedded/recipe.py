@@ -123,9 +123,9 @@ def measure(
             if kind == "draft":
                 figures["draft_word"] = round(right[::2].float().mean().item(), 4)
             if kind == "zoom" or (kind == "caption" and school.part == "large"):
-                name_of = school.encoder.tokenizer.convert_ids_to_tokens
-                words = [name_of(token) for token in targets.tolist()]
-                guesses = [name_of(token) for token in logits.argmax(-1).tolist()]
+                tokenizer: Any = school.encoder.tokenizer
+                words = tokenizer.convert_ids_to_tokens(targets.tolist())
+                guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())
                 figures[f"{kind}_box"] = close_numbers(words, guesses)
                 named = torch.tensor([a == "Ġis" for a in ["", *words[:-1]]])
                 figures[f"{kind}_named"] = round(right[named].float().mean().item(), 4)
