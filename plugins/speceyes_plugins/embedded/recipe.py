@@ -127,8 +127,9 @@ def measure(
                 words = tokenizer.convert_ids_to_tokens(targets.tolist())
                 guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())
                 figures[f"{kind}_box"] = close_numbers(words, guesses)
-                named = torch.tensor([a == "Ġis" for a in ["", *words[:-1]]])
-                figures[f"{kind}_named"] = round(right[named].float().mean().item(), 4)
+                if kind == "zoom":
+                    named = torch.tensor([word == "Ġis" for word in ["", *words[:-1]]])
+                    figures["named"] = round(right[named].float().mean().item(), 4)
     student.train()
     return figures
 
