@@ -97,13 +97,32 @@ def draft_lesson(rng: random.Random, target: Disc) -> Lesson:
     return Lesson((*draft_messages(sample), Message("assistant", (answer,))))
 
 
-def caption_lesson(text: str) -> Lesson:
+def caption_lesson(scene: Scene) -> Lesson:
     """The whole picture in words."""
     return Lesson(
         (
             Message("user", (BLANK, "Describe the picture.")),
-            Message("assistant", (text,)),
+            Message("assistant", (caption(scene),)),
         )
+    )
+
+
+def recite_lesson(rng: random.Random, scene: Scene) -> Lesson:
+    """The survey, then every disc's entry again in any order: to look up what it has said.
+
+    One lookup a zoom lesson teaches this too slowly.
+    """
+    parts = [f"<think>I see {survey(scene)}."]
+    asked = []
+    for disc in rng.sample(scene.discs, len(scene.discs)):
+        asked.append(f" The disc is {disc.colour}")
+        parts += [asked[-1], f"{entry(disc).removeprefix(disc.colour)}."]
+    return Lesson(
+        (
+            Message("user", (BLANK, "Describe the picture.")),
+            Message("assistant", (*parts, "</think>")),
+        ),
+        given=tuple(asked),
     )
 
 
@@ -253,7 +272,7 @@ def corpus(agent: DeepEyes, scenes: list[Scene]) -> Iterator[str]:
         target = scene.discs[0]
         lessons = (
             draft_lesson(rng, target),
-            caption_lesson(caption(scene)),
+            caption_lesson(scene),
             screen_lesson(rng, agent, target),
             zoom_lesson(rng, agent, scene, target),
         )

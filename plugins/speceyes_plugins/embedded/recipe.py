@@ -70,7 +70,7 @@ PLANS: dict[Part, Plan] = {
     ),
     "large": Plan(
         "large",
-        steps=1900,
+        steps=2200,
         rows=32,
         rate=1e-3,
         dense_share=0.0,
@@ -84,8 +84,8 @@ MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
         {"draft": 0.85, "caption": 0.1, "screen": 0.05},
     ),
     "large": (
-        {"caption": 0.65, "zoom": 0.15, "screen": 0.2},
-        {"caption": 0.15, "zoom": 0.4, "screen": 0.2, "code": 0.2, "score": 0.05},
+        {"recite": 0.65, "zoom": 0.15, "screen": 0.2},
+        {"recite": 0.4, "zoom": 0.35, "code": 0.15, "screen": 0.05, "score": 0.05},
     ),
 }
 """Lessons before and after `Plan.captions_until`: questions reuse what captions teach."""
@@ -122,7 +122,7 @@ def measure(
             figures[kind] = round(right.float().mean().item(), 4)
             if kind == "draft":
                 figures["draft_word"] = round(right[::2].float().mean().item(), 4)
-            if kind == "zoom" or (kind == "caption" and school.part == "large"):
+            if kind in {"recite", "zoom"}:
                 tokenizer: Any = school.encoder.tokenizer
                 words = tokenizer.convert_ids_to_tokens(targets.tolist())
                 guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())

@@ -76,8 +76,9 @@ class School:
             case "screen":
                 made = lessons.screen_lesson(rng, agent, target)
             case "caption":
-                tell = lessons.caption if self.part == "small" else lessons.survey
-                made = lessons.caption_lesson(tell(scene))
+                made = lessons.caption_lesson(scene)
+            case "recite":
+                made = lessons.recite_lesson(rng, scene)
             case "code":
                 made = lessons.code_lesson(rng, self.thyme, scene, target)
             case "score":
