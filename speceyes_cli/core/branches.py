@@ -11,18 +11,21 @@ from dataclasses import replace
 from speceyes_cli.core.agents import Agent, Policy
 from speceyes_cli.core.chat import Answer, Role
 from speceyes_cli.core.gate import Gate
-from speceyes_cli.core.policies import draft_ask, finite, says_no, screen_ask, solve
+from speceyes_cli.core.policies import finite, passes_screen, solve, write_draft
 from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.variations import PAPER, Variations
 
 
-def both_branches(sample: Sample, agent: Agent, gate: Gate) -> Policy:
+def both_branches(
+    sample: Sample, agent: Agent, gate: Gate, variations: Variations = PAPER
+) -> Policy:
     """`policies.speceyes`, but the draft is scored to its end and the agent runs in any case."""
     gate = gate.thorough()
-    screen = yield screen_ask(sample, agent)
-    draft = yield draft_ask(sample, gate)
+    passed = yield from passes_screen(sample, agent, variations)
+    draft = yield from write_draft(sample, gate, variations)
     answer = yield from solve(sample, agent)
     texts: dict[Role, str] = {"small": draft.text.strip(), "large": answer.text}
     confidence = finite(gate.confidence(draft))
-    if says_no(screen.text) and gate.accepts(draft):
+    if passed and gate.accepts(draft):
         answer = Answer(texts["small"], source="small", details=answer.details)
     return replace(answer, confidence=confidence, branches=texts)

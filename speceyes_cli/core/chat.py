@@ -61,6 +61,8 @@ class Ask:
     """
     phase: str = ""
     """What the ask is for ("screen", "draft", "agent"): time and tokens are summed under it."""
+    scored_after: str = ""
+    """Given: only tokens after the first occurrence of this text are scored, once it has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Reply:
     """This ask's share of its batch's wall time."""
     frames: tuple[Size, ...] = ()
     """Each picture of the ask as the model saw it, after resizing."""
+    pieces: tuple[str, ...] = ()
+    """The text of each token in `statistics`, where the engine tells; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ from speceyes_cli.core.records import Record, build_record
 from speceyes_cli.core.samples import Sample, Verdict
 from speceyes_cli.core.scheduler import Finished, Scheduler, Task
 from speceyes_cli.core.store import IMAGES, RunStore, SampleKey
+from speceyes_cli.core.variations import PAPER, Variations
+
+LOOP_PHASES = ("propose", "agent")
+"""The phases in which an agent's loop begins."""
 
 
 class Placed(NamedTuple):
@@ -33,11 +37,14 @@ class Placed(NamedTuple):
 class Recipe:
     """What is done to each sample."""
 
-    policy: Callable[[Sample, Agent, Gate], Policy]
+    policy: Callable[[Sample, Agent, Gate, Variations], Policy]
     agent: Agent
     gate: Gate
     score: Callable[[Sample, str], Verdict]
     keep_images: bool = False
+    variations: Variations = PAPER
+    fallbacks: int | None = None
+    """Agent loops under way at once; 1 is the paper's serial setting, None leaves it to batches."""
 
 
 def evaluate(
@@ -85,6 +92,11 @@ def unfinished(
             yield Placed(sample, position)
 
 
+def loop_limits(fallbacks: int | None) -> dict[str, int]:
+    """The scheduler's limits that keep this many trajectories in the agent's loop."""
+    return {} if fallbacks is None else dict.fromkeys(LOOP_PHASES, fallbacks)
+
+
 def _answer(
     recipe: Recipe, samples: Iterable[Placed], engines: Mapping[Role, Engine], folder: Path
 ) -> Generator[Record, None, None]:
@@ -97,9 +109,11 @@ def _answer(
             key = f"{placed.sample.split}/{placed.sample.id}"
             sample = replace(placed.sample, picture=pictures.remember(key, placed.sample.picture))
             live[key] = placed
-            yield Task(key, partial(recipe.policy, sample, recipe.agent, recipe.gate))
+            start = partial(recipe.policy, sample, recipe.agent, recipe.gate, recipe.variations)
+            yield Task(key, start)
 
-    with contextlib.closing(Scheduler(engines).run(tasks())) as ended:
+    scheduler = Scheduler(engines, limits=loop_limits(recipe.fallbacks))
+    with contextlib.closing(scheduler.run(tasks())) as ended:
         for finished in ended:
             placed = live.pop(finished.key)
             try:

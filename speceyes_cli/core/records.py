@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Picture, Reply, Role, Size
-from speceyes_cli.core.gate import Gate, TokenScore
+from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.gates import diagnose_ties
 from speceyes_cli.core.policies import says_no
 from speceyes_cli.core.samples import Sample, Verdict
 from speceyes_cli.core.scheduler import Asked, Finished, Ran
+from speceyes_cli.core.thoughts import without_thought
 
 SCHEMA_VERSION = 1
 
@@ -72,6 +73,8 @@ class MessageNote(_Model):
 class TokenNote(_Model):
     """How one token of a draft stood among its rivals; None where undefined."""
 
+    text: Text = ""
+    """The token's text, where the engine told."""
     separability: Number
     """Gap of the top logit to the mean of its rivals, in their standard deviations."""
     logprob: Number
@@ -92,7 +95,7 @@ class CallNote(_Model):
     role: Role
     """The model that was asked."""
     phase: Text
-    """What for: "screen", "draft" or "agent"."""
+    """What for: "screen", "draft", "agent", or SpecReason's "propose" and "score"."""
     text: Text
     """What it replied."""
     tokens: int
@@ -291,16 +294,18 @@ def _passed_screen(asked: Sequence[Asked]) -> bool | None:
 
 
 def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> DraftNote | None:
-    drafts = [event.reply for event in asked if event.ask.gate is not None]
+    drafts = [event for event in asked if event.ask.gate is not None]
     if not drafts:
         return None
-    reply = drafts[-1]
+    ask, reply = drafts[-1]
+    if ask.scored_after:
+        reply = without_thought(reply)
     ties = diagnose_ties(reply.statistics)
     return DraftNote(
         text=reply.text,
         accepted=answer is not None and answer.source == "small",
         confidence=gate.confidence(reply),
-        tokens=tuple(_token_note(score) for score in reply.statistics),
+        tokens=_token_notes(reply),
         tied_tokens=ties.tied_tokens,
         lowest_margin=ties.lowest_margin,
         lowest_probability=ties.lowest_probability,
@@ -311,8 +316,13 @@ def _verdict_note(verdict: Verdict) -> VerdictNote:
     return VerdictNote(right=verdict.right, provenance=verdict.provenance)
 
 
-def _token_note(score: TokenScore) -> TokenNote:
-    return TokenNote(**score._asdict())
+def _token_notes(reply: Reply) -> tuple[TokenNote, ...]:
+    told = len(reply.pieces) == len(reply.statistics)
+    pieces = reply.pieces if told else ("",) * len(reply.statistics)
+    return tuple(
+        TokenNote(text=piece, **score._asdict())
+        for piece, score in zip(pieces, reply.statistics, strict=True)
+    )
 
 
 def _call_note(event: Asked) -> CallNote:

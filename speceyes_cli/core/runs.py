@@ -19,7 +19,7 @@ import speceyes_cli
 from speceyes_cli.core.agents import Agent
 from speceyes_cli.core.chat import Message, Picture
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.prompts import draft_messages
+from speceyes_cli.core.prompts import draft_messages, score_messages
 from speceyes_cli.core.records import plain_json
 from speceyes_cli.core.samples import Sample
 
@@ -64,11 +64,19 @@ class RunConfig(_Model):
     top_k: int | None
     """Logits per token that the gate looks at."""
     threshold: float | None
-    """The confidence a draft must exceed."""
+    """The confidence a draft must exceed, or the score that keeps a SpecReason step."""
+    screen: str | None = None
+    """The model that screens: "large", "small" or "none"."""
+    draft_tokens: int | None = None
+    """Tokens after which a draft is cut."""
+    thinking: bool = False
+    """The small model thinks before it drafts; only what follows the thought counts."""
     both_branches: bool = False
     """Draft and agent were run for every sample, whatever the gate said."""
     batch_size: int
     """Asks an engine may take at once."""
+    fallbacks: int | None = None
+    """Agent loops under way at once; None: as many as batches take."""
     device: str
     """Where models run."""
     dtype: str
@@ -143,8 +151,8 @@ def describe_run(config: RunConfig, options: Mapping[str, Any], passed: tuple[st
 def default_name(config: RunConfig) -> str:
     """A readable name that is the same for the same configuration, and for no other."""
     parts = [config.dataset, config.agent, config.method]
-    if config.gate is not None and config.threshold is not None:
-        parts += [config.gate, f"{config.threshold:g}"]
+    if config.threshold is not None:
+        parts += [part for part in (config.gate, f"{config.threshold:g}") if part]
     digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
     return "-".join([*parts, digest[:8]])
 
@@ -207,6 +215,7 @@ def prompt_hashes(agent: Agent) -> dict[str, str]:
         "screen": agent.screen(probe),
         "draft": draft_messages(probe),
         "agent": agent.open(probe),
+        "score": score_messages((), ""),
     }
     return {phase: _hash_messages(messages) for phase, messages in prompts.items()}
 

@@ -16,6 +16,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from speceyes_cli.core import calls
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import (
     Answer,
@@ -28,6 +29,7 @@ from speceyes_cli.core.chat import (
     ToolError,
 )
 from speceyes_cli.core.errors import RunStopError, WorkerDiedError
+from speceyes_cli.core.limits import PhaseLimits
 from speceyes_cli.core.workers import ThreadWorkers, Workers
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,10 @@ MAX_STEPS = 1_000
 TOOL_WORKERS = 4
 BATCHES_AHEAD = 2
 """Live trajectories per place in a batch: enough to fill one while another computes."""
+
+
+Observer = Callable[[str, "Ask | Run | Asked | Ran"], None]
+"""Told, on the scheduler's thread, of a trajectory's key with each need and then its outcome."""
 
 
 class Task(NamedTuple):
@@ -119,13 +125,23 @@ class Scheduler:
         engines: Mapping[Role, Engine],
         window: int | None = None,
         make_workers: Callable[[int, str], Workers] = ThreadWorkers,
+        *,
+        limits: Mapping[str, int] | None = None,
+        observe: Observer = lambda _key, _event: None,
     ) -> None:
-        """`window` bounds live trajectories; by default it keeps every engine's batches full."""
+        """`window` bounds live trajectories; by default it keeps every engine's batches full.
+
+        `limits` bounds, for a phase, the trajectories between their first ask of it and their end.
+        With limits, trajectories are admitted in waves, so that those which wait for their turn
+        do not thin the batches of those which follow.
+        """
         self._engines = engines
         self._window = window or window_for(engines)
         self._groups = _group_engines(engines, make_workers)
         self._tools = make_workers(TOOL_WORKERS, "speceyes-tool")
         self._idle_tools = TOOL_WORKERS
+        self._limits = PhaseLimits(limits or {})
+        self._observe = observe
         self._live: dict[str, _Trajectory] = {}
         self._waiting: list[_Trajectory] = []
         self._running: list[_Job] = []
@@ -152,6 +168,8 @@ class Scheduler:
     def _admit(self, source: Iterator[Task]) -> bool:
         """Fill the window; whether anything was admitted."""
         before = self._admitted
+        if self._limits and self._live:
+            return False
         while len(self._live) + len(self._finished) < self._window:
             if (task := next(source, None)) is None:
                 break
@@ -170,14 +188,14 @@ class Scheduler:
             while group.idle and (batch := self._largest_batch(group)):
                 group.idle -= 1
                 asks = [t.need for t in batch if isinstance(t.need, Ask)]
-                generate = partial(_generate, group.engines[asks[0].role], asks)
+                generate = partial(calls.generate, group.engines[asks[0].role], asks)
                 self._send(group.workers, _Job(batch, group), generate)
         for trajectory in tuple(self._waiting):
             if self._idle_tools and isinstance(run := trajectory.need, Run):
                 self._idle_tools -= 1
                 deadline = time.monotonic() + run.timeout
                 job = _Job([trajectory], timeout=run.timeout, deadline=deadline)
-                self._send(self._tools, job, partial(_run_tool, run))
+                self._send(self._tools, job, partial(calls.run_tool, run))
 
     def _largest_batch(self, group: _Group) -> list[_Trajectory]:
         """The fullest batch of one role and phase; the oldest trajectory breaks ties.
@@ -188,6 +206,8 @@ class Scheduler:
         for trajectory in self._waiting:
             ask = trajectory.need
             if not isinstance(ask, Ask) or ask.role not in group.engines:
+                continue
+            if not self._limits.enter(trajectory.key, ask.phase):
                 continue
             alone = trajectory.index if trajectory.lost else None
             batch = batches.setdefault((ask.role, ask.phase, alone), [])
@@ -263,6 +283,7 @@ class Scheduler:
         else:
             self._end(trajectory, error=_as_error(outcome))
             return
+        self._observe(trajectory.key, trajectory.events[-1])
         trajectory.lost = 0
         self._advance(trajectory, outcome)
 
@@ -279,13 +300,16 @@ class Scheduler:
         if len(trajectory.events) >= MAX_STEPS:
             self._end(trajectory, error=RuntimeError(f"no answer after {MAX_STEPS} steps"))
         elif isinstance(need, Ask) and need.role in self._engines:
-            trajectory.need = replace(need, trajectory=trajectory.key)
-            self._waiting.append(trajectory)
+            self._await(trajectory, replace(need, trajectory=trajectory.key))
         elif isinstance(need, Run):
-            trajectory.need = need
-            self._waiting.append(trajectory)
+            self._await(trajectory, need)
         else:
             self._end(trajectory, error=TypeError(f"nobody can serve {type(need).__name__}"))
+
+    def _await(self, trajectory: _Trajectory, need: Ask | Run) -> None:
+        trajectory.need = need
+        self._waiting.append(trajectory)
+        self._observe(trajectory.key, need)
 
     def _end(
         self, trajectory: _Trajectory, answer: Any = None, error: Exception | None = None
@@ -299,9 +323,10 @@ class Scheduler:
             log.debug("%s failed in %s", trajectory.key, failed_in, exc_info=error)
         self._close_policy(trajectory)
         del self._live[trajectory.key]
+        self._limits.leave(trajectory.key)
         for group in self._groups:
             for engine in _distinct(group.engines.values()):
-                group.workers.submit(partial(_forget, engine, trajectory.key))
+                group.workers.submit(partial(calls.forget, engine, trajectory.key))
         elapsed = time.monotonic() - trajectory.started
         self._finished.append(
             Finished(trajectory.key, answer, error, failed_in, tuple(trajectory.events), elapsed)
@@ -351,31 +376,6 @@ def _group_engines(
         count = min(engine.workers for engine in members.values())
         groups.append(_Group(members, make_workers(count, f"speceyes-{name}"), count))
     return groups
-
-
-def _generate(engine: Engine, asks: list[Ask]) -> list[Any]:
-    replies = list(engine.generate(asks))
-    if len(replies) != len(asks):
-        raise RuntimeError(f"the engine gave {len(replies)} replies to {len(asks)} asks")
-    return replies
-
-
-def _run_tool(run: Run) -> list[Any]:
-    """One tool call; whatever it raises is told to the model, save the death of its worker."""
-    try:
-        return [run.tool(**run.arguments)]
-    except (RunStopError, WorkerDiedError):
-        raise
-    except Exception as error:  # told to the model
-        log.debug("tool %s failed", run.name, exc_info=error)
-        return [ToolError("tool_failed", f"{type(error).__name__}: {error}")]
-
-
-def _forget(engine: Engine, key: str) -> None:
-    try:
-        engine.forget(key)
-    except Exception:
-        log.exception("an engine could not forget %s", key)
 
 
 def _as_error(outcome: Any) -> Exception:

@@ -18,7 +18,7 @@ from speceyes_cli.core.store import read_run
 
 ALL = "all"
 BASELINE = "baseline"
-_PHASES = ("screen", "draft", "agent", "tool")
+_PHASES = ("screen", "draft", "propose", "score", "agent", "tool")
 """The order in which people think of them."""
 _SAME_FOR_BASELINE = (
     "agent",
@@ -27,6 +27,7 @@ _SAME_FOR_BASELINE = (
     "option_order",
     "large",
     "batch_size",
+    "fallbacks",
     "device",
     "dtype",
     "attention",
@@ -75,7 +76,7 @@ class Row(BaseModel):
     speedup_high: float | None
     """Upper bound of `speedup`."""
     alpha: float | None
-    """Drafts accepted, among samples that passed the screen."""
+    """Drafts accepted, among those of samples that no screen held back."""
     beta: float | None
     """Samples that passed the screen, among those screened."""
     accept_rate: float | None
@@ -129,7 +130,8 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
     seconds = [record.seconds for record in answered]
     screened = [record for record in records if record.passed_screen is not None]
     bias = position_bias(records)
-    passed = [record for record in screened if record.passed_screen and record.draft is not None]
+    passed = [r for r in records if r.passed_screen is not False and r.draft is not None]
+    gated = info.config.threshold is not None
     return Row(
         run=info.name,
         method=info.config.method,
@@ -146,7 +148,9 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
         speedup=speedup.value if speedup else None,
         speedup_low=speedup.low if speedup else None,
         speedup_high=speedup.high if speedup else None,
-        alpha=_share(sum(r.draft is not None and r.draft.accepted for r in passed), len(passed)),
+        alpha=_share(sum(r.draft is not None and r.draft.accepted for r in passed), len(passed))
+        if gated
+        else None,
         beta=_share(sum(r.passed_screen is True for r in screened), len(screened)),
         accept_rate=_share(sum(r.route == "small" for r in answered), len(answered)),
         latency_mean_s=_mean(seconds),

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from speceyes_cli.core import branches, policies
 from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import MethodSpec
+from speceyes_cli.host.specs import STEP_SCORE, MethodSpec
 
 
 @hookimpl
 def speceyes_methods() -> Iterable[MethodSpec]:
-    """Yield the paper's method and its two ends."""
+    """Yield the methods of the paper's table."""
     yield MethodSpec(
         name="speceyes",
         policy=policies.speceyes,
@@ -30,4 +30,11 @@ def speceyes_methods() -> Iterable[MethodSpec]:
         policy=policies.draft,
         roles=("small",),
         summary="the small model alone, on every sample",
+    )
+    yield MethodSpec(
+        name="specreason",
+        policy=policies.specreason,
+        roles=("small", "large"),
+        summary="the small model proposes each step, the large one scores it and rewrites bad ones",
+        bar=STEP_SCORE,
     )

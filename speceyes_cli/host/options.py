@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speceyes_cli.core.gate import DEFAULT_THRESHOLD, DEFAULT_TOP_K
+from speceyes_cli.core.gate import DEFAULT_TOP_K
 
 
 def option(default: Any, help: str, panel: str, flags: str | None = None) -> Any:  # noqa: A002 - the command line's word
@@ -63,13 +63,33 @@ class DecisionOptions:
     """How samples are answered."""
 
     method: str = option(
-        "speceyes", "speceyes, or one end of it: baseline (agent alone), draft (small alone).", WHAT
+        "speceyes",
+        "speceyes; one end of it: baseline (agent alone) or draft (small alone); or specreason "
+        "(small proposes each step, large scores it).",
+        WHAT,
     )
-    threshold: float = option(
-        DEFAULT_THRESHOLD, "Confidence in 0..1 that a draft must exceed to stand.", DECISION
+    threshold: float | None = option(
+        None,
+        "Confidence in 0..1 that a draft must exceed to stand; 0.98 by default. For specreason the "
+        "score from 0 to 9 that keeps a step; 7 by default.",
+        DECISION,
     )
     gate: str = option("min", "How a draft's tokens become one confidence.", DECISION)
     top_k: int = option(DEFAULT_TOP_K, "Logits of each token that the gate looks at.", DECISION)
+    screen: str = option(
+        "large",
+        "Model asked whether a tool would help: large, small, or none to draft every sample.",
+        DECISION,
+    )
+    thinking: bool = option(
+        default=False,
+        help="The small model thinks before it drafts: only what follows </think> is scored.",
+        panel=DECISION,
+        flags="--thinking",
+    )
+    draft_tokens: int | None = option(
+        None, "Tokens that cut a draft; 20 by default, 1024 with --thinking.", DECISION
+    )
     both_branches: bool = option(
         default=False,
         help="Draft and run the agent for every sample, so that `analyze replay` and `analyze "
@@ -86,6 +106,12 @@ class AgentChoice:
     agent: str = option("deepeyes", "Agent that answers what the gate turns away.", WHAT)
     max_turns: int | None = option(None, "Turns of the agent's loop; its own by default.", AGENT)
     max_new_tokens: int | None = option(None, "Tokens of each turn; its own by default.", AGENT)
+    fallbacks: int | None = option(
+        None,
+        "Agent loops under way at once; 1 is the paper's serial setting. By default as many as "
+        "fill the batches.",
+        AGENT,
+    )
     prompts: Path | None = option(None, "TOML file that replaces the agent's prompts.", AGENT)
     thyme_state: str = option(
         "persist", "Thyme's variables: persist from block to block, or fresh for each.", AGENT

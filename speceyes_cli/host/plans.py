@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.errors import UsageError
@@ -13,9 +14,11 @@ from speceyes_cli.core.evaluation import Placed, Recipe, unfinished
 from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.runs import RunConfig, RunInfo, describe_run, prompt_hashes
 from speceyes_cli.core.store import SampleKey
+from speceyes_cli.core.variations import DRAFT_TOKENS, THINKING_TOKENS, Screen, Variations
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.options import RunOptions
 from speceyes_cli.host.specs import (
+    CONFIDENCE,
     Agent,
     AgentOptions,
     DatasetSpec,
@@ -74,6 +77,8 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
     """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
     check_numbers(options)
     method = host.methods.get(options.method)
+    options = replace(options, threshold=choose_threshold(options, method))
+    variations = choose_variations(options)
     gate = make_gate(options, host)
     agent = make_agent(options, host)
     dataset = host.datasets.get(options.dataset)
@@ -88,7 +93,13 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
         info=info,
         folder=options.out or RUNS / info.name,
         recipe=Recipe(
-            choose_policy(options, method), agent, gate, dataset.score, options.keep_images
+            choose_policy(options, method),
+            agent,
+            gate,
+            dataset.score,
+            options.keep_images,
+            variations,
+            options.fallbacks,
         ),
         dataset=dataset,
         source=source,
@@ -109,13 +120,39 @@ def choose_policy(options: RunOptions, method: MethodSpec) -> Callable[..., Poli
     return method.both_branches
 
 
+def choose_threshold(options: RunOptions, method: MethodSpec) -> float:
+    """The threshold in the method's measure, its own where none is named."""
+    bar = method.bar
+    if options.threshold is None:
+        return bar.default
+    fits = 0 <= options.threshold <= bar.high
+    if not fits or (bar.whole and options.threshold != int(options.threshold)):
+        raise UsageError(
+            f"--threshold is {bar.measure} from 0 to {bar.high}, not {options.threshold:g}"
+            + (f", for the method {method.name}." if bar is not CONFIDENCE else ".")
+        )
+    return options.threshold
+
+
+def choose_variations(options: RunOptions) -> Variations:
+    """How the method screens and drafts."""
+    screens: tuple[Screen, ...] = get_args(Screen)
+    screen = next((name for name in screens if name == options.screen), None)
+    if screen is None:
+        raise UsageError(
+            f"--screen {options.screen} is not known; {known_names(options.screen, screens)}."
+        )
+    usual = THINKING_TOKENS if options.thinking else DRAFT_TOKENS
+    return Variations(screen, options.draft_tokens or usual, options.thinking)
+
+
 def check_numbers(options: RunOptions) -> None:
     """Raise `UsageError` for a number outside its range."""
-    if not 0 <= options.threshold <= 1:
-        raise UsageError(f"--threshold is a confidence from 0 to 1, not {options.threshold:g}.")
     least: dict[str, tuple[int | None, int]] = {
         "--top-k": (options.top_k, 2),
         "--batch-size": (options.batch_size, 1),
+        "--draft-tokens": (options.draft_tokens, 1),
+        "--fallbacks": (options.fallbacks, 1),
         "--limit": (options.limit, 0),
         "--max-errors": (options.max_errors, 0),
         "--max-turns": (options.max_turns, 1),
@@ -133,7 +170,8 @@ def check_numbers(options: RunOptions) -> None:
 def make_gate(options: RunOptions, host: Host) -> Gate:
     """The gate by name, with its K and threshold."""
     spec = host.gates.get(options.gate)
-    return Gate(spec.name, spec.score, options.top_k, options.threshold, spec.hopeless)
+    threshold = CONFIDENCE.default if options.threshold is None else options.threshold
+    return Gate(spec.name, spec.score, options.top_k, threshold, spec.hopeless)
 
 
 def make_agent(options: RunOptions, host: Host) -> Agent:
@@ -211,8 +249,9 @@ def make_config(
     """What identifies the run; what its method does not use is None."""
     source = DataSource(options.data, options.option_order)
     drafts = "small" in method.roles
-    gated = drafts and "large" in method.roles
     large = "large" in method.roles
+    scored = drafts and method.bar is CONFIDENCE
+    variations = choose_variations(options)
     limit = dataset.default_limit if options.limit is None else options.limit or None
     models = {role: load.options.model for role, load in loads.items()}
     return RunConfig(
@@ -225,11 +264,15 @@ def make_config(
         limit=limit,
         small=models.get("small"),
         large=models.get("large"),
-        gate=options.gate if drafts else None,
-        top_k=options.top_k if drafts else None,
-        threshold=options.threshold if gated else None,
+        gate=options.gate if scored else None,
+        top_k=options.top_k if scored else None,
+        threshold=options.threshold if drafts and large else None,
+        screen=variations.screen if scored and large else None,
+        draft_tokens=variations.draft_tokens if scored else None,
+        thinking=variations.thinking and scored,
         both_branches=options.both_branches,
         batch_size=options.batch_size,
+        fallbacks=options.fallbacks if large else None,
         device=options.device,
         dtype=options.dtype,
         attention=options.attention,

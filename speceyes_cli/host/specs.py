@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from speceyes_cli.core.agents import Agent, AgentState, Policy
 from speceyes_cli.core.chat import Engine, Role
-from speceyes_cli.core.gate import TokenScore
+from speceyes_cli.core.gate import DEFAULT_THRESHOLD, TokenScore
 from speceyes_cli.core.samples import Sample, Verdict
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "AgentOptions",
     "AgentSpec",
     "AgentState",
+    "Bar",
     "CheckSpec",
     "DataSource",
     "DatasetSpec",
@@ -176,15 +177,34 @@ class GateSpec:
     """(scores so far, threshold, token limit) -> no continuation can pass; None: not provable."""
 
 
+class Bar(NamedTuple):
+    """What a method's threshold is measured in."""
+
+    measure: str
+    """What is measured, with its article."""
+    high: int
+    """It goes from 0 to this."""
+    default: float
+    whole: bool = False
+    """Whole numbers only."""
+
+
+CONFIDENCE = Bar("a confidence", 1, DEFAULT_THRESHOLD)
+"""What gates give."""
+STEP_SCORE = Bar("a step's score, one digit,", 9, 7, whole=True)  # facts on agents: SpecReason
+
+
 @dataclass(frozen=True, slots=True)
 class MethodSpec:
     """A way to answer one sample."""
 
     name: str
     policy: Callable[..., Policy]
-    """Called as policy(sample, agent, gate)."""
+    """Called as policy(sample, agent, gate, variations)."""
     roles: tuple[Role, ...]
     """The models it needs."""
     summary: str
     both_branches: Callable[..., Policy] | None = None
     """The same method with draft and agent run for every sample, for `--both-branches`."""
+    bar: Bar = CONFIDENCE
+    """What `gate.threshold` is measured in; a gate decides only where it is a confidence."""

@@ -103,6 +103,41 @@ def test_methods_load_only_what_they_need(evaluate: Invoke, tmp_path: Path) -> N
     assert read_run(tmp_path / "baseline")[0].config.threshold is None
 
 
+def test_specreason_keeps_good_steps_and_rewrites_the_others(
+    evaluate: Invoke, tmp_path: Path
+) -> None:
+    assert evaluate("--method", "specreason", "--out", "r").exit_code == 0
+    info, records = read_run(tmp_path / "r")
+    assert (info.config.threshold, info.config.gate, info.config.top_k) == (7, None, None)
+    by = {record.sample_id: record.route for record in records}
+    assert by == {f"dot-{n}": "small" if n % 3 == 1 else "large" for n in range(6)}
+    assert all(record.verdict and record.verdict.right for record in records)
+    assert all(len(record.tools) == 1 for record in records)
+
+
+def test_the_variations_are_recorded(evaluate: Invoke, tmp_path: Path) -> None:
+    chosen = ("--screen", "none", "--fallbacks", "1", "--thinking", "--top-k", "32")
+    done = evaluate(*chosen, "--out", "r", "--json")
+    assert done.exit_code == 0
+    info, records = read_run(tmp_path / "r")
+    config = info.config
+    assert (config.screen, config.fallbacks, config.thinking) == ("none", 1, True)
+    assert (config.draft_tokens, config.top_k) == (1024, 32)
+    assert {record.passed_screen for record in records} == {None}
+    assert all(record.draft is not None for record in records)
+    row = json.loads(done.stdout)[-1]
+    assert (row["beta"], row["alpha"]) == (None, pytest.approx(1 / 3))
+
+
+def test_a_serial_run_is_measured_against_a_serial_baseline(evaluate: Invoke) -> None:
+    evaluate("--method", "baseline")
+    alone = json.loads(evaluate("--fallbacks", "1", "--json").stdout)
+    assert alone[-1]["speedup"] is None
+    evaluate("--method", "baseline", "--fallbacks", "1", "--large", "scripted?delay=0.01")
+    slow = ("--large", "scripted?delay=0.01", "--fallbacks", "1")
+    assert json.loads(evaluate(*slow, "--json").stdout)[-1]["speedup"] is not None
+
+
 def test_options_that_a_method_does_not_use_do_not_make_another_run(
     evaluate: Invoke, tmp_path: Path
 ) -> None:
@@ -180,6 +215,14 @@ def test_limit_zero_is_all_and_a_split_can_be_named(evaluate: Invoke, tmp_path: 
         (["--threshold", "1.5"], "--threshold is a confidence from 0 to 1, not 1.5."),
         (["--threshold", "-0.1"], "--threshold is a confidence from 0 to 1"),
         (["--threshold", "nan"], "--threshold is a confidence from 0 to 1, not nan."),
+        (
+            ["--method", "specreason", "--threshold", "10"],
+            "--threshold is a step's score, one digit, from 0 to 9, not 10, for the method",
+        ),
+        (["--method", "specreason", "--threshold", "0.98"], "from 0 to 9, not 0.98, for the"),
+        (["--screen", "both"], "--screen both is not known; known: large, none, small."),
+        (["--draft-tokens", "0"], "--draft-tokens must be at least 1, not 0."),
+        (["--fallbacks", "0"], "--fallbacks must be at least 1, not 0."),
         (["--top-k", "1"], "--top-k must be at least 2, not 1."),
         (["--top-k", "2000"], "--top-k 2000 exceeds the vocabulary of 1000 tokens."),
         (["--batch-size", "0"], "--batch-size must be at least 1, not 0."),

@@ -22,8 +22,18 @@ from speceyes_cli.core.chat import (
 )
 from speceyes_cli.core.gate import Gate, TokenScore
 from speceyes_cli.core.gates import min_hopeless, min_score
-from speceyes_cli.core.policies import baseline, draft, says_no, solve, speceyes
+from speceyes_cli.core.policies import (
+    baseline,
+    draft,
+    read_score,
+    says_no,
+    solve,
+    speceyes,
+    specreason,
+)
+from speceyes_cli.core.prompts import SCORE_INSTRUCTION
 from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.variations import Variations
 
 SAMPLE = Sample(
     "s", "test", Picture("p", lambda: Image.new("RGB", (8, 8))), "Which?", ("red", "blue"), "blue"
@@ -213,3 +223,154 @@ def test_the_turn_limit_ends_an_endless_loop() -> None:
         },
     )
     assert len(wanted) == 3
+
+
+STEPS = Gate("min", min_score, threshold=7)
+
+
+def phases(wanted: list[Ask | Run]) -> list[tuple[str, str]]:
+    return [(need.role, need.phase) for need in wanted if isinstance(need, Ask)]
+
+
+def test_a_step_with_a_good_score_stands_and_runs_its_tool() -> None:
+    seen = Observation(("<crop>", SAMPLE.picture))
+    answer, wanted = drive(
+        specreason(SAMPLE, Parrot(), STEPS),
+        reply("look"),
+        reply("7"),
+        seen,
+        reply("blue"),
+        reply("9"),
+    )
+    assert (answer.text, answer.source) == ("blue", "small")
+    assert phases(wanted) == [
+        ("small", "propose"),
+        ("large", "score"),
+        ("small", "propose"),
+        ("large", "score"),
+    ]
+    last = wanted[3]
+    assert isinstance(last, Ask)
+    assert last.messages[3].content == seen.content
+    assert answer.details["turns"] == [
+        {"outcome": "observation", "notes": [], "by": "small", "score": 7},
+        {"outcome": "answer", "by": "small", "score": 9},
+    ]
+
+
+@pytest.mark.parametrize("score", ["6", "0", "", "good", "10", "seventy"])
+def test_a_step_with_a_bad_score_is_written_anew_and_its_tool_is_kept(score: str) -> None:
+    seen = Observation(("<crop>", SAMPLE.picture))
+    answer, wanted = drive(
+        specreason(SAMPLE, Parrot(), STEPS),
+        reply("red"),
+        reply(score),
+        reply("look"),
+        seen,
+        reply("red"),
+        reply("8"),
+    )
+    assert (answer.text, answer.source) == ("red", "small")
+    written = wanted[2]
+    assert isinstance(written, Ask)
+    assert (written.role, written.phase) == ("large", "agent")
+    assert [message.role for message in written.messages] == ["system", "user"]
+    proposal = wanted[4]
+    assert isinstance(proposal, Ask)
+    assert [message.content for message in proposal.messages[2:]] == [("look",), seen.content]
+    assert answer.details["turns"][0]["by"] == "large"
+
+
+def test_the_large_model_scores_the_conversation_with_the_step_at_its_end() -> None:
+    policy = specreason(SAMPLE, Parrot(), STEPS)
+    proposed = next(policy)
+    scoring = policy.send(reply("step"))
+    assert scoring.messages[: len(proposed.messages)] == proposed.messages
+    assert scoring.messages[-2:] == (
+        Message("assistant", ("step",)),
+        Message("user", (SCORE_INSTRUCTION,)),
+    )
+    assert not scoring.continue_turn
+
+
+def test_a_step_within_a_turn_is_scored_as_one_assistant_message() -> None:
+    agent = Parrot(continues_turn=True)
+    seen = Observation(("<out>", SAMPLE.picture, "</out>"))
+    _, wanted = drive(
+        specreason(SAMPLE, agent, STEPS),
+        reply("look"),
+        reply("9"),
+        seen,
+        reply("blue"),
+        reply("1"),
+        reply("red"),
+    )
+    proposal, scoring, written = wanted[3], wanted[4], wanted[5]
+    assert isinstance(proposal, Ask)
+    assert isinstance(scoring, Ask)
+    assert isinstance(written, Ask)
+    assert proposal.continue_turn
+    assert written.continue_turn
+    assert written.messages == proposal.messages
+    assert [message.role for message in scoring.messages] == ["system", "user", "assistant", "user"]
+    assert scoring.messages[2].content == (*proposal.messages[-1].content, "blue")
+
+
+def test_specreason_ends_at_the_turn_limit() -> None:
+    rounds = [reply("bad"), reply("9")] * 2
+    answer, _ = drive(specreason(SAMPLE, Parrot(max_turns=2), STEPS), *rounds)
+    assert answer.text == ""
+    assert answer.details["stopped"] == "turn_limit"
+
+
+@pytest.mark.parametrize(
+    ("text", "score"), [("7", 7), (" 9.", 9), ("8/9", 8), ("score: 3", 3), ("12", None), ("", None)]
+)
+def test_a_score_is_the_first_digit(text: str, score: int | None) -> None:
+    assert read_score(text) == score
+
+
+def test_the_small_model_may_screen() -> None:
+    _, wanted = drive(
+        speceyes(SAMPLE, Parrot(), GATE, Variations(screen="small")),
+        reply("No."),
+        reply("blue", statistics=SURE),
+    )
+    assert phases(wanted) == [("small", "screen"), ("small", "draft")]
+
+
+def test_without_a_screen_every_sample_is_drafted() -> None:
+    answer, wanted = drive(
+        speceyes(SAMPLE, Parrot(), GATE, Variations(screen="none")),
+        reply("red", statistics=UNSURE),
+        reply("blue"),
+    )
+    assert phases(wanted) == [("small", "draft"), ("large", "agent")]
+    assert answer.confidence is not None
+
+
+def test_a_thinking_draft_is_what_follows_the_thought() -> None:
+    thinking = Variations(screen="none", thinking=True, draft_tokens=1024)
+    answer, wanted = drive(
+        speceyes(SAMPLE, Parrot(), GATE, thinking),
+        reply("it may be red\n</think>\n\n blue", statistics=SURE),
+    )
+    assert (answer.text, answer.source) == ("blue", "small")
+    [ask] = wanted
+    assert isinstance(ask, Ask)
+    assert (ask.scored_after, ask.max_new_tokens) == ("</think>", 1024)
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [
+        reply("<think>it may", statistics=SURE),
+        reply("it may be", statistics=SURE, finish="length"),
+        reply("a thought</think>", statistics=()),
+    ],
+)
+def test_a_thought_without_an_answer_never_stands(unfinished: Reply) -> None:
+    thinking = Variations(screen="none", thinking=True)
+    open_gate = replace(GATE, threshold=0.0)
+    answer, _ = drive(speceyes(SAMPLE, Parrot(), open_gate, thinking), unfinished, reply("agent"))
+    assert answer.source == "large"

@@ -520,3 +520,52 @@ def test_any_mixture_of_policies_ends_with_every_outcome_in_place(
         for n, script in enumerate(scripts)
     }
     assert all(len(batch) <= max_batch for batch in small.batches + large.batches)
+
+
+class Reaching:
+    """Counts the trajectories between their first ask of a phase and their end."""
+
+    def __init__(self) -> None:
+        self.inside: set[str] = set()
+        self.most = 0
+        self.batches: dict[str, list[int]] = {}
+
+    def __call__(self, batch: Sequence[Ask]) -> None:
+        self.batches.setdefault(batch[0].phase, []).append(len(batch))
+        if batch[0].phase == "agent":
+            self.inside |= {ask.trajectory for ask in batch}
+            self.most = max(self.most, len(self.inside))
+            self.inside -= {ask.trajectory for ask in batch if text_of(ask) == "last"}
+
+
+def looping(number: int) -> Policy:
+    del number
+    return asks(ask("s", phase="screen"), ask("first"), ask("last"))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_a_limited_phase_holds_no_more_trajectories_and_the_others_stay_full(limit: int) -> None:
+    reaching = Reaching()
+    scheduler = Scheduler(
+        {"large": Echo(4, behave=reaching)}, 8, InlineWorkers, limits={"agent": limit}
+    )
+    ended = list(scheduler.run(tasks(16, looping)))
+    assert len(ended) == 16
+    assert all(finished.answer for finished in ended)
+    assert reaching.most <= limit
+    assert reaching.batches["screen"] == [4, 4, 4, 4]
+    assert max(reaching.batches["agent"]) == min(limit, 4)
+
+
+def test_the_observer_is_told_each_need_and_then_what_came_of_it() -> None:
+    told: list[tuple[str, Any]] = []
+    run = Run(lambda: Observation(("seen",)), {}, name="look")
+    scheduler = Scheduler(
+        {"large": Echo()},
+        make_workers=InlineWorkers,
+        observe=lambda key, event: told.append((key, event)),
+    )
+    [ended] = scheduler.run(tasks(1, lambda _: asks(ask("a"), run)))
+    assert [type(event) for _, event in told] == [Ask, Asked, Run, Ran]
+    assert {key for key, _ in told} == {ended.key}
+    assert tuple(event for _, event in told[1::2]) == ended.events

@@ -54,9 +54,14 @@ def test_the_same_options_have_the_same_name_and_others_another(host: Host) -> N
             {"small_max_pixels": 999},
             {"max_turns": 2},
             {"method": "baseline"},
+            {"method": "specreason"},
+            {"screen": "small"},
+            {"draft_tokens": 5},
+            {"thinking": True},
+            {"fallbacks": 1},
         )
     }
-    assert len(names) == 12
+    assert len(names) == 17
 
 
 def test_where_and_how_a_run_is_kept_does_not_name_it(host: Host) -> None:

@@ -35,6 +35,8 @@ class Row:
     ask: Ask
     tokens: list[int] = field(default_factory=list)
     scores: list[TokenScore] = field(default_factory=list)
+    answering: bool = True
+    """False while the text has not come after which tokens are scored."""
     finish: Finish | None = None
 
 
@@ -67,7 +69,7 @@ class Decoder:
     @torch.inference_mode()
     def decode(self, prompt: Prompt, asks: Sequence[Ask]) -> list[Row]:
         """Run every ask to its end."""
-        rows = [Row(ask) for ask in asks]
+        rows = [Row(ask, answering=not ask.scored_after) for ask in asks]
         live = list(range(len(rows)))
         mask = prompt.attention_mask
         position = prompt.positions[0, :, -1] + 1  # a prompt ends in text, never in a picture
@@ -147,14 +149,18 @@ class Decoder:
         if score is not None:
             row.scores.append(score)
         ask = row.ask
-        if ask.stop:
+        if ask.stop or not row.answering:
             tail = self._text_of(row.tokens[-TAIL_TOKENS:])
+            if not row.answering and ask.scored_after in tail:
+                row.answering = True
+                row.scores.clear()
             if any(stop in tail for stop in ask.stop):
                 row.finish = "stop"
                 return
         gate = ask.gate
         if (
             gate is not None
+            and row.answering
             and gate.hopeless is not None
             and gate.hopeless(row.scores, gate.threshold, ask.max_new_tokens)
         ):

@@ -20,6 +20,11 @@ from speceyes_plugins.transformers_engine.prompts import PromptWriter, pictures_
 log = logging.getLogger(__name__)
 
 
+def scored_tokens(row: Row) -> list[int]:
+    """The tokens that `row.scores` are of: the last ones."""
+    return row.tokens[len(row.tokens) - len(row.scores) :]
+
+
 class TransformersEngine:
     """A model behind one role, on this machine."""
 
@@ -110,6 +115,7 @@ class TransformersEngine:
             tokens=len(row.tokens),
             finish=row.finish or "length",
             statistics=tuple(row.scores),
+            pieces=tuple(self._text([token]) for token in scored_tokens(row)),
             seconds=seconds,
             frames=tuple(item.frame(self._patch) for item in seen),
         )

@@ -14,6 +14,7 @@ from speceyes_cli.core.policies import draft_ask
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.runs import RunInfo
 from speceyes_cli.core.samples import Sample, Verdict
+from speceyes_cli.core.variations import Variations
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import (
     AgentSpec,
@@ -104,8 +105,13 @@ def first_token(scores: Sequence[TokenScore]) -> float:
     return confidence_from_separability(scores[0].separability)
 
 
-def twice(sample: Sample, agent: Agent, gate: Gate) -> Policy:  # noqa: ARG001 - one signature
+def twice(
+    sample: Sample,
+    agent: Agent,  # noqa: ARG001 - one signature
+    gate: Gate,
+    variations: Variations,
+) -> Policy:
     """A method: the second answer stands, sure if both agree."""
-    first = yield draft_ask(sample, gate)
-    second = yield draft_ask(sample, gate)
+    first = yield draft_ask(sample, gate, variations)
+    second = yield draft_ask(sample, gate, variations)
     return Answer(second.text, "small", float(first.text == second.text))

@@ -1,0 +1,26 @@
+"""The paper's variations on its method, as one value that every policy is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Screen = Literal["large", "small", "none"]
+
+DRAFT_TOKENS = 20  # facts on agents: phase prompts
+THINKING_TOKENS = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Variations:
+    """How a method screens and drafts; the defaults are the paper's own."""
+
+    screen: Screen = "large"
+    """The model asked whether a tool would help; "none" drafts every sample."""
+    draft_tokens: int = DRAFT_TOKENS
+    """Tokens after which a draft is cut; a cut draft never stands."""
+    thinking: bool = False
+    """The small model thinks first: its draft is what follows the thought."""
+
+
+PAPER = Variations()
