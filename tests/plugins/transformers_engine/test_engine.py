@@ -275,3 +275,28 @@ def test_a_broken_row_is_named_and_never_passes(
     assert {score.fault for score in reply.statistics} <= {fault}
     assert reply.statistics
     assert not GATE.accepts(replace(reply, finish="stop", text="red"))
+
+
+def test_every_scored_token_is_told(engine: TransformersEngine) -> None:
+    scored, plain = replies(engine, [ask(1, gate=GATE)])[0], replies(engine, [ask(1)])[0]
+    assert len(scored.pieces) == len(scored.statistics) == scored.tokens
+    assert "".join(scored.pieces).strip() == scored.text.strip()
+    assert plain.pieces == ()
+
+
+def test_tokens_up_to_the_end_of_a_thought_are_not_scored(engine: TransformersEngine) -> None:
+    whole = replies(engine, [ask(1, gate=GATE)])[0]
+    place = next(i for i, piece in enumerate(whole.pieces) if i > 1 and piece.strip())
+    mark = whole.pieces[place]
+    first = next(i for i in range(len(whole.pieces)) if mark in "".join(whole.pieces[: i + 1]))
+    rest = len(whole.pieces) - first - 1
+    assert rest
+    none_passes = replace(GATE, hopeless=lambda scores, _threshold, _limit: len(scores) > 0)
+    cases = [replace(GATE), none_passes]
+    cut, early = [replies(engine, [ask(1, gate=g, scored_after=mark)])[0] for g in cases]
+    assert cut.text == whole.text
+    assert cut.pieces == whole.pieces[first + 1 :]
+    assert [s.separability for s in cut.statistics] == pytest.approx(
+        [s.separability for s in whole.statistics[first + 1 :]], rel=1e-4
+    )
+    assert (early.finish, early.tokens) == ("rejected", first + 2)
