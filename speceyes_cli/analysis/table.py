@@ -9,7 +9,7 @@ from typing import Literal
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate import TokenScore
-from speceyes_cli.core.records import DraftNote, PictureNote, Record, TokenNote
+from speceyes_cli.core.records import DraftNote, PictureNote, Record, TokenNote, VerdictNote
 from speceyes_cli.core.runs import RunConfig
 from speceyes_cli.core.summaries import LoadedRun
 
@@ -62,6 +62,8 @@ class ScoreTable:
     samples: tuple[ScoredSample, ...]
     errors: int
     """Samples that failed; they are not in `samples`."""
+    undecided: int
+    """Answers, of either branch, that no rule could judge; they count as wrong."""
 
     @property
     def both_branches(self) -> bool:
@@ -74,10 +76,16 @@ class ScoreTable:
 
 def read_table(run: LoadedRun) -> ScoreTable:
     """The run's answered samples; `DataError` when there is none."""
-    samples = tuple(_sample(record) for record in run.records if record.error is None)
-    if not samples:
+    answered = [record for record in run.records if record.error is None]
+    if not answered:
         raise DataError(f"{run.folder} holds no answered sample; run `speceyes eval` first.")
-    return ScoreTable(run.info.name, run.info.config, samples, len(run.records) - len(samples))
+    return ScoreTable(
+        run=run.info.name,
+        config=run.info.config,
+        samples=tuple(_sample(record) for record in answered),
+        errors=len(run.records) - len(answered),
+        undecided=sum(_undecided(record) for record in answered),
+    )
 
 
 def read_tables(runs: Sequence[LoadedRun]) -> list[ScoreTable]:
@@ -93,6 +101,20 @@ def read_tables(runs: Sequence[LoadedRun]) -> list[ScoreTable]:
                     f"{run.info.name} has {theirs!r}; analyze the runs of one dataset at a time."
                 )
     return [read_table(run) for run in runs]
+
+
+def require_both_branches(table: ScoreTable) -> None:
+    """Raise `DataError` when draft and agent were not both run for every sample."""
+    if not table.both_branches:
+        raise DataError(
+            f"{table.run} ran one branch only for some of its samples, so what the other would "
+            "have answered is unknown; `speceyes eval --both-branches` runs both."
+        )
+
+
+def _undecided(record: Record) -> int:
+    verdicts: list[VerdictNote | None] = [branch.verdict for branch in record.branches.values()]
+    return sum(v is None or v.right is None for v in verdicts or [record.verdict])
 
 
 def _sample(record: Record) -> ScoredSample:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,19 +71,18 @@ CONFIG = RunConfig(
 
 def record_of(number: int, spec: Spec, threshold: float) -> Record:
     """The record that such a sample leaves."""
+    # The separability whose confidence is the score: S = logit(score) / 0.6.
+    gap = None if spec.score is None else math.log(spec.score / (1 - spec.score)) / 0.6
+    confidence = None if gap is None else confidence_from_separability(gap)
+    token = TokenNote(separability=gap, logprob=-0.1, margin=1.0, entropy=0.1, rivals=spec.rivals)
     accepted = (
         spec.passed
-        and spec.score is not None
-        and spec.score > threshold
+        and confidence is not None
+        and confidence > threshold
         and spec.finish == "stop"
         and not spec.failed
     )
     right = spec.draft_right if accepted else spec.agent_right
-    # The separability whose confidence is the score: S = logit(score) / 0.6.
-    gap = None if spec.score is None else math.log(spec.score / (1 - spec.score)) / 0.6
-    token = TokenNote(separability=gap, logprob=-0.1, margin=1.0, entropy=0.1, rivals=spec.rivals)
-    if gap is not None:
-        assert math.isclose(confidence_from_separability(gap), spec.score or 0.0)
     screen, draft, agent = spec.seconds
     branches = {
         "small": BranchNote(text="red", verdict=_verdict(spec.draft_right)),
@@ -101,12 +101,12 @@ def record_of(number: int, spec: Spec, threshold: float) -> Record:
         meta={},
         route="error" if spec.failed else "small" if accepted else "large",
         text=None if spec.failed else "red",
-        confidence=spec.score,
+        confidence=confidence,
         passed_screen=spec.passed,
         draft=DraftNote(
             text="red",
             accepted=accepted,
-            confidence=spec.score,
+            confidence=confidence,
             tokens=(token,),
             tied_tokens=0,
             lowest_margin=1.0,
@@ -135,17 +135,19 @@ def _verdict(right: bool) -> VerdictNote:
     return VerdictNote(right=right, provenance="text")
 
 
+def run_of(specs: Sequence[Spec], folder: Path = Path("runs"), **changes: object) -> LoadedRun:
+    """A run of made-up samples; `changes` are to its configuration."""
+    config = CONFIG.model_copy(update=changes)
+    info = describe_run(config, {}, ())
+    threshold = 1.0 if config.threshold is None else config.threshold
+    records = [record_of(i, spec, threshold) for i, spec in enumerate(specs)]
+    return LoadedRun(folder / info.name, info, records)
+
+
 MakeRun = Callable[..., LoadedRun]
 
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
     """make_run(specs, threshold=0.98, dataset="dots"): a run of made-up samples."""
-
-    def make(specs: Sequence[Spec], **changes: object) -> LoadedRun:
-        config = CONFIG.model_copy(update={"threshold": 0.98, **changes})
-        info = describe_run(config, {}, ())
-        records = [record_of(i, spec, config.threshold or 0.0) for i, spec in enumerate(specs)]
-        return LoadedRun(tmp_path / info.name, info, records)
-
-    return make
+    return partial(run_of, folder=tmp_path)

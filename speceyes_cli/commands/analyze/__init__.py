@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from speceyes_cli.commands.analyze.replay import replay_command
+
 
 def analyze_app() -> typer.Typer:
     """The commands under `speceyes analyze`, each in its own file."""
@@ -11,6 +13,7 @@ def analyze_app() -> typer.Typer:
         help="Read runs: see the confidence, choose the threshold, sign it.", no_args_is_help=True
     )
     app.callback()(_analyze)
+    app.command("replay")(replay_command)
     return app
 
 

@@ -1,0 +1,209 @@
+"""What any gate, K and threshold would have done, from a run that executed both branches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from speceyes_cli.analysis.table import ScoredSample, ScoreTable
+from speceyes_cli.core.statistics import paired_speedup, wilson
+from speceyes_cli.core.store import SampleKey
+from speceyes_cli.core.summaries import ALL, LoadedRun
+
+FRONTIER_POINTS = 200
+"""Points of one gate's frontier at most."""
+
+
+class Choice(NamedTuple):
+    """How drafts are accepted."""
+
+    gate: str
+    top_k: int
+    threshold: float
+
+
+class Replayed(BaseModel):
+    """What a choice would have done; shares are of all samples, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    split: str
+    """The split, or "all"."""
+    gate: str
+    """How a draft's tokens become one confidence."""
+    top_k: int
+    """Logits of each token that the gate looks at."""
+    threshold: float
+    """The confidence a draft must exceed."""
+    n: int
+    """Answered samples."""
+    coverage: float
+    """Samples that the draft would answer."""
+    accuracy: float
+    """Right answers."""
+    accuracy_low: float
+    """Lower bound of `accuracy`, Wilson's 95% interval."""
+    accuracy_high: float
+    """Upper bound of `accuracy`."""
+    agent_accuracy: float
+    """Right answers of the agent alone; `accuracy` is this plus `gain` less `harm`."""
+    draft_accuracy: float
+    """Right answers of the small model alone."""
+    harm: float
+    """Accepted, the draft wrong and the agent right."""
+    gain: float
+    """Accepted, the draft right and the agent wrong."""
+    both_right: float
+    """Accepted, both right."""
+    both_wrong: float
+    """Accepted, both wrong."""
+    seconds: float
+    """Predicted mean seconds per sample."""
+    speedup: float | None
+    """Predicted: mean seconds of the agent alone over `seconds`; None without any time."""
+    speedup_low: float | None
+    """Lower bound of `speedup`, paired bootstrap at 95%."""
+    speedup_high: float | None
+    """Upper bound of `speedup`."""
+
+
+class FrontierPoint(NamedTuple):
+    """One threshold's place between accuracy and speed."""
+
+    threshold: float
+    coverage: float
+    accuracy: float
+    speedup: float
+
+
+def screen_passed(sample: ScoredSample) -> bool:
+    """Whether the sample went on to the draft; without a screen all do."""
+    return sample.passed_screen is not False
+
+
+def accepts(sample: ScoredSample, value: float, threshold: float) -> bool:
+    """Whether the draft would stand, its acceptable confidence being `value`."""
+    return screen_passed(sample) and value > threshold
+
+
+def agent_seconds(sample: ScoredSample) -> float:
+    """The agent's own time, its tools included."""
+    return math.fsum(s for phase, s in sample.seconds.items() if phase not in ("screen", "draft"))
+
+
+def seconds_if(sample: ScoredSample, *, accepted: bool) -> float:
+    """What the sample would have cost: screen, draft where it was screened for, agent if needed.
+
+    Engine time is attributed as records do it, an equal share of each batch.
+    """
+    screen = sample.seconds.get("screen", 0.0)
+    draft = sample.seconds.get("draft", 0.0) if screen_passed(sample) else 0.0
+    return screen + draft + (0.0 if accepted else agent_seconds(sample))
+
+
+def baseline_seconds(table: ScoreTable, baseline: LoadedRun | None) -> list[float | None]:
+    """What the agent alone costs each sample, in the table's order; None where it is not known.
+
+    Measured by the baseline run. Without one it is the agent's phase of this run, which is a
+    little less than the agent alone costs: the screen has read the picture for it.
+    """
+    if baseline is None:
+        return [agent_seconds(sample) for sample in table.samples]
+    known = {
+        SampleKey(record.split, record.sample_id): record.seconds
+        for record in baseline.records
+        if record.error is None
+    }
+    return [known.get(SampleKey(sample.split, sample.sample_id)) for sample in table.samples]
+
+
+def replay(
+    table: ScoreTable,
+    values: Sequence[float],
+    choice: Choice,
+    baseline: Sequence[float | None],
+    split: str = ALL,
+) -> Replayed:
+    """What the choice would have done on one split, or all of them.
+
+    `values` are the samples' acceptable confidences under the choice's gate and K, `baseline`
+    what the agent alone costs each; both in the table's order.
+    """
+    rows = [
+        (sample, accepts(sample, value, choice.threshold), before)
+        for sample, value, before in zip(table.samples, values, baseline, strict=True)
+        if split in (ALL, sample.split)
+    ]
+    n = len(rows)
+    kept = [sample for sample, accepted, _ in rows if accepted]
+    views = [(bool(sample.draft_right), bool(sample.agent_right)) for sample in kept]
+    right = sum(bool(s.draft_right if accepted else s.agent_right) for s, accepted, _ in rows)
+    costs = [(before, seconds_if(s, accepted=accepted)) for s, accepted, before in rows]
+    timed = [(before, after) for before, after in costs if before is not None]
+    accuracy = wilson(right, n)
+    assert accuracy is not None  # noqa: S101 - a table has samples
+    speedup = paired_speedup([before for before, _ in timed], [after for _, after in timed])
+    return Replayed(
+        split=split,
+        gate=choice.gate,
+        top_k=choice.top_k,
+        threshold=choice.threshold,
+        n=n,
+        coverage=len(kept) / n,
+        accuracy=accuracy.value,
+        accuracy_low=accuracy.low,
+        accuracy_high=accuracy.high,
+        agent_accuracy=sum(bool(s.agent_right) for s, _, _ in rows) / n,
+        draft_accuracy=sum(bool(s.draft_right) for s, _, _ in rows) / n,
+        harm=views.count((False, True)) / n,
+        gain=views.count((True, False)) / n,
+        both_right=views.count((True, True)) / n,
+        both_wrong=views.count((False, False)) / n,
+        seconds=math.fsum(after for _, after in costs) / n,
+        speedup=speedup.value if speedup else None,
+        speedup_low=speedup.low if speedup else None,
+        speedup_high=speedup.high if speedup else None,
+    )
+
+
+def frontier(
+    table: ScoreTable, values: Sequence[float], baseline: Sequence[float | None]
+) -> list[FrontierPoint]:
+    """Accuracy and predicted speedup at every threshold that changes anything, strict to loose.
+
+    Thinned to `FRONTIER_POINTS`; the samples that the baseline does not know are left out.
+    """
+    rows = [
+        (value if screen_passed(sample) else -math.inf, sample, before)
+        for sample, value, before in zip(table.samples, values, baseline, strict=True)
+        if before is not None
+    ]
+    if not rows:
+        return []
+    rows.sort(key=lambda row: -row[0])
+    right = sum(bool(sample.agent_right) for _, sample, _ in rows)
+    before = math.fsum(row[2] for row in rows)
+    after = math.fsum(seconds_if(sample, accepted=False) for _, sample, _ in rows)
+    points = [_point(1.0, 0, right, before, after, len(rows))]
+    for place, (row, following) in enumerate(pairwise([*rows, (-math.inf, None, 0.0)]), start=1):
+        value, sample, _ = row
+        if value == -math.inf or sample is None:
+            break
+        right += bool(sample.draft_right) - bool(sample.agent_right)
+        after -= agent_seconds(sample)
+        if following[0] < value:  # all that tie with this one are in
+            threshold = max(following[0], 0.0)
+            points.append(_point(threshold, place, right, before, after, len(rows)))
+    step = math.ceil(len(points) / FRONTIER_POINTS)
+    return points[:-1:step] + points[-1:]
+
+
+def _point(
+    threshold: float, accepted: int, right: int, before: float, after: float, n: int
+) -> FrontierPoint:
+    speedup = before / after if after > 0 else 0.0
+    return FrontierPoint(threshold, accepted / n, right / n, speedup)

@@ -1,0 +1,237 @@
+"""`speceyes analyze replay`: any gate, K and threshold from one run, with no model."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from speceyes_cli.analysis.replay import (
+    Choice,
+    Replayed,
+    baseline_seconds,
+    frontier,
+    replay,
+)
+from speceyes_cli.analysis.replay_check import (
+    Check,
+    check_prediction,
+    choice_of,
+    require_comparable,
+)
+from speceyes_cli.analysis.scores import acceptable, confidences
+from speceyes_cli.analysis.table import ScoreTable, require_both_branches
+from speceyes_cli.commands.analyze.inputs import all_scores, open_table
+from speceyes_cli.commands.tables import NOTHING, percent
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.gate import DEFAULT_THRESHOLD, DEFAULT_TOP_K
+from speceyes_cli.core.summaries import ALL, LoadedRun, baselines_beside, find_baseline
+from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.manager import Host
+
+NOT_AS_PREDICTED = 1
+PAPER_THRESHOLDS = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94)
+"""The thresholds of the paper's sweep."""
+_COLUMNS = (
+    *("gate", "K", "threshold", "coverage", "accuracy (95%)", "gain", "harm"),
+    *("both right", "both wrong", "predicted speedup (95%)"),
+)
+
+
+def replay_command(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Folder of an `eval --both-branches` run.")],
+    gate: Annotated[
+        list[str] | None, typer.Option(help="Gate, or all; repeatable. Default: the run's.")
+    ] = None,
+    top_k: Annotated[
+        list[int] | None, typer.Option(help="K; repeatable. Default: the run's.")
+    ] = None,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option(help="Threshold; repeatable. Default: the run's and the paper's sweep."),
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(help="A real run: compare it with what is predicted for its settings."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the frontier figure, as PNG and SVG.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", envvar="SPECEYES_JSON", help="Print JSON, with every split.")
+    ] = False,
+) -> None:
+    """Tell what any gate, K and threshold would have done, without a model.
+
+    From a run that executed both branches: accuracy, coverage, the gain (only the draft was right)
+    and harm (only the agent was) of accepted drafts, and the speedup that each phase's measured
+    seconds predict, over the baseline run beside it or else over the run's own agent phase.
+
+    Exit codes: 0 done, 1 with --check: answers are not as predicted, 2 something to mend.
+    """
+    loaded, table = open_table(run)
+    require_both_branches(table)
+    measured = find_baseline(loaded, baselines_beside(loaded))
+    baseline = baseline_seconds(table, measured)
+    scores = Scores(table, context.obj)
+    console = Console(highlight=False, emoji=False)
+    if check is not None:
+        found = _check(loaded, scores, baseline, check)
+        typer.echo(found.model_dump_json(indent=2)) if json else _report_check(console, found)
+        raise typer.Exit(0 if found.exact else NOT_AS_PREDICTED)
+    choices = _choices(scores, gate, top_k, threshold)
+    splits = (*table.config.splits, ALL) if json else (ALL,)
+    rows = [
+        replay(table, scores.of(choice.gate, choice.top_k), choice, baseline, split)
+        for choice in choices
+        for split in splits
+        if split == ALL or any(sample.split == split for sample in table.samples)
+    ]
+    files = _write_figure(scores, baseline, out) if out is not None else []
+    if json:
+        typer.echo(json_module.dumps([row.model_dump() for row in rows], indent=2))
+        return
+    console.print(_table(rows, table))
+    console.print(_basis(measured), markup=False)
+    for file in files:
+        console.print(f"Figure in {strip_control(str(file))}", markup=False, soft_wrap=True)
+
+
+class Scores:
+    """The run's acceptable confidences by gate and K, each reckoned once."""
+
+    def __init__(self, table: ScoreTable, host: Host) -> None:
+        self.table = table
+        self.host = host
+        self._known: dict[tuple[str, int], list[float]] = {}
+
+    def of(self, gate: str, top_k: int) -> list[float]:
+        """In the table's order; `UsageError` for an unknown gate or a K out of reach."""
+        if (gate, top_k) not in self._known:
+            score = self.host.gates.get(gate).score
+            found = acceptable(self.table, confidences(self.table, score, top_k))
+            self._known[gate, top_k] = found
+        return self._known[gate, top_k]
+
+
+def own_choice(table: ScoreTable) -> Choice:
+    """The gate, K and threshold the run itself had."""
+    config = table.config
+    threshold = DEFAULT_THRESHOLD if config.threshold is None else config.threshold
+    return Choice(config.gate or "min", config.top_k or DEFAULT_TOP_K, threshold)
+
+
+def _choices(
+    scores: Scores,
+    gates: Sequence[str] | None,
+    top_ks: Sequence[int] | None,
+    thresholds: Sequence[float] | None,
+) -> list[Choice]:
+    own = own_choice(scores.table)
+    for threshold in thresholds or ():
+        if not 0 <= threshold <= 1:
+            raise UsageError(f"--threshold is a confidence from 0 to 1, not {threshold:g}.")
+    if gates and "all" in gates:
+        gates = list(all_scores(scores.host))
+    bars = dict.fromkeys(thresholds or sorted({*PAPER_THRESHOLDS, own.threshold}, reverse=True))
+    choices = [
+        Choice(gate, top_k, threshold)
+        for gate in dict.fromkeys(gates or [own.gate])
+        for top_k in dict.fromkeys(top_ks or [own.top_k])
+        for threshold in bars
+    ]
+    for choice in choices:
+        scores.of(choice.gate, choice.top_k)
+    return choices
+
+
+def _check(
+    loaded: LoadedRun, scores: Scores, baseline: Sequence[float | None], folder: Path
+) -> Check:
+    real, real_table = open_table(folder)
+    choice = choice_of(real_table)
+    require_comparable(loaded, real)
+    return check_prediction(
+        scores.table, scores.of(choice.gate, choice.top_k), baseline, real_table
+    )
+
+
+def _write_figure(scores: Scores, baseline: Sequence[float | None], out: Path) -> list[Path]:
+    from speceyes_cli.analysis.figures.frontier import (  # noqa: PLC0415 - matplotlib is slow to import
+        frontier_figure,
+        save,
+    )
+
+    own = own_choice(scores.table)
+    table = scores.table
+    frontiers = {
+        gate: frontier(table, scores.of(gate, own.top_k), baseline)
+        for gate in all_scores(scores.host)
+    }
+    chosen = replay(table, scores.of(own.gate, own.top_k), own, baseline)
+    return save(frontier_figure(frontiers, chosen), out, "frontier")
+
+
+def _table(rows: Sequence[Replayed], table: ScoreTable) -> Table:
+    agent, draft = rows[0].agent_accuracy, rows[0].draft_accuracy
+    title = (
+        f"Replayed from {table.run} · n = {rows[0].n} · agent alone {percent(agent)}, "
+        f"draft alone {percent(draft)}"
+    )
+    shown = Table(title=Text(strip_control(title)), title_justify="left")
+    for name in _COLUMNS:
+        shown.add_column(name, justify="left" if name == "gate" else "right")
+    own = own_choice(table)
+    for row in rows:
+        cells = (
+            *(row.gate, str(row.top_k), f"{row.threshold:g}", percent(row.coverage)),
+            _interval(row),
+            *(percent(row.gain), percent(row.harm)),
+            *(percent(row.both_right), percent(row.both_wrong)),
+            _speedup(row),
+        )
+        is_own = (row.gate, row.top_k, row.threshold) == own
+        shown.add_row(*(Text(cell) for cell in cells), style="bold" if is_own else "")
+    return shown
+
+
+def _interval(row: Replayed) -> str:
+    return f"{percent(row.accuracy)} [{100 * row.accuracy_low:.1f}, {100 * row.accuracy_high:.1f}]"
+
+
+def _speedup(row: Replayed) -> str:
+    if row.speedup is None or row.speedup_low is None or row.speedup_high is None:
+        return NOTHING
+    return f"{row.speedup:.2f}× [{row.speedup_low:.2f}, {row.speedup_high:.2f}]"
+
+
+def _basis(measured: LoadedRun | None) -> str:
+    if measured is not None:
+        return f"Speedup over the agent alone as measured in {strip_control(measured.info.name)}"
+    return (
+        "Speedup over this run's own agent phase, which is a little short: the screen had read the "
+        "picture for it. `eval --method baseline` beside this run measures the agent alone."
+    )
+
+
+def _report_check(console: Console, found: Check) -> None:
+    table = Table(title=Text(strip_control(f"Predicted and measured · {found.run}")))
+    table.title_justify = "left"
+    for name in ("", "predicted", "measured"):
+        table.add_column(name, justify="left" if not name else "right")
+    table.add_row("accuracy", percent(found.accuracy_predicted), percent(found.accuracy_measured))
+    table.add_row("coverage", percent(found.coverage_predicted), percent(found.coverage_measured))
+    speeds = (found.speedup_predicted, found.speedup_measured)
+    table.add_row("speedup", *(NOTHING if s is None else f"{s:.2f}×" for s in speeds))
+    console.print(table)
+    console.print(
+        f"{found.gate} > {found.threshold:g}, K = {found.top_k}, n = {found.n}; "
+        f"{len(found.rerouted)} samples went another way than predicted."
+    )
