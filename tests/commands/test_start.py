@@ -18,7 +18,16 @@ from speceyes_cli.host.manager import Host
 from speceyes_cli.host.options import RunOptions
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
-HEAVY = ("torch", "triton", "transformers", "datasets", "scipy", "matplotlib", "torchvision", "openai")
+HEAVY = (
+    "torch",
+    "triton",
+    "transformers",
+    "datasets",
+    "scipy",
+    "matplotlib",
+    "torchvision",
+    "openai",
+)
 START = """
 import sys
 from speceyes_cli.app import main

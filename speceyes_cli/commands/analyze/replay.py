@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from speceyes_cli.analysis.figures.frontier import frontier_plot
+from speceyes_cli.analysis.figures.style import write_plots
 from speceyes_cli.analysis.replay import (
     Choice,
     Replayed,
@@ -164,11 +166,6 @@ def _check(
 
 
 def _write_figure(scores: Scores, baseline: Sequence[float | None], out: Path) -> list[Path]:
-    from speceyes_cli.analysis.figures.frontier import (  # noqa: PLC0415 - matplotlib is slow to import
-        frontier_figure,
-        save,
-    )
-
     own = own_choice(scores.table)
     table = scores.table
     frontiers = {
@@ -176,7 +173,7 @@ def _write_figure(scores: Scores, baseline: Sequence[float | None], out: Path) -
         for gate in all_scores(scores.host)
     }
     chosen = replay(table, scores.of(own.gate, own.top_k), own, baseline)
-    return save(frontier_figure(frontiers, chosen), out, "frontier")
+    return write_plots([frontier_plot(frontiers, chosen)], out)
 
 
 def _table(rows: Sequence[Replayed], table: ScoreTable) -> Table:
