@@ -8,11 +8,15 @@ from typing import Any
 from speceyes_cli.core.runs import RunConfig, differences
 
 _FIELDS = (
+    "method",
     "agent",
     "dataset",
     "option_order",
     "small",
     "large",
+    "screen",
+    "draft_tokens",
+    "thinking",
     "dtype",
     "small_min_pixels",
     "small_max_pixels",

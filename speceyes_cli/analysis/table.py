@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from speceyes_cli.core.chat import Role
+from speceyes_cli.core.chat import Finish, Role
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate import TokenScore
 from speceyes_cli.core.records import DraftNote, PictureNote, Record, TokenNote, VerdictNote
@@ -21,10 +21,15 @@ class ScoredDraft:
     """The small model's answer and how each of its tokens stood."""
 
     text: str
-    complete: bool
-    """It ended by itself and says something; any other draft is never accepted."""
+    finish: Finish
+    """How it ended; "rejected": the gate ended it early, as hopeless."""
     tokens: tuple[TokenScore, ...]
     """NaN where undefined, as the gate saw them."""
+
+    @property
+    def complete(self) -> bool:
+        """It ended by itself and says something; any other draft is never accepted."""
+        return self.finish == "stop" and bool(self.text.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +162,16 @@ def _picture(record: Record) -> str | None:
     return next((part.picture for part in parts if isinstance(part, PictureNote)), None)
 
 
-def _finish(record: Record) -> str:
+def _finish(record: Record) -> Finish:
     """How the last draft ended: the gate judged that one."""
     ends = [call.finish for call in record.calls if call.phase == "draft"]
     return ends[-1] if ends else "stop"
 
 
-def _draft(note: DraftNote, finish: str) -> ScoredDraft:
+def _draft(note: DraftNote, finish: Finish) -> ScoredDraft:
     return ScoredDraft(
         text=note.text,
-        complete=finish == "stop" and bool(note.text.strip()),
+        finish=finish,
         tokens=tuple(_token(token) for token in note.tokens),
     )
 

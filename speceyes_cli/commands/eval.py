@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import typer
 from rich.console import Console
 
+from speceyes_cli.analysis.certificate import require_engines
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
 from speceyes_cli.commands.tables import closing_table, rows_as_json
@@ -68,12 +71,19 @@ def answer_samples(plan: Plan, store: RunStore, host: Host, screen: Console) -> 
     pending = plan.samples(done)
     first = next(pending, None)
     if first is None:
+        if plan.certificate is not None:
+            require_engines(plan.certificate, store.info.engines)
         store.update(status="finished")
         store.export()
         return
     engines = load_engines(plan.loads, screen.print)
     try:
-        store.bind_engines({role: engine.describe() for role, engine in engines.items()})
+        described: dict[str, Mapping[str, Any]] = {
+            role: engine.describe() for role, engine in engines.items()
+        }
+        if plan.certificate is not None:
+            require_engines(plan.certificate, described)
+        store.bind_engines(described)
         config = plan.info.config
         title = f"{config.method} on {config.dataset}"
         with watch(screen, plan.size(), list(done.values()), title) as progress:

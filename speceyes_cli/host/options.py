@@ -90,6 +90,12 @@ class DecisionOptions:
     draft_tokens: int | None = option(
         None, "Tokens that cut a draft; 20 by default, 1024 with --thinking.", DECISION
     )
+    certificate: Path | None = option(
+        None,
+        "File of `analyze calibrate`: its gate, K and threshold are used, and a run that it does "
+        "not speak for is refused.",
+        DECISION,
+    )
     both_branches: bool = option(
         default=False,
         help="Draft and run the agent for every sample, so that `analyze replay` and `analyze "

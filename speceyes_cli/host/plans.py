@@ -8,6 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
+from speceyes_cli.analysis.certificate import (
+    Certificate,
+    read_certificate,
+    require_data,
+    require_setting,
+)
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.evaluation import Placed, Recipe, unfinished
@@ -56,6 +62,8 @@ class Plan:
     source: DataSource
     loads: Mapping[Role, Load]
     retry_errors: bool
+    certificate: Certificate | None = None
+    """What the loaded models must match, where the threshold comes from one."""
 
     def samples(self, done: Mapping[SampleKey, str]) -> Iterator[Placed]:
         """The samples still to be answered, split after split."""
@@ -77,6 +85,9 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
     """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
     check_numbers(options)
     method = host.methods.get(options.method)
+    certificate = read_certificate(options.certificate) if options.certificate else None
+    if certificate is not None:
+        options = follow(certificate, options, passed)
     options = replace(options, threshold=choose_threshold(options, method))
     variations = choose_variations(options)
     gate = make_gate(options, host)
@@ -88,6 +99,9 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
         dataset.check(split, source)
     loads = {role: plan_load(role, options, host) for role in method.roles}
     config = make_config(options, method, dataset, splits, agent, loads)
+    if certificate is not None:
+        require_setting(certificate, config)
+        require_data(certificate, config)
     info = describe_run(config, asdict(options), passed)
     return Plan(
         info=info,
@@ -105,6 +119,24 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
         source=source,
         loads=loads,
         retry_errors=options.retry_errors,
+        certificate=certificate,
+    )
+
+
+def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...]) -> RunOptions:
+    """The options with the certificate's gate, K and threshold; they may not be named otherwise."""
+    for name in ("gate", "top_k", "threshold"):
+        named, certified = getattr(options, name), getattr(certificate, name)
+        if name in passed and named != certified:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is {named}, but the certificate says {certified}; "
+                "leave one of the two out."
+            )
+    return replace(
+        options,
+        gate=certificate.gate,
+        top_k=certificate.top_k,
+        threshold=certificate.threshold,
     )
 
 

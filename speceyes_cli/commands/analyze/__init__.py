@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from speceyes_cli.commands.analyze.calibrate import calibrate_command
+from speceyes_cli.commands.analyze.drift import drift_command
 from speceyes_cli.commands.analyze.replay import replay_command
 
 
@@ -13,6 +15,8 @@ def analyze_app() -> typer.Typer:
         help="Read runs: see the confidence, choose the threshold, sign it.", no_args_is_help=True
     )
     app.callback()(_analyze)
+    app.command("calibrate")(calibrate_command)
+    app.command("drift")(drift_command)
     app.command("replay")(replay_command)
     return app
 

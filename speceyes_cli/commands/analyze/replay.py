@@ -27,15 +27,12 @@ from speceyes_cli.analysis.replay_check import (
     choice_of,
     require_comparable,
 )
-from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, require_both_branches
-from speceyes_cli.commands.analyze.inputs import all_scores, open_table
+from speceyes_cli.commands.analyze.inputs import Scores, all_scores, open_table, own_choice
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.gate import DEFAULT_THRESHOLD, DEFAULT_TOP_K
 from speceyes_cli.core.summaries import ALL, LoadedRun, baselines_beside, find_baseline
 from speceyes_cli.core.text import strip_control
-from speceyes_cli.host.manager import Host
 
 NOT_AS_PREDICTED = 1
 PAPER_THRESHOLDS = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94)
@@ -104,30 +101,6 @@ def replay_command(
     console.print(_basis(measured), markup=False)
     for file in files:
         console.print(f"Figure in {strip_control(str(file))}", markup=False, soft_wrap=True)
-
-
-class Scores:
-    """The run's acceptable confidences by gate and K, each reckoned once."""
-
-    def __init__(self, table: ScoreTable, host: Host) -> None:
-        self.table = table
-        self.host = host
-        self._known: dict[tuple[str, int], list[float]] = {}
-
-    def of(self, gate: str, top_k: int) -> list[float]:
-        """In the table's order; `UsageError` for an unknown gate or a K out of reach."""
-        if (gate, top_k) not in self._known:
-            score = self.host.gates.get(gate).score
-            found = acceptable(self.table, confidences(self.table, score, top_k))
-            self._known[gate, top_k] = found
-        return self._known[gate, top_k]
-
-
-def own_choice(table: ScoreTable) -> Choice:
-    """The gate, K and threshold the run itself had."""
-    config = table.config
-    threshold = DEFAULT_THRESHOLD if config.threshold is None else config.threshold
-    return Choice(config.gate or "min", config.top_k or DEFAULT_TOP_K, threshold)
 
 
 def _choices(
