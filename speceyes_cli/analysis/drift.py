@@ -38,7 +38,7 @@ class Drift(BaseModel):
     gate: str
     """The score compared."""
     threshold: float
-    """The certified threshold."""
+    """Where accepted shares are compared: the certified threshold, or a higher `floor`."""
     drafts_then: int
     """Drafts of the calibration that the screen let on."""
     drafts_now: int
@@ -84,7 +84,8 @@ def compare(
     Raises `DataError` when either side has too few drafts to see anything.
     """
     floor = _floor(table)
-    then, now = _then(certificate, floor), _now(certificate, table, values, floor)
+    bar = max(certificate.threshold, floor)
+    then, now = _then(certificate, floor, bar), _now(table, values, floor, bar)
     drafts_then, drafts_now = (sum(len(group.scores) for group in side) for side in (then, now))
     for name, drafts in ((certificate.run, drafts_then), (table.run, drafts_now)):
         if drafts < FEWEST:
@@ -96,7 +97,7 @@ def compare(
     return Drift(
         run=table.run,
         gate=certificate.gate,
-        threshold=certificate.threshold,
+        threshold=bar,
         drafts_then=drafts_then,
         drafts_now=drafts_now,
         floor=None if floor == -math.inf else floor,
@@ -116,20 +117,18 @@ def _floor(table: ScoreTable) -> float:
     return table.config.threshold if cut and table.config.threshold is not None else -math.inf
 
 
-def _then(certificate: Certificate, floor: float) -> list[_Group]:
+def _then(certificate: Certificate, floor: float, bar: float) -> list[_Group]:
     """The calibration's clusters; samples that the screen held back are one more, without score."""
     groups = []
     for scores in certificate.scores:
         known = [-math.inf if score is None else score for score in scores]
-        stand = sum(score > certificate.threshold for score in known)
+        stand = sum(score > bar for score in known)
         groups.append(_Group(tuple(max(score, floor) for score in known), len(known), stand))
     held = certificate.samples - sum(group.samples for group in groups)
     return groups + [_Group((), 1, 0)] * held
 
 
-def _now(
-    certificate: Certificate, table: ScoreTable, values: Sequence[float], floor: float
-) -> list[_Group]:
+def _now(table: ScoreTable, values: Sequence[float], floor: float, bar: float) -> list[_Group]:
     clusters: dict[str, list[tuple[Any, float]]] = defaultdict(list)
     for sample, value in zip(table.samples, values, strict=True):
         clusters[sample.cluster].append((sample, value))
@@ -137,7 +136,7 @@ def _now(
         _Group(
             tuple(max(value, floor) for sample, value in members if screen_passed(sample)),
             len(members),
-            sum(accepts(sample, value, certificate.threshold) for sample, value in members),
+            sum(accepts(sample, value, bar) for sample, value in members),
         )
         for members in clusters.values()
     ]

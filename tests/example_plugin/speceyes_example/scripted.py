@@ -5,6 +5,7 @@ The name says how it behaves: `scripted`, or with any of these, `scripted?delay=
     delay   seconds that a call takes
     fail    numbers of the dots whose asks fail
     crash   numbers of the dots whose presence makes the whole call raise
+    err     numbers of the dots whose drafts are wrong
     vocab   size of the vocabulary (1000)
 
 Of three dots the first needs a tool, the second gets a sure draft, the third an unsure one. Only
@@ -40,6 +41,7 @@ class ScriptedEngine:
     delay: float = 0.0
     fail: frozenset[int] = frozenset()
     crash: frozenset[int] = frozenset()
+    err: frozenset[int] = frozenset()
     batches: list[tuple[str, ...]] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     closed: bool = False
@@ -61,6 +63,8 @@ class ScriptedEngine:
         except Exception as error:  # noqa: BLE001 - handed back in the ask's place
             return error
         text = reply_to(ask, number)
+        if ask.phase == "draft" and number in self.err:
+            text = COLOURS[(number + 1) % len(COLOURS)]
         scores = ()
         if ask.gate is not None:
             scores = (SURE, SURE if number % 3 == 1 else UNSURE)
@@ -127,6 +131,7 @@ def load(options: EngineOptions) -> ScriptedEngine:
         delay=float(settings.get("delay", ["0"])[0]),
         fail=_numbers(settings.get("fail", [])),
         crash=_numbers(settings.get("crash", [])),
+        err=_numbers(settings.get("err", [])),
     )
 
 
