@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.core.scoring import score_by_rule
+from speceyes_cli.core.judging import RuleJudge
 from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import JudgeSpec
+from speceyes_cli.host.specs import JudgeOptions, JudgeSpec
 
-Judge = Callable[[Sample, str], Verdict]
+NAME = "rules"
 
 
-def make_judge() -> Judge:
-    """The judge; it needs no options."""
-    return score_by_rule
+def make_judge(options: JudgeOptions) -> RuleJudge:
+    """The dataset's own rule, as a judge."""
+    return RuleJudge(NAME, options.rule)
 
 
 @hookimpl
 def speceyes_judges() -> Iterable[JudgeSpec]:
     """Yield the judge by rules."""
-    yield JudgeSpec("rules", make_judge, "letter, option text or yes/no, offline; never guesses")
+    yield JudgeSpec(NAME, make_judge, "letter, option text or yes/no, offline; never guesses")

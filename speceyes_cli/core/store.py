@@ -27,14 +27,17 @@ from speceyes_cli.core.runs import (
     write_atomically,
     write_run_info,
 )
+from speceyes_cli.core.verdicts import overlay, read_verdicts
 
 DATABASE = "run.sqlite"
 EXPORT = "records.jsonl"
+VERDICTS = "verdicts.jsonl"
 LOCK = "run.lock"
 FREE_SPACE = "free some space and start the same command again: finished samples are kept"
 IMAGES = "images"
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
-_OURS = {*_DATABASE_FILES, EXPORT, LOCK, IMAGES, RUN_FILE, f".{EXPORT}.new", f".{RUN_FILE}.new"}
+_WRITTEN = (EXPORT, VERDICTS, RUN_FILE)
+_OURS = {*_DATABASE_FILES, *_WRITTEN, LOCK, IMAGES, *(f".{name}.new" for name in _WRITTEN)}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -70,8 +73,8 @@ class RunStore:
         self.folder = folder
         self.info = info
         self._lock = lock
-        with _told(folder):
-            self._database = _connect(folder / DATABASE)
+        with told(folder):
+            self._database = connect(folder / DATABASE)
 
     def __enter__(self) -> Self:
         return self
@@ -81,14 +84,14 @@ class RunStore:
 
     def done(self) -> dict[SampleKey, str]:
         """The route of every sample that has a record: "small", "large" or "error"."""
-        with _told(self.folder):
+        with told(self.folder):
             rows = self._database.execute("SELECT split, sample_id, route FROM records")
             return {SampleKey(split, sample): route for split, sample, route in rows}
 
     def add(self, record: Record) -> None:
         """Keep a record; when this returns, it is on the disk."""
         row = (record.split, record.sample_id, record.position, record.route)
-        with _told(self.folder):
+        with told(self.folder):
             written = self._database.execute(_INSERT, (*row, record.model_dump_json()))
         if written.rowcount != 1:
             raise RuntimeError(f"{record.split}/{record.sample_id} already has an answer")
@@ -109,13 +112,13 @@ class RunStore:
     def update(self, **changes: Any) -> None:
         """Write `run.json` anew with these fields changed."""
         self.info = self.info.model_copy(update=changes)
-        with _told(self.folder):
+        with told(self.folder):
             write_run_info(self.folder, self.info)
 
     def export(self) -> Path:
         """Write `records.jsonl`, whole or not at all."""
         path = self.folder / EXPORT
-        with _told(self.folder):
+        with told(self.folder):
             write_atomically(path, (f"{body}\n" for body in self._bodies()))
         return path
 
@@ -136,7 +139,7 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
     Raises `DataError` when the folder cannot be written, holds something else, is in use by
     another process, or was made by another configuration.
     """
-    with _told(folder):
+    with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
         strangers = sorted(path.name for path in folder.iterdir() if path.name not in _OURS)
         if strangers and not (folder / RUN_FILE).exists():
@@ -144,7 +147,7 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
                 f"{folder} is not a run folder: it holds {strangers[0]!r}; "
                 "name a new or empty folder with --out."
             )
-        lock = _take_lock(folder)
+        lock = take_lock(folder)
     try:
         if mode == "fresh":
             _clear(folder)
@@ -153,7 +156,7 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
             earlier = read_run_info(folder)
             _refuse_differences(folder, earlier.config.model_dump(), info.config.model_dump())
             info = earlier.model_copy(update={"status": "running"})
-        with _told(folder):
+        with told(folder):
             write_run_info(folder, info)
         return RunStore(folder, info, lock)
     except BaseException:
@@ -162,20 +165,29 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
 
 
 def read_run(folder: Path) -> tuple[RunInfo, list[Record]]:
-    """A run's description and records, also while it is being written."""
+    """A run's description and records, also while it is being written.
+
+    Where a judge has been, its verdicts stand in the place of the dataset's rule.
+    """
     info = read_run_info(folder)
     database = folder / DATABASE
     if not database.exists():
         return info, _read_export(folder)
-    with _told(folder), contextlib.closing(_connect_to_read(database)) as connection:
+    with told(folder), contextlib.closing(_connect_to_read(database)) as connection:
         try:
-            bodies = list(_bodies(connection, info.config.splits))
+            records = read_records(connection, folder, info)
+            verdicts = read_verdicts(connection)
         except sqlite3.OperationalError:  # killed before its first record, or on a read-only disk
             return info, _read_export(folder)
-    return info, [_parse(body, folder) for body in bodies]
+    return info, overlay(records, verdicts)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def read_records(connection: sqlite3.Connection, folder: Path, info: RunInfo) -> list[Record]:
+    """Every record of an open database, splits in the run's order."""
+    return [_parse(body, folder) for body in _bodies(connection, info.config.splits)]
+
+
+def connect(path: Path) -> sqlite3.Connection:
     """A connection whose every statement is a transaction that reaches the disk."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -207,7 +219,7 @@ def _read_export(folder: Path) -> list[Record]:
     path = folder / EXPORT
     if not path.exists():
         return []
-    with _told(folder), path.open(encoding="utf-8", newline="\n") as lines:
+    with told(folder), path.open(encoding="utf-8", newline="\n") as lines:
         return [_parse(line, path) for line in lines]
 
 
@@ -220,7 +232,7 @@ def _parse(body: str, where: Path) -> Record:
         ) from None
 
 
-def _take_lock(folder: Path) -> IO[str]:
+def take_lock(folder: Path) -> IO[str]:
     """The folder's lock, which the system releases when the process ends in any way."""
     lock = (folder / LOCK).open("a", encoding="utf-8")
     try:
@@ -238,9 +250,9 @@ def _take_lock(folder: Path) -> IO[str]:
 
 def _clear(folder: Path) -> None:
     """Remove an earlier run; `run.json` goes last, so that a half-cleared folder is still ours."""
-    with _told(folder):
+    with told(folder):
         shutil.rmtree(folder / IMAGES, ignore_errors=True)
-        for name in (EXPORT, *_DATABASE_FILES, RUN_FILE):
+        for name in (EXPORT, VERDICTS, *_DATABASE_FILES, RUN_FILE):
             (folder / name).unlink(missing_ok=True)
 
 
@@ -254,7 +266,7 @@ def _refuse_differences(folder: Path, earlier: Mapping[str, Any], now: Mapping[s
 
 
 @contextlib.contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def told(folder: Path) -> Iterator[None]:
     """Say in one sentence what the disk or the database would not do."""
     try:
         yield

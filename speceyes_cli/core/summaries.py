@@ -15,6 +15,7 @@ from speceyes_cli.core.records import Record
 from speceyes_cli.core.runs import RUN_FILE, RunConfig, RunInfo, read_run_info
 from speceyes_cli.core.statistics import paired_speedup, percentile, wilson
 from speceyes_cli.core.store import read_run
+from speceyes_cli.core.verdicts import ERROR
 
 ALL = "all"
 BASELINE = "baseline"
@@ -60,11 +61,13 @@ class Row(BaseModel):
     n_error: int
     """Samples that failed."""
     n_undecided: int
-    """Answers that no rule could judge; they count as wrong."""
+    """Answers that neither rule nor judge could decide; they count as wrong."""
+    n_unjudged: int = 0
+    """Answers on which the judge itself failed: left out of `accuracy`."""
     accuracy: float | None
     """Right answers among answered samples, as papers report it."""
     accuracy_all: float | None
-    """Right answers among all samples: an error is wrong."""
+    """Right answers among all samples: an error is wrong, the judge's too."""
     accuracy_low: float | None
     """Lower bound of `accuracy`, Wilson's 95% interval."""
     accuracy_high: float | None
@@ -123,7 +126,8 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
     answered = [record for record in records if record.error is None]
     right = sum(record.verdict is not None and record.verdict.right is True for record in answered)
     undecided = sum(record.verdict is None or record.verdict.right is None for record in answered)
-    accuracy = wilson(right, len(answered))
+    unjudged = sum(r.verdict is not None and r.verdict.provenance == ERROR for r in answered)
+    accuracy = wilson(right, len(answered) - unjudged)
     # A both-branches run did the work of two methods: its time is no method's.
     timed = [] if info.config.both_branches else answered
     speedup = paired_speedup(*_paired_seconds(before, timed))
@@ -140,7 +144,8 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
         split=split,
         n=len(records),
         n_error=len(records) - len(answered),
-        n_undecided=undecided,
+        n_undecided=undecided - unjudged,
+        n_unjudged=unjudged,
         accuracy=accuracy.value if accuracy else None,
         accuracy_all=_share(right, len(records)),
         accuracy_low=accuracy.low if accuracy else None,
@@ -171,14 +176,19 @@ def load_run(folder: Path) -> LoadedRun:
 
 def find_runs(paths: Iterable[Path]) -> list[LoadedRun]:
     """Every run at or below the paths, by path; `DataError` for a path that holds none."""
-    runs: dict[Path, LoadedRun] = {}
+    return [load_run(folder) for folder in run_folders(paths)]
+
+
+def run_folders(paths: Iterable[Path]) -> list[Path]:
+    """Every run folder at or below the paths, once, by path; `DataError` for one without any."""
+    folders: dict[Path, Path] = {}
     for path in paths:
         found = sorted(file.parent for file in path.rglob(RUN_FILE))
         if not found:
             what = "holds no run" if path.exists() else "does not exist"
             raise DataError(f"{path} {what}; a run is a folder with a {RUN_FILE}.")
-        runs |= {folder.resolve(): load_run(folder) for folder in found}
-    return list(runs.values())
+        folders |= {folder.resolve(): folder for folder in found}
+    return list(folders.values())
 
 
 def find_baseline(run: LoadedRun, others: Iterable[LoadedRun]) -> LoadedRun | None:

@@ -11,7 +11,9 @@ from typing import Any, Literal, NamedTuple
 from speceyes_cli.core.agents import Agent, AgentState, Policy
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.gate import DEFAULT_THRESHOLD, TokenScore
+from speceyes_cli.core.judging import Judge, Rule
 from speceyes_cli.core.samples import Sample, Verdict
+from speceyes_cli.core.scoring import score_by_rule
 
 __all__ = [
     "Agent",
@@ -26,6 +28,8 @@ __all__ = [
     "EngineSpec",
     "Finding",
     "GateSpec",
+    "Judge",
+    "JudgeOptions",
     "JudgeSpec",
     "MethodSpec",
     "Policy",
@@ -157,11 +161,30 @@ class CheckSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """What the command line says to a judge."""
+
+    rule: Rule = score_by_rule
+    """The dataset's own rule."""
+    api_url: str = "http://localhost:23333/v1"
+    """An OpenAI-compatible endpoint."""
+    api_key: str = "EMPTY"
+    model: str | None = None
+    """The model to ask; None: the only one the endpoint lists."""
+    concurrency: int = 32
+    """Requests in flight."""
+    timeout: float = 60.0
+    """Seconds to wait for one answer, before it is tried again."""
+    cache: Path | None = None
+    """A file of answers had before; None: one of the user's own."""
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeSpec:
     """A way to tell whether an answer is right."""
 
     name: str
-    factory: Callable[..., Any]
+    factory: Callable[[JudgeOptions], Judge]
     summary: str
 
 

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 from speceyes_cli.app import build_app
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.gate import TokenScore
+from speceyes_cli.core.judging import Claim
 from speceyes_cli.core.policies import speceyes
-from speceyes_cli.core.samples import Sample, Verdict
+from speceyes_cli.core.samples import Sample
 from speceyes_cli.host import hookspecs
 from speceyes_cli.host.manager import Host, build_manager
-from speceyes_cli.host.specs import AgentOptions, DataSource, EngineOptions, Finding
+from speceyes_cli.host.specs import AgentOptions, DataSource, EngineOptions, Finding, JudgeOptions
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "plugins.md"
 HOOKS = [
@@ -70,7 +71,13 @@ def test_speceyes_datasets(host: Host) -> None:
 
 def test_speceyes_judges(host: Host) -> None:
     sample = Sample("s", "t", Picture("p", pytest.fail), "?", answer="red")
-    assert host.judges.get("exact").factory()(sample, "red") == Verdict(True, "exact")
+    judge = host.judges.get("exact").factory(JudgeOptions())
+    [[judged]] = judge.judge([Claim(sample, "red")])
+    assert (judged.note.right, judged.note.provenance, judged.note.judge) == (
+        True,
+        "exact",
+        "exact",
+    )
 
 
 def test_speceyes_gates(host: Host) -> None:

@@ -4,8 +4,10 @@ import pytest
 from speceyes_judges.rules import make_judge
 
 from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.judging import Claim
 from speceyes_cli.core.samples import Sample, Verdict
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.specs import JudgeOptions
 
 
 def sample(answer: str | None, options: tuple[str, ...] = ()) -> Sample:
@@ -29,8 +31,19 @@ def sample(answer: str | None, options: tuple[str, ...] = ()) -> Sample:
     ],
 )
 def test_the_rule_fits_the_sample(asked: Sample, text: str, verdict: Verdict) -> None:
-    assert make_judge()(asked, text) == verdict
+    judge = make_judge(JudgeOptions())
+    assert judge.prepare([Claim(asked, text)]) is None
+    [[judged]] = judge.judge([Claim(asked, text)])
+    assert Verdict(judged.note.right, judged.note.provenance) == verdict
 
 
 def test_the_judge_is_a_plugin(host: Host) -> None:
-    assert host.judges.get("rules").factory()(sample("yes"), "no") == Verdict(False, "yes_no")
+    judge = host.judges.get("rules").factory(JudgeOptions())
+    [[judged]] = judge.judge([Claim(sample("yes"), "no")])
+    assert (judged.note.right, judged.note.judge) == (False, "rules")
+
+
+def test_the_datasets_own_rule_is_used() -> None:
+    judge = make_judge(JudgeOptions(rule=lambda _sample, text: Verdict(text == "x", "own")))
+    [[judged]] = judge.judge([Claim(sample("yes"), "x")])
+    assert (judged.note.right, judged.note.provenance) == (True, "own")

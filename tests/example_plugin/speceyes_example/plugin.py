@@ -10,6 +10,7 @@ import typer
 from speceyes_cli.core.agents import Agent, Policy
 from speceyes_cli.core.chat import Answer
 from speceyes_cli.core.gate import Gate, TokenScore, confidence_from_separability
+from speceyes_cli.core.judging import RuleJudge
 from speceyes_cli.core.policies import draft_ask
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.runs import RunInfo
@@ -61,7 +62,9 @@ def speceyes_checks() -> Iterable[CheckSpec]:
 @hookimpl
 def speceyes_judges() -> Iterable[JudgeSpec]:
     """Yield the judge."""
-    yield JudgeSpec("exact", lambda: exact, "right only in the very words")
+    yield JudgeSpec(
+        "exact", lambda _options: RuleJudge("exact", exact), "right only in the very words"
+    )
 
 
 @hookimpl
