@@ -1,0 +1,87 @@
+"""What a model name means to this engine: `URL#model`, found out without asking the server."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from speceyes_cli.core.chat import Role
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.host.specs import EngineOptions
+
+SHAPE = "URL#model, such as http://localhost:8000/v1#Qwen/Qwen3-VL-2B-Instruct"
+FACTORS = {"28": 28, "32": 32, "none": 0}
+"""What `?factor=` may say; 28 is Qwen2.5-VL's (patch 14 x merge 2), 32 Qwen3-VL's (16 x 2)."""
+
+
+class Address(NamedTuple):
+    """Where a model is served."""
+
+    url: str
+    """The API's base, without a slash at its end."""
+    model: str
+    """The model's name there; empty: the only one it serves."""
+    factor: int | None
+    """Sides of pictures are multiples of this many pixels; 0: it does not matter; None: measure."""
+
+
+def takes(model: str) -> bool:
+    """An http(s) address."""
+    return model.lower().startswith(("http://", "https://"))
+
+
+def check(options: EngineOptions) -> None:
+    """Say what is wrong with the address before anything is asked."""
+    parse_address(options.model, options.role)
+    if options.concurrency is not None and options.concurrency < 1:
+        raise UsageError(f"--concurrency must be at least 1, not {options.concurrency}.")
+    low = options.min_pixels or 1
+    if options.max_pixels is not None and options.max_pixels < low:
+        raise UsageError(
+            f"--{options.role}-max-pixels {options.max_pixels} is too small: at least {low} "
+            "is needed."
+        )
+
+
+def parse_address(name: str, role: Role) -> Address:
+    """The parts of `URL#model?factor=N`; raises `UsageError`."""
+    try:
+        parts = urlsplit(name)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"--{role} {name}: {error}; give {SHAPE}.") from None
+    if parts.username is not None or parts.password is not None or parts.query:
+        # The name itself is not repeated: it may hold a secret.
+        raise UsageError(
+            f"--{role}: an address holds no user, password or query, since it is kept with the "
+            f"run; put a key into {key_variables(role)[0]}."
+        )
+    if not host:
+        raise UsageError(f"--{role} {name}: the address names no host; give {SHAPE}.")
+    model, _, settings = parts.fragment.partition("?")
+    path = parts.path.rstrip("/") or "/v1"
+    url = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    return Address(url, model, _factor(settings, name, role))
+
+
+def api_key(role: Role) -> str:
+    """The key for the role's endpoint; empty without one. It stays in memory."""
+    found = (os.environ.get(name, "").strip() for name in key_variables(role))
+    return next(filter(None, found), "")
+
+
+def key_variables(role: Role) -> tuple[str, ...]:
+    """The environment variables that may hold the role's key, the first that is set counts."""
+    return (f"SPECEYES_{role.upper()}_API_KEY", "OPENAI_API_KEY")
+
+
+def _factor(settings: str, name: str, role: Role) -> int | None:
+    if not settings:
+        return None
+    found = parse_qs(settings, keep_blank_values=True)
+    values = found.pop("factor", [])
+    if found or len(values) != 1 or values[0] not in FACTORS:
+        known = ", ".join(FACTORS)
+        raise UsageError(f"--{role} {name}: after the model only ?factor= may stand ({known}).")
+    return FACTORS[values[0]]

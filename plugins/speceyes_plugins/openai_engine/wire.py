@@ -1,0 +1,66 @@
+"""Asks as chat-completion requests (facts on serving), and what a server's errors say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from speceyes_cli.core.chat import Ask, Message, Picture
+
+GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
+"""vLLM applies the checkpoint's own sampling settings to whatever is not said."""
+SPECIAL = re.compile(r"<\|[A-Za-z0-9_]+\|>")
+
+
+def write_ask(ask: Ask, model: str, show: Callable[[Picture], str]) -> dict[str, Any]:
+    """The request's body; `show` gives the URL of each picture."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [write_message(message, show) for message in ask.messages],
+        "max_tokens": ask.max_new_tokens,
+        **GREEDY,
+    }
+    if ask.stop:
+        body |= {
+            "stop": list(ask.stop),
+            "include_stop_str_in_output": True,  # vLLM's word for it
+            "no_stop_trim": True,  # SGLang's
+        }
+    if ask.gate is not None:
+        body |= {"logprobs": True, "top_logprobs": ask.gate.top_k}
+    if ask.continue_turn:
+        body |= {"add_generation_prompt": False, "continue_final_message": True}
+    return body
+
+
+def write_message(message: Message, show: Callable[[Picture], str]) -> dict[str, Any]:
+    """One chat turn; text alone goes as a string, which every server takes."""
+    if all(isinstance(part, str) for part in message.content):
+        text = "".join(part for part in message.content if isinstance(part, str))
+        return {"role": message.role, "content": plain(text)}
+    return {"role": message.role, "content": [_part(part, show) for part in message.content]}
+
+
+def plain(text: str) -> str:
+    """The text without control tokens: a question must not be able to open a turn of its own."""
+    while SPECIAL.search(text):
+        text = SPECIAL.sub("", text)
+    return text
+
+
+def with_stop(text: str, stops: tuple[str, ...], reason: Any) -> str:
+    """The text up to and including its stop text, which some servers cut off.
+
+    `reason` is what the server says it stopped at.
+    """
+    for stop in stops:
+        if stop in text:
+            return text[: text.index(stop) + len(stop)]
+    return text + reason if reason in stops else text
+
+
+def _part(part: str | Picture, show: Callable[[Picture], str]) -> dict[str, Any]:
+    if isinstance(part, Picture):
+        return {"type": "image_url", "image_url": {"url": show(part)}}
+    return {"type": "text", "text": plain(part)}

@@ -1,0 +1,436 @@
+"""An HTTP server on the loopback address that answers as vLLM does, or as servers do that fail.
+
+It serves a model through the transformers engine, one request at a time, or canned answers after a
+delay. Standalone, for benchmarks:
+
+    python tests/servers/vllm_server.py --model embedded --role small
+    python tests/servers/vllm_server.py --delay 0.5
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import io
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import torch
+from PIL import Image
+from speceyes_plugins.transformers_engine.decoding import Decoder, Row
+from speceyes_plugins.transformers_engine.engine import TransformersEngine
+from transformers.image_utils import SizeDict
+
+from speceyes_cli.core.chat import Ask, Message, Picture
+from speceyes_cli.host.specs import EngineOptions
+
+PAGE = b"<!DOCTYPE html><html><body>Please log in.</body></html>"
+KEPT = 80  # log-probabilities kept of each token
+
+
+@dataclass
+class Behaviour:
+    """What the server does, and what it was asked; tests change it while it runs."""
+
+    model: str = "eyes"
+    key: str = ""
+    max_logprobs: int = 64
+    processed: bool = False
+    """Log-probabilities after the repetition penalty instead of before it."""
+    masked: bool = False
+    """-9999 among the log-probabilities."""
+    logprobs: bool = True
+    """False: the fields are taken and ignored."""
+    eos_entry: bool = True
+    """The end of sequence has an entry among the log-probabilities."""
+    pictures: int = 999
+    """Pictures it takes in a request; 0: a text-only model."""
+    takes_budget: bool = True
+    """`mm_processor_kwargs` count."""
+    continues: bool = True
+    """`continue_final_message` counts."""
+    keeps_stop: bool = True
+    """`include_stop_str_in_output` counts."""
+    usage: bool = True
+    page: bool = False
+    """Every answer is a web page, as from a proxy."""
+    delay: float = 0.0
+    """Seconds before every chat answer."""
+    faults: deque[str] = field(default_factory=deque)
+    """One for each chat request to come: "429", "500", "503", "cut", "drip", "page", "garbage",
+    "odd", "echo" or ""."""
+    canned: str = "<answer>A</answer>"
+    """What is said without a model."""
+    bodies: list[dict[str, Any]] | None = None
+    """Chat requests as they came, where a list is given."""
+    load: Load = field(default_factory=lambda: Load())
+
+
+@dataclass
+class Load:
+    """How busy the server was."""
+
+    places: int = 64
+    now: int = 0
+    most: int = 0
+    served: int = 0
+    began: float | None = None
+    """When all places were first taken."""
+    arrived: float = 0.0
+    """When the latest request came."""
+    busy: float = 0.0
+    """Place-seconds from `began` to `arrived`."""
+    _pending: float = 0.0
+    _changed: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def change(self, by: int) -> None:
+        """A request came (1) or was answered (-1)."""
+        with self._lock:
+            instant = time.monotonic()
+            self._pending += min(self.now, self.places) * (instant - self._changed)
+            self._changed = instant
+            self.now += by
+            self.most = max(self.most, self.now)
+            if by > 0 and self.began is not None:
+                self.busy += self._pending
+                self._pending, self.arrived = 0.0, instant
+            if self.began is None and self.now >= self.places:
+                self.began, self._pending = instant, 0.0
+            self.served += by < 0
+
+    def share(self) -> float | None:
+        """Mean share of places taken while more was to come; None when it never filled."""
+        if self.began is None or self.arrived <= self.began:
+            return None
+        return self.busy / ((self.arrived - self.began) * self.places)
+
+
+class RefusedError(Exception):
+    """A request the server does not take."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Tops(Decoder):
+    """Keeps what every step's log-probabilities were, the end of sequence included."""
+
+    penalty = 1.0
+    prompt: torch.Tensor
+    steps: list[tuple[int, list[int], list[float]]]
+
+    def _take(self, logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+        following = super()._take(logits, rows)
+        row = logits[0].clone()
+        if self.penalty != 1.0:
+            seen = row[self.prompt]
+            row[self.prompt] = torch.where(seen > 0, seen / self.penalty, seen * self.penalty)
+        values, tokens = row.log_softmax(-1).topk(KEPT)
+        self.steps.append((int(following[0]), tokens.tolist(), values.tolist()))
+        return following
+
+
+class Served(TransformersEngine):
+    """The local engine, one ask at a time, with everything a response tells."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        super().__init__(options)
+        self.decoder = Tops(self._loaded.model, self._ends(), self._text)
+        self._decoder = self.decoder
+        self.size = self._loaded.processor.image_processor.size
+        self.prompt_tokens = 0
+        self.lock = threading.Lock()
+
+    def _prompt(self, asks: Any) -> Any:
+        prompt = super()._prompt(asks)
+        self.prompt_tokens = prompt.input_ids.shape[1]
+        self.decoder.prompt = prompt.input_ids[0]
+        return prompt
+
+    def complete(self, body: Mapping[str, Any], does: Behaviour) -> dict[str, Any]:
+        """A chat completion."""
+        with self.lock:
+            given = body.get("mm_processor_kwargs", {}) if does.takes_budget else {}
+            edges = given.get("size", {})
+            low = given.get("min_pixels") or edges.get("shortest_edge") or self.size.shortest_edge
+            high = given.get("max_pixels") or edges.get("longest_edge") or self.size.longest_edge
+            self._loaded.processor.image_processor.size = SizeDict(
+                shortest_edge=low, longest_edge=high
+            )
+            self.decoder.steps = []
+            penalty = body.get("repetition_penalty", 1.0)
+            self.decoder.penalty = penalty if does.processed else 1.0
+            ask = read_ask(body, does)
+            (reply,) = self.generate([ask])
+            if isinstance(reply, Exception):
+                raise RefusedError(400, str(reply))
+            text, reason = reply.text, None
+            ended = self.decoder.steps[-1][0] in self._ends()
+            if reply.finish == "stop" and not ended:
+                reason = next(stop for stop in ask.stop if text.endswith(stop))
+                if not (does.keeps_stop and body.get("include_stop_str_in_output")):
+                    text = text.removesuffix(reason)
+            choice: dict[str, Any] = {
+                "index": 0,
+                "message": {"role": "assistant", "content": text, "refusal": None},
+                "logprobs": None,
+                "finish_reason": reply.finish,
+                "stop_reason": reason,
+            }
+            if body.get("logprobs") and does.logprobs:
+                steps = self.decoder.steps[: None if does.eos_entry or not ended else -1]
+                content = [self._entry(step, body["top_logprobs"], does) for step in steps]
+                choice["logprobs"] = {"content": content}
+            usage = {
+                "prompt_tokens": self.prompt_tokens,
+                "completion_tokens": len(self.decoder.steps),
+            }
+            return completion(does.model, choice, usage if does.usage else None)
+
+    def _entry(
+        self, step: tuple[int, list[int], list[float]], count: int, does: Behaviour
+    ) -> dict[str, Any]:
+        chosen, tokens, values = step
+        pairs = list(zip(tokens, values, strict=True))[:count]
+        pairs.sort(key=lambda pair: pair[0] != chosen)  # the sampled token stands first
+        if does.masked:
+            pairs[-1] = (pairs[-1][0], -9999.0)
+        top = [self._name(token) | {"logprob": value} for token, value in pairs]
+        return {**top[0], "top_logprobs": top}
+
+    def _name(self, token: int) -> dict[str, Any]:
+        text = self._tokenizer.decode([token])
+        return {"token": text, "bytes": list(text.encode())}
+
+
+def completion(
+    model: str, choice: Mapping[str, Any], usage: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """The outer form of a chat completion."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def read_ask(body: Mapping[str, Any], does: Behaviour) -> Ask:
+    """The request as the local engine takes it."""
+    going_on = does.continues and bool(body.get("continue_final_message"))
+    return Ask(
+        role="small",
+        messages=tuple(read_message(message) for message in body["messages"]),
+        max_new_tokens=body["max_tokens"],
+        stop=tuple(body.get("stop", ())),
+        continue_turn=going_on,
+    )
+
+
+def read_message(message: Mapping[str, Any]) -> Message:
+    """One turn."""
+    content = message["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return Message(message["role"], tuple(read_part(part) for part in parts))
+
+
+def read_part(part: Mapping[str, Any]) -> str | Picture:
+    """Text, or the picture of a data URL."""
+    if part["type"] == "text":
+        return str(part["text"])
+    data = base64.b64decode(part["image_url"]["url"].partition(",")[2])
+    return Picture("sent", lambda: Image.open(io.BytesIO(data)))
+
+
+def count_pictures(body: Mapping[str, Any]) -> int:
+    """Pictures in a request."""
+    parts = [m["content"] for m in body["messages"] if not isinstance(m["content"], str)]
+    return sum(part["type"] == "image_url" for content in parts for part in content)
+
+
+def answer(body: Mapping[str, Any], does: Behaviour, served: Served | None) -> dict[str, Any]:
+    """What a request comes to; raises `RefusedError`."""
+    if body["model"] != does.model:
+        raise RefusedError(404, f"The model `{body['model']}` does not exist.")
+    wanted = body.get("top_logprobs", 0)
+    if wanted > does.max_logprobs:
+        raise RefusedError(
+            400,
+            f"Requested sample logprobs of {wanted}, which is greater than max allowed: "
+            f"{does.max_logprobs}",
+        )
+    shown = count_pictures(body)
+    if shown and not does.pictures:
+        raise RefusedError(400, f"{does.model} is not a multimodal model")
+    if shown > does.pictures:
+        raise RefusedError(400, f"At most {does.pictures} image(s) may be provided in one prompt.")
+    if served is not None:
+        return served.complete(body, does)
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": does.canned},
+        "finish_reason": "stop",
+    }
+    return completion(does.model, choice, {"prompt_tokens": 9, "completion_tokens": 5})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    does: Behaviour
+    served: Served | None
+
+    def do_GET(self) -> None:
+        """The list of models."""
+        if self.does.page:
+            self._send(200, PAGE, "text/html")
+        elif not self._may_enter():
+            self._refuse(401, f"Unauthorized: {self.headers.get('Authorization')}")
+        elif self.path.endswith("/models"):
+            card = {"id": self.does.model, "object": "model", "max_model_len": 4096}
+            self._send_json(200, {"object": "list", "data": [card]})
+        else:
+            self._refuse(404, "Not Found")
+
+    def do_POST(self) -> None:
+        """A chat completion, or what goes wrong instead."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.endswith("/chat/completions"):
+            self._refuse(404, "Not Found")
+        elif self.does.page:
+            self._send(200, PAGE, "text/html")
+        elif not self._may_enter():
+            self._refuse(401, f"Unauthorized: {self.headers.get('Authorization')}")
+        else:
+            self.does.load.change(1)
+            try:
+                self._complete(body)
+            finally:
+                self.does.load.change(-1)
+
+    def _complete(self, body: dict[str, Any]) -> None:
+        if self.does.bodies is not None:
+            self.does.bodies.append(body)
+        fault = self.does.faults.popleft() if self.does.faults else ""
+        time.sleep(self.does.delay)
+        if fault in ("429", "500", "503"):
+            self._refuse(int(fault), "Too busy.")
+            return
+        if fault == "page":
+            self._send(502, PAGE, "text/html")
+            return
+        if fault == "echo":
+            self._refuse(400, f"I was sent {self.headers.get('Authorization')}")
+            return
+        try:
+            told = answer(body, self.does, self.served)
+        except RefusedError as error:
+            self._refuse(error.status, str(error))
+            return
+        data = json.dumps({"surprise": 1} if fault == "odd" else told).encode()
+        if fault == "garbage":
+            data = b"{" + data
+        if fault in ("cut", "drip"):
+            self._send_badly(data, fault)
+        else:
+            self._send(200, data)
+
+    def _may_enter(self) -> bool:
+        return not self.does.key or self.headers.get("Authorization") == f"Bearer {self.does.key}"
+
+    def _send_badly(self, data: bytes, fault: str) -> None:
+        """Half an answer and no more, or one byte now and then."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.close_connection = True
+        if fault == "cut":
+            self.wfile.write(data[: len(data) // 2])
+            return
+        with contextlib.suppress(OSError):  # the client has had enough
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(0.05)
+
+    def _refuse(self, status: int, text: str) -> None:
+        error = {"message": text, "type": "BadRequestError", "param": None, "code": status}
+        self._send_json(status, {"error": error})
+
+    def _send_json(self, status: int, told: Mapping[str, Any]) -> None:
+        self._send(status, json.dumps(told).encode())
+
+    def _send(self, status: int, data: bytes, kind: str = "application/json") -> None:
+        with contextlib.suppress(OSError):
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            self.wfile.flush()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class LoopbackServer(ThreadingHTTPServer):
+    """A thread for each connection."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is none."""
+
+
+@contextlib.contextmanager
+def serving(does: Behaviour, served: Served | None = None, port: int = 0) -> Iterator[str]:
+    """Serve for as long as the block lasts; gives the address with its model."""
+    handler = type("Bound", (Handler,), {"does": does, "served": served})
+    with LoopbackServer(("127.0.0.1", port), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1#{does.model}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def main(wait: Callable[[], object] = input) -> None:
+    """Serve until a line comes on standard input; then tell how busy it was."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", help="embedded or a folder; without it answers are canned")
+    parser.add_argument("--role", default="small")
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--places", type=int, default=64)
+    arguments = parser.parse_args()
+    served = None
+    if arguments.model:
+        served = Served(EngineOptions(arguments.model, arguments.role, batch_size=1))
+    does = Behaviour(delay=arguments.delay, load=Load(places=arguments.places))
+    with serving(does, served) as address:
+        print(address, flush=True)  # noqa: T201 - a script
+        wait()
+    load = does.load
+    told = {"served": load.served, "most": load.most, "busy_share": load.share()}
+    print(json.dumps(told), flush=True)  # noqa: T201 - a script
+
+
+if __name__ == "__main__":
+    main()
