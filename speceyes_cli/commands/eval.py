@@ -14,6 +14,7 @@ from speceyes_cli.analysis.certificate import require_engines
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
 from speceyes_cli.commands.tables import closing_table, rows_as_json
+from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.evaluation import evaluate
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.store import RunStore, open_store
@@ -76,7 +77,11 @@ def answer_samples(plan: Plan, store: RunStore, host: Host, screen: Console) -> 
         store.update(status="finished")
         store.export()
         return
-    engines = load_engines(plan.loads, screen.print)
+    try:
+        engines = load_engines(plan.loads, screen.print)
+    except SpecEyesError:
+        store.discard_if_empty()
+        raise
     try:
         described: dict[str, Mapping[str, Any]] = {
             role: engine.describe() for role, engine in engines.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -153,3 +153,12 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release the model."""
+
+
+@runtime_checkable
+class Introduced(Protocol):
+    """What an engine also has when it found out something that its user should read."""
+
+    @property
+    def introduction(self) -> str:
+        """What was found, in one line."""

@@ -122,6 +122,16 @@ class RunStore:
             write_atomically(path, (f"{body}\n" for body in self._bodies()))
         return path
 
+    def discard_if_empty(self) -> None:
+        """Leave no folder of a run that has no record yet; only `close` may follow."""
+        if self.done():
+            return
+        self._database.close()
+        _clear(self.folder)
+        with contextlib.suppress(OSError):  # the user keeps something else in it
+            (self.folder / LOCK).unlink()
+            self.folder.rmdir()
+
     def close(self) -> None:
         """Release the folder, leaving one database file that can be read anywhere."""
         with contextlib.suppress(sqlite3.Error):  # a reader at work, or a disk that is full

@@ -46,9 +46,12 @@ class ModelOptions:
         "embedded: the tiny pair that comes along; paper: the published models of the agent.",
         MODELS,
     )
-    small: str | None = option(None, "Model that drafts: folder, hub id or URL.", MODELS)
+    small: str | None = option(None, "Model that drafts: folder, hub id or URL#model.", MODELS)
     large: str | None = option(None, "Model that screens and runs the agent.", MODELS)
     batch_size: int = option(8, "Asks a model answers at once.", MODELS)
+    concurrency: int | None = option(
+        None, "Requests in flight at an endpoint; 32 by default, fewer after its 429s.", MODELS
+    )
     device: str = option("auto", "Where they run: auto, cpu, cuda or cuda:N.", MODELS)
     dtype: str = option("auto", "auto, float32, bfloat16 or float16.", MODELS)
     attention: str = option("auto", "auto, eager, sdpa or flash_attention_2.", MODELS)

@@ -14,12 +14,13 @@ from speceyes_cli.analysis.certificate import (
     require_data,
     require_setting,
 )
-from speceyes_cli.core.chat import Engine, Role
+from speceyes_cli.core.chat import Engine, Introduced, Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.evaluation import Placed, Recipe, unfinished
 from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.runs import RunConfig, RunInfo, describe_run, prompt_hashes
 from speceyes_cli.core.store import SampleKey
+from speceyes_cli.core.text import strip_control
 from speceyes_cli.core.variations import DRAFT_TOKENS, THINKING_TOKENS, Screen, Variations
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.options import RunOptions
@@ -185,6 +186,7 @@ def check_numbers(options: RunOptions) -> None:
         "--batch-size": (options.batch_size, 1),
         "--draft-tokens": (options.draft_tokens, 1),
         "--fallbacks": (options.fallbacks, 1),
+        "--concurrency": (options.concurrency, 1),
         "--limit": (options.limit, 0),
         "--max-errors": (options.max_errors, 0),
         "--max-turns": (options.max_turns, 1),
@@ -251,6 +253,7 @@ def plan_load(role: Role, options: RunOptions, host: Host) -> Load:
         attention=options.attention,
         min_pixels=options.small_min_pixels if small else options.large_min_pixels,
         max_pixels=options.small_max_pixels if small else options.large_max_pixels,
+        concurrency=options.concurrency,
         top_k=options.top_k,
     )
     spec.check(engine_options)
@@ -326,7 +329,9 @@ def load_engines(loads: Mapping[Role, Load], announce: Callable[[str], None]) ->
     try:
         for role, load in loads.items():
             announce(f"Loading the {role} model: {load.options.model}")
-            engines[role] = load()
+            engines[role] = engine = load()
+            if isinstance(engine, Introduced):
+                announce(strip_control(engine.introduction))
     except BaseException:
         close_engines(engines)
         raise

@@ -36,44 +36,6 @@ KEPT = 80  # log-probabilities kept of each token
 
 
 @dataclass
-class Behaviour:
-    """What the server does, and what it was asked; tests change it while it runs."""
-
-    model: str = "eyes"
-    key: str = ""
-    max_logprobs: int = 64
-    processed: bool = False
-    """Log-probabilities after the repetition penalty instead of before it."""
-    masked: bool = False
-    """-9999 among the log-probabilities."""
-    logprobs: bool = True
-    """False: the fields are taken and ignored."""
-    eos_entry: bool = True
-    """The end of sequence has an entry among the log-probabilities."""
-    pictures: int = 999
-    """Pictures it takes in a request; 0: a text-only model."""
-    takes_budget: bool = True
-    """`mm_processor_kwargs` count."""
-    continues: bool = True
-    """`continue_final_message` counts."""
-    keeps_stop: bool = True
-    """`include_stop_str_in_output` counts."""
-    usage: bool = True
-    page: bool = False
-    """Every answer is a web page, as from a proxy."""
-    delay: float = 0.0
-    """Seconds before every chat answer."""
-    faults: deque[str] = field(default_factory=deque)
-    """One for each chat request to come: "429", "500", "503", "cut", "drip", "page", "garbage",
-    "odd", "echo" or ""."""
-    canned: str = "<answer>A</answer>"
-    """What is said without a model."""
-    bodies: list[dict[str, Any]] | None = None
-    """Chat requests as they came, where a list is given."""
-    load: Load = field(default_factory=lambda: Load())
-
-
-@dataclass
 class Load:
     """How busy the server was."""
 
@@ -111,6 +73,44 @@ class Load:
         if self.began is None or self.arrived <= self.began:
             return None
         return self.busy / ((self.arrived - self.began) * self.places)
+
+
+@dataclass
+class Behaviour:
+    """What the server does, and what it was asked; tests change it while it runs."""
+
+    model: str = "eyes"
+    key: str = ""
+    max_logprobs: int = 64
+    processed: bool = False
+    """Log-probabilities after the repetition penalty instead of before it."""
+    masked: bool = False
+    """-9999 among the log-probabilities."""
+    logprobs: bool = True
+    """False: the fields are taken and ignored."""
+    eos_entry: bool = True
+    """The end of sequence has an entry among the log-probabilities."""
+    pictures: int = 999
+    """Pictures it takes in a request; 0: a text-only model."""
+    takes_budget: bool = True
+    """`mm_processor_kwargs` count."""
+    continues: bool = True
+    """`continue_final_message` counts."""
+    keeps_stop: bool = True
+    """`include_stop_str_in_output` counts."""
+    usage: bool = True
+    page: bool = False
+    """Every answer is a web page, as from a proxy."""
+    delay: float = 0.0
+    """Seconds before every chat answer."""
+    faults: deque[str] = field(default_factory=deque)
+    """One for each chat request to come: "429", "500", "503", "cut", "drip", "page", "garbage",
+    "odd", "echo" or ""."""
+    canned: str = "<answer>A</answer>"
+    """What is said without a model."""
+    bodies: list[dict[str, Any]] | None = None
+    """Chat requests as they came, where a list is given."""
+    load: Load = field(default_factory=Load)
 
 
 class RefusedError(Exception):
@@ -300,7 +300,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, PAGE, "text/html")
         elif not self._may_enter():
             self._refuse(401, f"Unauthorized: {self.headers.get('Authorization')}")
-        elif self.path.endswith("/models"):
+        elif self.path == "/v1/models":
             card = {"id": self.does.model, "object": "model", "max_model_len": 4096}
             self._send_json(200, {"object": "list", "data": [card]})
         else:
@@ -309,7 +309,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A chat completion, or what goes wrong instead."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.path.endswith("/chat/completions"):
+        if self.path != "/v1/chat/completions":
             self._refuse(404, "Not Found")
         elif self.does.page:
             self._send(200, PAGE, "text/html")

@@ -8,6 +8,7 @@ from typing import Any
 
 from speceyes_cli.core.chat import Ask, Picture, Reply, Size
 from speceyes_cli.core.errors import RunStopError
+from speceyes_cli.core.gate import TokenScore
 from speceyes_cli.host.specs import EngineOptions
 from speceyes_plugins.openai_engine.addresses import api_key, parse_address
 from speceyes_plugins.openai_engine.client import LIMITS, Answered, Endpoint, EndpointError, Limits
@@ -125,10 +126,10 @@ def read_reply(ask: Ask, answered: Answered, frames: tuple[Size, ...]) -> Reply:
     reason = choice.get("stop_reason", choice.get("matched_stop"))
     at_text = isinstance(reason, str)
     text = with_stop(text, ask.stop, reason)
-    scores = ()
+    scores: tuple[TokenScore, ...] = ()
     if ask.gate is not None:
         tokens = read_tokens(choice, generated)
-        scores = score_tokens(tokens, ask.gate.top_k)
+        scores = score_tokens(tokens, ask.gate.top_k, ask.gate.kept)
         generated = len(tokens)
     elif generated is None:
         generated = 0

@@ -66,7 +66,8 @@ def find_rule(
     fitting = []
     for factor in factors:
         least, most = (counts[size] * factor**2 for size in (ordered[0], ordered[-1]))
-        rule = Rule(factor, bounds.min_pixels or least, bounds.max_pixels or most)
+        # A pixel of slack, since areas are multiples of many and roots are rounded.
+        rule = Rule(factor, bounds.min_pixels or least - 1, bounds.max_pixels or most + 1)
         if all(rule.tokens(size) == count for size, count in counts.items()):
             fitting.append(rule)
     return fitting[0] if len(fitting) == 1 else None

@@ -56,8 +56,11 @@ def read_tokens(choice: Mapping[str, Any], generated: int | None) -> list[Token]
     return tokens
 
 
-def score_tokens(tokens: Sequence[Token], k: int) -> tuple[TokenScore, ...]:
-    """Each token's statistics from its K largest log-probabilities; raises `LogprobsError`."""
+def score_tokens(tokens: Sequence[Token], k: int, kept: int = 0) -> tuple[TokenScore, ...]:
+    """Each token's statistics from its K largest log-probabilities; raises `LogprobsError`.
+
+    Of the log-probabilities that came, at most `kept` are kept as gaps (`TokenScore.rivals`).
+    """
     if not tokens:
         return ()
     fewest = min(len(token.top) for token in tokens)
@@ -74,19 +77,22 @@ def score_tokens(tokens: Sequence[Token], k: int) -> tuple[TokenScore, ...]:
     found = token_statistics(torch.tensor([token.top[:k] for token in tokens]), k=k)
     columns = (found.separability.tolist(), found.margin.tolist(), found.entropy.tolist())
     return tuple(
-        _score(token, separability, margin, entropy)
+        _score(token, separability, margin, entropy, kept)
         for token, separability, margin, entropy in zip(tokens, *columns, strict=True)
     )
 
 
-def _score(token: Token, separability: float, margin: float, entropy: float) -> TokenScore:
+def _score(
+    token: Token, separability: float, margin: float, entropy: float, kept: int
+) -> TokenScore:
     top = token.top[0]
     if math.isnan(separability):
         fault = "nan" if any(map(math.isnan, token.top)) else "infinite"
         return TokenScore(math.nan, math.nan, math.nan, math.nan, fault)
     if token.logprob < top - SLACK:  # chosen by chance or by a penalty: the gate saw another choice
         return TokenScore(math.nan, math.nan, math.nan, math.nan, "not_greedy")
-    return TokenScore(separability, top, margin, entropy)
+    rivals = tuple(round(top - value, 5) for value in token.top[1:kept])
+    return TokenScore(separability, top, margin, entropy, "", rivals)
 
 
 def _read_token(entry: Mapping[str, Any]) -> Token:

@@ -52,7 +52,11 @@ class PictureWriter:
 
 
 def write_picture(picture: Picture, rule: Rule | None) -> Shown:
-    """Resize to the frame the rule gives, so that the server finds nothing left to resize."""
+    """Resize to the frame the rule gives, where the server then finds nothing left to resize.
+
+    It would where the areas allowed lie so close that a frame falls below the least: such a picture
+    goes as it is.
+    """
     image = picture.open().convert("RGB")
     if rule is None:
         return Shown(data_url(image), None)
@@ -60,7 +64,8 @@ def write_picture(picture: Picture, rule: Rule | None) -> Shown:
         frame = rule.frame(Size(*image.size))
     except ValueError as error:
         raise PictureError(f"{picture.name}: {error}.") from None
-    return Shown(data_url(resize(image, frame)), frame)
+    settled = rule.frame(frame) == frame
+    return Shown(data_url(resize(image, frame) if settled else image), frame)
 
 
 def resize(image: Image.Image, frame: Size) -> Image.Image:

@@ -53,8 +53,11 @@ class Finding(NamedTuple):
         if self.mode is not None:
             told.append(f"top {options.top_k} log-probabilities, {self.mode}")
         if self.rule is not None:
-            factor, least, most = self.rule
-            told.append(f"pictures in multiples of {factor}, {least:,} to {most:,} pixels")
+            square = self.rule.factor**2
+            least, most = -(-self.rule.min_pixels // square), self.rule.max_pixels // square
+            told.append(
+                f"pictures of {least:,} to {most:,} tokens, {self.rule.factor} pixels square each"
+            )
         else:
             told.append("pictures as they are")
         if options.role == "large":
