@@ -33,3 +33,10 @@ class RunStopError(SpecEyesError):
 
 class WorkerDiedError(Exception):
     """A process that worked for one call died; the call is tried once more, then given up."""
+
+
+class CancelledSampleError(Exception):
+    """Nobody waits for the sample any more."""
+
+    def __str__(self) -> str:
+        return "nobody waits for this answer any more"

@@ -28,7 +28,7 @@ from speceyes_cli.core.chat import (
     Run,
     ToolError,
 )
-from speceyes_cli.core.errors import RunStopError, WorkerDiedError
+from speceyes_cli.core.errors import CancelledSampleError, RunStopError, WorkerDiedError
 from speceyes_cli.core.limits import PhaseLimits
 from speceyes_cli.core.workers import ThreadWorkers, Workers
 
@@ -92,6 +92,8 @@ class _Trajectory:
     need: Ask | Run | None = None
     lost: int = 0
     """Calls for the present need that were lost with their batch or worker."""
+    cancelled: bool = False
+    """Nobody wants its answer: it ends when the call it is in comes back."""
 
 
 @dataclass(slots=True)
@@ -115,6 +117,15 @@ class _Job:
     """When a tool call is given up, on the monotonic clock."""
     outcomes: list[Any] = field(default_factory=list)
     seconds: float = 0.0
+
+
+class _Notice(NamedTuple):
+    """A word from another thread: the source has more, or a trajectory is to end."""
+
+    cancelled: str | None = None
+
+
+_NO_MORE = object()
 
 
 class Scheduler:
@@ -147,13 +158,31 @@ class Scheduler:
         self._running: list[_Job] = []
         self._admitted = 0
         self._finished: deque[Finished] = deque()
-        self._completed: SimpleQueue[_Job] = SimpleQueue()
+        self._completed: SimpleQueue[_Job | _Notice] = SimpleQueue()
+        self._idle_source = False
 
-    def run(self, tasks: Iterable[Task]) -> Generator[Finished, None, None]:
+    @property
+    def window(self) -> int:
+        """Most trajectories that are alive at once."""
+        return self._window
+
+    def wake(self) -> None:
+        """Tell `run` that its source has something again. Safe from any thread."""
+        self._completed.put(_Notice())
+
+    def cancel(self, key: str) -> None:
+        """End a trajectory with `CancelledSampleError`, or do nothing if it is not alive.
+
+        A call that it is in is not interrupted, but nothing follows it. Safe from any thread.
+        """
+        self._completed.put(_Notice(key))
+
+    def run(self, tasks: Iterable[Task | None]) -> Generator[Finished, None, None]:
         """Run every task, handing out each as it ends; close the iterator to stop early.
 
-        Tasks are drawn as the window has room. Raises what drawing one raises, and a tool's
-        `RunStopError`.
+        Tasks are drawn as the window has room. A source that has nothing now but may have later
+        gives None, and is asked again after a call has ended or `wake`. Raises what drawing a task
+        raises, and a tool's `RunStopError`.
         """
         source = iter(tasks)
         try:
@@ -165,13 +194,16 @@ class Scheduler:
         finally:
             self._stop()
 
-    def _admit(self, source: Iterator[Task]) -> bool:
-        """Fill the window; whether anything was admitted."""
+    def _admit(self, source: Iterator[Task | None]) -> bool:
+        """Fill the window; whether anything was admitted or may yet come."""
         before = self._admitted
+        self._idle_source = False
         if self._limits and self._live:
             return False
         while len(self._live) + len(self._finished) < self._window:
-            if (task := next(source, None)) is None:
+            task = next(source, _NO_MORE)
+            self._idle_source = task is None
+            if not isinstance(task, Task):
                 break
             if task.key in self._live:
                 raise ValueError(f"two live trajectories are called {task.key!r}")
@@ -179,7 +211,7 @@ class Scheduler:
             self._admitted += 1
             self._live[task.key] = trajectory
             self._advance(trajectory, None)
-        return self._admitted > before
+        return self._admitted > before or self._idle_source
 
     def _dispatch(self) -> None:
         """Give every idle worker the most that fits."""
@@ -234,9 +266,12 @@ class Scheduler:
 
     def _collect(self) -> None:
         """Wait for a completed job unless something has ended already; take all there are."""
-        block = bool(self._running) and not self._finished
+        block = (bool(self._running) or self._idle_source) and not self._finished
         while job := self._next_completed(block=block):
             block = False
+            if isinstance(job, _Notice):
+                self._cancel(job.cancelled)
+                continue
             if job not in self._running:  # a tool that was given up before it came back
                 continue
             self._retire(job)
@@ -244,7 +279,16 @@ class Scheduler:
                 self._receive(trajectory, outcome, job.seconds)
         self._give_up_late_tools()
 
-    def _next_completed(self, *, block: bool) -> _Job | None:
+    def _cancel(self, key: str | None) -> None:
+        trajectory = self._live.get(key) if key is not None else None
+        if trajectory is None:
+            return
+        trajectory.cancelled = True
+        if trajectory in self._waiting:
+            self._waiting.remove(trajectory)
+            self._end(trajectory, error=CancelledSampleError())
+
+    def _next_completed(self, *, block: bool) -> _Job | _Notice | None:
         deadline = min((job.deadline for job in self._running), default=math.inf)
         timeout = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
         try:
@@ -272,6 +316,9 @@ class Scheduler:
         need = trajectory.need
         if isinstance(outcome, _LostCallError) and isinstance(outcome.cause, RunStopError):
             raise outcome.cause
+        if trajectory.cancelled:
+            self._end(trajectory, error=CancelledSampleError())
+            return
         if isinstance(outcome, _LostCallError | WorkerDiedError) and not trajectory.lost:
             trajectory.lost += 1
             self._waiting.append(trajectory)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from speceyes_cli.core.chat import (
     Run,
     ToolError,
 )
-from speceyes_cli.core.errors import WorkerDiedError
+from speceyes_cli.core.errors import CancelledSampleError, WorkerDiedError
 from speceyes_cli.core.scheduler import MAX_STEPS, Asked, Finished, Ran, Scheduler, Task
 from speceyes_cli.core.workers import InlineWorkers, ThreadWorkers
 
@@ -569,3 +570,66 @@ def test_the_observer_is_told_each_need_and_then_what_came_of_it() -> None:
     assert [type(event) for _, event in told] == [Ask, Asked, Run, Ran]
     assert {key for key, _ in told} == {ended.key}
     assert tuple(event for _, event in told[1::2]) == ended.events
+
+
+class OpenSource:
+    """A source that stays open: tasks come from other threads until it is closed."""
+
+    def __init__(self) -> None:
+        self.tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self.asked = threading.Semaphore(0)
+
+    def __iter__(self) -> Iterator[Task | None]:
+        while True:
+            self.asked.release()
+            if self.tasks.empty():
+                yield None
+            elif (task := self.tasks.get()) is None:
+                return
+            else:
+                yield task
+
+
+def test_an_open_source_is_waited_for_and_asked_again_when_woken() -> None:
+    source, ended = OpenSource(), SimpleQueue[Finished]()
+    scheduler = Scheduler({"large": Echo()})
+    thread = threading.Thread(target=lambda: [*map(ended.put, scheduler.run(source))])
+    thread.start()
+    for number in range(3):
+        assert source.asked.acquire(timeout=10)
+        source.tasks.put(Task(f"t{number}", lambda: asks(ask("x"))))
+        scheduler.wake()
+        assert ended.get(timeout=10).key == f"t{number}"
+    source.tasks.put(None)
+    scheduler.wake()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert ended.empty()
+
+
+def test_a_cancelled_trajectory_ends_after_the_call_it_is_in() -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Sequence[Ask]) -> None:
+        began.set()
+        assert go_on.wait(10)
+
+    engine = Echo(max_batch=1, behave=slow)
+    scheduler = Scheduler({"large": engine})
+    ended: list[Finished] = []
+    work = tasks(3, lambda n: asks(ask(f"{n} first"), ask(f"{n} second")))
+    thread = threading.Thread(target=lambda: ended.extend(scheduler.run(work)))
+    thread.start()
+    assert began.wait(10)
+    for key in ("t0", "t1", "nobody"):  # one at work, one waiting, one unknown
+        scheduler.cancel(key)
+    go_on.set()
+    thread.join(10)
+    by_key = {finished.key: finished for finished in ended}
+    assert isinstance(by_key["t0"].error, CancelledSampleError)
+    assert isinstance(by_key["t1"].error, CancelledSampleError)
+    assert by_key["t1"].events == ()
+    assert answer(by_key["t2"]) == "t2:2 first t2:2 second"
+    asked = [text_of(item) for batch in engine.batches for item in batch]
+    assert asked == ["0 first", "2 first", "2 second"]
+    assert sorted(engine.forgotten) == ["t0", "t1", "t2"]
