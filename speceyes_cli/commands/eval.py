@@ -1,8 +1,9 @@
-"""`speceyes eval`: a method over a dataset."""
+"""`speceyes eval`: a method over a dataset, or a grid of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -13,7 +14,8 @@ from rich.console import Console
 from speceyes_cli.analysis.certificate import require_engines
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
-from speceyes_cli.commands.tables import closing_table, rows_as_json
+from speceyes_cli.commands.tables import closing_table, gather_table, rows_as_json
+from speceyes_cli.core.call_cache import CallCache
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.evaluation import evaluate
 from speceyes_cli.core.records import Record
@@ -23,7 +25,9 @@ from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
 from speceyes_cli.host.options import RUN, RunOptions, option
-from speceyes_cli.host.plans import Plan, close_engines, load_engines, plan_run
+from speceyes_cli.host.plans import CACHE, Load, Plan, plan_run
+from speceyes_cli.host.pool import EnginePool
+from speceyes_cli.host.sweeps import plan_sweep
 
 FAILED_SAMPLES = 1
 INTERRUPTED = 130
@@ -33,6 +37,12 @@ INTERRUPTED = 130
 class EvalOptions(RunOptions):
     """The run, and how it is reported."""
 
+    sweep: list[str] | None = option(
+        None,
+        "An option and the values it takes, such as gate=min,mean or threshold=0.94:0.99:0.01; "
+        "given several times, every combination is run. Each is a run of its own below --out.",
+        RUN,
+    )
     json: bool = option(
         default=False, help="Print the closing figures as JSON.", panel=RUN, flags="--json"
     )
@@ -46,27 +56,64 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
     confidence exceeds the threshold; otherwise the agent answers with its tools. Finished samples
     are kept at once: stop at any time, and the same command goes on where it was.
 
+    With --sweep, a grid of runs shares its models and, by the call cache, every call that cannot
+    differ: the second threshold makes no call that the first has made.
+
     Exit codes: 0 done, 1 more samples failed than --max-errors, 2 something to mend, 130 stopped.
     """
     host: Host = context.obj
     screen = Console(stderr=True, highlight=False, emoji=False)
-    plan = plan_run(options, passed_options(context), host)
+    passed = passed_options(context)
+    if options.sweep:
+        plans = plan_sweep(options, options.sweep, passed, host)
+    else:
+        plans = [plan_run(options, passed, host)]
+    with open_cache(options) as cache, EnginePool(screen.print, cache) as pool:
+        runs = [
+            answer_run(plan, plans[number:], options, pool, host)
+            for number, plan in enumerate(plans, start=1)
+        ]
+    if cache is not None:
+        screen.print(f"Call cache: {cache.counts}.")
+    found = [rows_of(run, plan, runs) for run, plan in zip(runs, plans, strict=True)]
+    if options.json:
+        typer.echo(rows_as_json([row for rows, _ in found for row in rows]))
+    elif options.sweep:
+        report_sweep(plans, [rows[-1] for rows, _ in found])
+    else:
+        report(found[0][0], runs[0], found[0][1])
+    if any(rows[-1].n_error > options.max_errors for rows, _ in found):
+        raise typer.Exit(FAILED_SAMPLES)
+
+
+def open_cache(options: EvalOptions) -> contextlib.AbstractContextManager[CallCache | None]:
+    """The call cache, where it is wanted: by default for a sweep only."""
+    if options.cache or (options.cache is None and options.sweep):
+        return CallCache(options.cache_dir or CACHE)
+    return contextlib.nullcontext()
+
+
+def answer_run(
+    plan: Plan, later: Iterable[Plan], options: EvalOptions, pool: EnginePool, host: Host
+) -> LoadedRun:
+    """One run to its end; `later` are those that may need the same models."""
+    screen = Console(stderr=True, highlight=False, emoji=False)
+    if options.sweep:
+        screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)
     with open_store(plan.folder, plan.info, "resume" if options.resume else "fresh") as store:
+        loads = [load for other in later for load in other.loads.values()]
         try:
-            answer_samples(plan, store, host, screen)
+            answer_samples(plan, store, pool, loads, host)
         except KeyboardInterrupt:
             kept = len(store.done())
             screen.print(f"Stopped; {kept} samples are kept. The same command goes on from there.")
             raise typer.Exit(INTERRUPTED) from None
-        run = LoadedRun(plan.folder, store.info, list(store.records()))
-    baseline = find_baseline(run, baselines_beside(run))
-    rows = add_metrics(summarize(run, baseline), run, plan.dataset)
-    report(rows, run, baseline, as_json=options.json)
-    if rows[-1].n_error > options.max_errors:
-        raise typer.Exit(FAILED_SAMPLES)
+        return LoadedRun(plan.folder, store.info, list(store.records()))
 
 
-def answer_samples(plan: Plan, store: RunStore, host: Host, screen: Console) -> None:
+def answer_samples(
+    plan: Plan, store: RunStore, pool: EnginePool, later: Iterable[Load], host: Host
+) -> None:
     """Load the models and answer what has no record yet; nothing is loaded when all have."""
     done = store.done()
     pending = plan.samples(done)
@@ -78,35 +125,38 @@ def answer_samples(plan: Plan, store: RunStore, host: Host, screen: Console) -> 
         store.export()
         return
     try:
-        engines = load_engines(plan.loads, screen.print)
+        engines = pool.take(plan.loads, later)
     except SpecEyesError:
         store.discard_if_empty()
         raise
-    try:
-        described: dict[str, Mapping[str, Any]] = {
-            role: engine.describe() for role, engine in engines.items()
-        }
-        if plan.certificate is not None:
-            require_engines(plan.certificate, described)
-        store.bind_engines(described)
-        config = plan.info.config
-        title = f"{config.method} on {config.dataset}"
-        with watch(screen, plan.size(), list(done.values()), title) as progress:
+    described: dict[str, Mapping[str, Any]] = {
+        role: engine.describe() for role, engine in engines.items()
+    }
+    if plan.certificate is not None:
+        require_engines(plan.certificate, described)
+    store.bind_engines(described)
+    config = plan.info.config
+    title = f"{config.method} on {config.dataset}"
+    screen = Console(stderr=True, highlight=False, emoji=False)
+    with watch(screen, plan.size(), list(done.values()), title) as progress:
 
-            def observe(record: Record) -> None:
-                progress.advance(record)
-                host.hooks.hook.speceyes_record(record=record, run=store.info)
+        def observe(record: Record) -> None:
+            progress.advance(record)
+            host.hooks.hook.speceyes_record(record=record, run=store.info)
 
-            evaluate(plan.recipe, chain([first], pending), engines, store, observe)
-    finally:
-        close_engines(engines)
+        evaluate(plan.recipe, chain([first], pending), engines, store, observe)
 
 
-def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None, *, as_json: bool) -> None:
+def rows_of(
+    run: LoadedRun, plan: Plan, others: list[LoadedRun]
+) -> tuple[list[Row], LoadedRun | None]:
+    """The run's figures, and the baseline they are measured against."""
+    baseline = find_baseline(run, others) or find_baseline(run, baselines_beside(run))
+    return add_metrics(summarize(run, baseline), run, plan.dataset), baseline
+
+
+def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None) -> None:
     """Print the closing figures, and where the run is kept."""
-    if as_json:
-        typer.echo(rows_as_json(rows))
-        return
     console = Console(highlight=False, emoji=False)
     console.print(closing_table(rows, run.info))
     if run.info.config.both_branches:
@@ -118,3 +168,16 @@ def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None, *, as_js
     elif run.info.config.method != "baseline":
         console.print("No baseline run beside it: --method baseline makes one, for the speedup.")
     console.print(f"Kept in {strip_control(str(run.folder))}", markup=False, soft_wrap=True)
+
+
+def report_sweep(plans: list[Plan], rows: list[Row]) -> None:
+    """Print a row for each point, and where the runs are kept."""
+    console = Console(highlight=False, emoji=False)
+    console.print(gather_table(rows))
+    folder = strip_control(str(plans[0].folder.parent))
+    console.print(
+        f"{len(plans)} runs in {folder}; `speceyes gather {folder} --layout paper` puts them in "
+        "the paper's table.",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -87,12 +87,19 @@ def speedup(row: Row) -> str:
     """Speedup with its interval."""
     if row.speedup is None:
         return NOTHING
-    return f"{row.speedup:.2f}× [{row.speedup_low:.2f}, {row.speedup_high:.2f}]"
+    mark = " (cached)" if row.speedup_cached else ""
+    return f"{row.speedup:.2f}× [{row.speedup_low:.2f}, {row.speedup_high:.2f}]{mark}"
 
 
 def seconds(value: float | None) -> str:
     """Seconds with three figures."""
     return NOTHING if value is None else f"{value:.3g} s"
+
+
+def latency(row: Row) -> str:
+    """Mean seconds of a sample, with how much of them the call cache told."""
+    mark = f" ({100 * row.cached_share:.0f}% cached)" if row.cached_share else ""
+    return seconds(row.latency_mean_s) + mark
 
 
 def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
@@ -107,7 +114,7 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         ("β, passed the screen", lambda row: percent(row.beta)),
         ("answered by the small model", lambda row: percent(row.accept_rate)),
         ("speedup (95%)", speedup),
-        ("seconds per sample", lambda row: seconds(row.latency_mean_s)),
+        ("seconds per sample", latency),
         ("median · 95th percentile", _percentiles),
     ]
     phases = dict.fromkeys(phase for row in rows for phase in row.phase_mean_s)
@@ -158,7 +165,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("α", lambda row: percent(row.alpha)),
     ("β", lambda row: percent(row.beta)),
     ("small", lambda row: percent(row.accept_rate)),
-    ("s/sample", lambda row: seconds(row.latency_mean_s)),
+    ("s/sample", latency),
     ("p50 · p95", _percentiles),
     ("tokens small · large", lambda row: f"{row.small_tokens} · {row.large_tokens}"),
 )

@@ -157,16 +157,10 @@ def _read(key: str, body: Any, checksum: Any) -> Reply | None:
     if not isinstance(body, str) or checksum != _checksum(key, body):
         return None
     held = json.loads(body)
-    return Reply(
-        text=held["text"],
-        tokens=held["tokens"],
-        finish=held["finish"],
-        statistics=tuple(_score(*values) for values in held["statistics"]),
-        seconds=held["seconds"],
-        frames=tuple(Size(*size) for size in held["frames"]),
-        pieces=tuple(held["pieces"]),
-        cached=True,
-    )
+    held["statistics"] = tuple(_score(*values) for values in held["statistics"])
+    held["frames"] = tuple(Size(*size) for size in held["frames"])
+    held["pieces"] = tuple(held["pieces"])
+    return Reply(**held, cached=True)
 
 
 def _score(*values: Any) -> TokenScore:

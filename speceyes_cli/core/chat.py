@@ -81,6 +81,8 @@ class Reply:
     """Each picture of the ask as the model saw it, after resizing."""
     pieces: tuple[str, ...] = ()
     """The text of each token in `statistics`, where the engine tells; empty otherwise."""
+    cached: bool = False
+    """Replayed from the call cache: `seconds` were measured when the call was made."""
 
 
 @dataclass(frozen=True, slots=True)

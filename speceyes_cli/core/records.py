@@ -104,6 +104,8 @@ class CallNote(_Model):
     """How the reply ended."""
     seconds: Number
     """Its share of its batch's wall time."""
+    cached: bool = False
+    """Replayed from the call cache: `seconds` were measured when the call was made."""
 
 
 class ToolNote(_Model):
@@ -226,6 +228,8 @@ class Record(_Model):
     """Seconds per phase and under "tool": model time is the share of each batch."""
     seconds: float
     """Sum of the phases: what the sample cost."""
+    cached_seconds: float = 0.0
+    """How many of these were not measured in this run: its calls came from the call cache."""
     elapsed: float
     """Wall time from admission to end, waiting for other samples included."""
 
@@ -274,6 +278,7 @@ def build_record(
         large_tokens=sum(e.reply.tokens for e in asked if e.ask.role == "large"),
         phase_seconds=seconds,
         seconds=math.fsum(seconds.values()),
+        cached_seconds=math.fsum(e.reply.seconds for e in asked if e.reply.cached),
         elapsed=finished.elapsed,
     )
 
@@ -334,6 +339,7 @@ def _call_note(event: Asked) -> CallNote:
         tokens=reply.tokens,
         finish=reply.finish,
         seconds=reply.seconds,
+        cached=reply.cached,
     )
 
 

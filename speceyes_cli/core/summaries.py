@@ -78,6 +78,10 @@ class Row(BaseModel):
     """Lower bound of `speedup`, paired bootstrap at 95%."""
     speedup_high: float | None
     """Upper bound of `speedup`."""
+    cached_share: float = 0.0
+    """Share of this row's seconds that was replayed from the call cache, not measured."""
+    speedup_cached: bool = False
+    """`speedup` rests on cached calls, of this run or of its baseline."""
     alpha: float | None
     """Drafts accepted, among those of samples that no screen held back."""
     beta: float | None
@@ -153,6 +157,9 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
         speedup=speedup.value if speedup else None,
         speedup_low=speedup.low if speedup else None,
         speedup_high=speedup.high if speedup else None,
+        cached_share=_share(math.fsum(r.cached_seconds for r in answered), math.fsum(seconds))
+        or 0.0,
+        speedup_cached=any(record.cached_seconds for record in [*before, *timed]),
         alpha=_share(sum(r.draft is not None and r.draft.accepted for r in passed), len(passed))
         if gated
         else None,
@@ -252,7 +259,7 @@ def _phase_means(answered: Sequence[Record]) -> dict[str, float]:
     }
 
 
-def _share(part: int, whole: int) -> float | None:
+def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 

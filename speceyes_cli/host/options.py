@@ -149,6 +149,16 @@ class RunOptions(DataOptions, ModelOptions, DecisionOptions, AgentChoice):
         default=False, help="Try failed samples again.", panel=RUN, flags="--retry-errors"
     )
     max_errors: int = option(0, "Failed samples that still make a success (exit 0).", RUN)
+    cache: bool | None = option(
+        None,
+        "Replay model calls made before in place of making them again; their time is marked as "
+        "cached. By default on with --sweep, off without: only calls that are made are timed.",
+        RUN,
+        flags="--cache/--no-cache",
+    )
+    cache_dir: Path | None = option(
+        None, "Folder of the call cache; runs/.cache by default. It may be deleted any time.", RUN
+    )
     keep_images: bool = option(
         default=False,
         help="Keep the pictures the models saw, as PNG in the run folder.",

@@ -37,6 +37,7 @@ from speceyes_cli.host.specs import (
 )
 
 RUNS = Path("runs")
+CACHE = RUNS / ".cache"
 MODEL_SETS = ("embedded", "paper")
 
 

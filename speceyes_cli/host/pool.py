@@ -10,7 +10,7 @@ from speceyes_cli.core.cached_engine import CachedEngine
 from speceyes_cli.core.call_cache import CallCache
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.runs import library_versions
-from speceyes_cli.host.plans import Load, close_engines, load_engines
+from speceyes_cli.host.plans import Load, load_engines
 
 IRRELEVANT = ("top_k", "concurrency")
 """Options of an engine that change no answer; the K of each call is in its key."""
@@ -39,8 +39,8 @@ class EnginePool:
         return {role: self._loaded[load] for role, load in loads.items()}
 
     def _keep(self, wanted: Iterable[Load]) -> None:
-        gone = set(self._loaded) - set(wanted)
-        close_engines({str(i): self._loaded.pop(load) for i, load in enumerate(gone)})
+        for load in set(self._loaded) - set(wanted):
+            self._loaded.pop(load).close()
 
     def _behind_cache(self, load: Load, engine: Engine) -> Engine:
         if self._cache is None:

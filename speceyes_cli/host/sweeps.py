@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +17,7 @@ from speceyes_cli.host.specs import CONFIDENCE
 
 Options = TypeVar("Options", bound=RunOptions)
 
-AXES: dict[str, Callable[[str], Any]] = {
+AXES: dict[str, type] = {
     "agent": str,
     "batch-size": int,
     "draft-tokens": int,
@@ -129,16 +130,15 @@ def _range(name: str, text: str) -> list[str]:
     return [str(start + i * step) for i in range(int(steps) + 1)]
 
 
-def _number(name: str, text: str) -> Any:
-    kind = AXES[name]
-    try:
+def _number(name: str, text: str) -> float | int:
+    whole = AXES[name] is int
+    with contextlib.suppress(ValueError, OverflowError):
         value = float(text)
-        if kind is int and value != int(value):
-            raise ValueError
-        return kind(value)
-    except (ValueError, OverflowError):
-        what = "a whole number" if kind is int else "a number"
-        raise UsageError(f"--sweep {name}: {text!r} is not {what}.") from None
+        if not whole:
+            return value
+        if value == int(value):
+            return int(value)
+    raise UsageError(f"--sweep {name}: {text!r} is not a {'whole ' if whole else ''}number.")
 
 
 def _what_counts(plan: Plan) -> str:
