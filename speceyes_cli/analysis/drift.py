@@ -55,7 +55,7 @@ class Drift(BaseModel):
     """The same share today."""
     accepted_p: float
     """Chance of such a difference without drift."""
-    risk: float
+    false_alarm: float
     """Chance of a false alarm that was allowed."""
     drifted: bool
     """Whether either p-value is below half of it."""
@@ -69,15 +69,17 @@ class _Group(NamedTuple):
     accepted: int
 
 
-def check_risk(risk: float) -> None:
-    """Raise `UsageError` for a risk that is no probability, or finer than the test can tell."""
+def check_false_alarm(chance: float) -> None:
+    """Raise `UsageError` for a chance that is no probability, or finer than the test can tell."""
     least = COMPARISONS / (1 + DEALS)
-    if not least < risk < 1:
-        raise UsageError(f"--risk is a probability above {least:.2g} and below 1, not {risk:g}.")
+    if not least < chance < 1:
+        raise UsageError(
+            f"--false-alarm is a probability above {least:.2g} and below 1, not {chance:g}."
+        )
 
 
 def compare(
-    certificate: Certificate, table: ScoreTable, values: Sequence[float], risk: float
+    certificate: Certificate, table: ScoreTable, values: Sequence[float], false_alarm: float
 ) -> Drift:
     """Compare a run's acceptable confidences under the certificate's gate and K with its own.
 
@@ -106,8 +108,8 @@ def compare(
         accepted_then=_rate(then),
         accepted_now=_rate(now),
         accepted_p=accepted_p,
-        risk=risk,
-        drifted=min(distance_p, accepted_p) * COMPARISONS < risk,
+        false_alarm=false_alarm,
+        drifted=min(distance_p, accepted_p) * COMPARISONS < false_alarm,
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, ks_2samp
 
 from speceyes_cli.analysis.certificate import Certificate, Levels, Measure, make_certificate
-from speceyes_cli.analysis.drift import Drift, check_risk, compare
+from speceyes_cli.analysis.drift import Drift, check_false_alarm, compare
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.core.errors import DataError, UsageError
@@ -113,6 +113,6 @@ def test_too_few_drafts_to_tell() -> None:
 
 @pytest.mark.parametrize("risk", [0.0, 1.0, 1e-9, float("nan")])
 def test_a_risk_that_no_test_keeps(risk: float) -> None:
-    check_risk(0.05)
-    with pytest.raises(UsageError, match="--risk is a probability"):
-        check_risk(risk)
+    check_false_alarm(0.05)
+    with pytest.raises(UsageError, match="--false-alarm is a probability"):
+        check_false_alarm(risk)

@@ -16,7 +16,7 @@ from speceyes_cli.analysis.certificate import (
     require_engines,
     require_setting,
 )
-from speceyes_cli.analysis.drift import Drift, check_risk, compare
+from speceyes_cli.analysis.drift import Drift, check_false_alarm, compare
 from speceyes_cli.commands.analyze.inputs import Scores, open_table
 from speceyes_cli.commands.tables import percent
 from speceyes_cli.core.text import strip_control
@@ -30,8 +30,9 @@ def drift_command(
     certificate: Annotated[
         Path, typer.Option(envvar="SPECEYES_CERTIFICATE", help="File of `analyze calibrate`.")
     ],
-    risk: Annotated[
-        float, typer.Option(envvar="SPECEYES_RISK", help="Chance of a false alarm, 0 to 1.")
+    false_alarm: Annotated[
+        float,
+        typer.Option(envvar="SPECEYES_FALSE_ALARM", help="Chance of a false alarm, 0 to 1."),
     ] = 0.05,
     json: Annotated[
         bool, typer.Option("--json", envvar="SPECEYES_JSON", help="Print an object.")
@@ -45,13 +46,13 @@ def drift_command(
 
     Exit codes: 0 no drift seen, 1 drift, 2 something to mend.
     """
-    check_risk(risk)
+    check_false_alarm(false_alarm)
     signed = read_certificate(certificate)
     loaded, table = open_table(run)
     require_setting(signed, loaded.info.config)
     require_engines(signed, loaded.info.engines)
     values = Scores(table, context.obj).of(signed.gate, signed.top_k)
-    found = compare(signed, table, values, risk)
+    found = compare(signed, table, values, false_alarm)
     if json:
         typer.echo(found.model_dump_json(indent=2))
     else:

@@ -39,7 +39,7 @@ PAPER_THRESHOLDS = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94)
 """The thresholds of the paper's sweep."""
 _COLUMNS = (
     *("gate", "K", "threshold", "coverage", "accuracy (95%)", "gain", "harm"),
-    *("both right", "both wrong", "predicted speedup (95%)"),
+    "predicted speedup (95%)",
 )
 
 
@@ -164,7 +164,6 @@ def _table(rows: Sequence[Replayed], table: ScoreTable) -> Table:
             *(row.gate, str(row.top_k), f"{row.threshold:g}", percent(row.coverage)),
             _interval(row),
             *(percent(row.gain), percent(row.harm)),
-            *(percent(row.both_right), percent(row.both_wrong)),
             _speedup(row),
         )
         is_own = (row.gate, row.top_k, row.threshold) == own

@@ -137,7 +137,7 @@ def test_drift_of_the_same_scores_and_of_others(
         (["runs/both", "--certificate", "none.json"], "There is no certificate none.json"),
         (["runs/none", "--certificate", "c.json"], "not a run folder"),
         (["runs/both", "--certificate", "runs/both/run.json"], "no certificate of this version"),
-        (["runs/both", "--certificate", "c.json", "--risk", "7"], "--risk is a probability"),
+        (["runs/both", "--certificate", "c.json", "--false-alarm", "7"], "--false-alarm is a"),
     ],
 )
 def test_drift_says_what_is_wrong(
