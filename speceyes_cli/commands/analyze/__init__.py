@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from speceyes_cli.commands.analyze.calibrate import calibrate_command
+from speceyes_cli.commands.analyze.confidence import confidence_command
 from speceyes_cli.commands.analyze.drift import drift_command
 from speceyes_cli.commands.analyze.replay import replay_command
 
@@ -17,6 +18,7 @@ def analyze_app() -> typer.Typer:
     app.callback()(_analyze)
     app.command("calibrate")(calibrate_command)
     app.command("drift")(drift_command)
+    app.command("confidence")(confidence_command)
     app.command("replay")(replay_command)
     return app
 

@@ -1,0 +1,186 @@
+"""`speceyes analyze confidence`: how well each gate tells right drafts from wrong ones."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from speceyes_cli.analysis.confidence import (
+    PERCENTILES,
+    GateAnalysis,
+    GateFigures,
+    analyze_gates,
+)
+from speceyes_cli.analysis.figures.confidence import confidence_plots
+from speceyes_cli.analysis.figures.style import Plot, write_plots
+from speceyes_cli.analysis.scores import Score, acceptable, confidences
+from speceyes_cli.analysis.table import ScoreTable
+from speceyes_cli.analysis.ties import TieFigures, clearances, diagnose_run
+from speceyes_cli.commands.analyze.inputs import all_scores, open_tables
+from speceyes_cli.commands.tables import NOTHING, percent
+from speceyes_cli.core.images import file_name
+from speceyes_cli.core.text import strip_control
+
+
+class RunAnalysis(NamedTuple):
+    """One run under every gate."""
+
+    table: ScoreTable
+    gates: dict[str, GateAnalysis]
+    useless: list[str]
+    """Gates that give every draft the same score, or none a defined one."""
+    ties: TieFigures
+    plots: list[Plot]
+
+
+def confidence_command(
+    context: typer.Context,
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold them.")],
+    out: Annotated[
+        Path,
+        typer.Option(envvar="SPECEYES_OUT", help="Folder for the figures, as PNG and SVG."),
+    ] = Path("figures"),
+    json: Annotated[
+        bool, typer.Option("--json", envvar="SPECEYES_JSON", help="Print JSON, with every figure.")
+    ] = False,
+) -> None:
+    """Show how well each gate's confidence tells right drafts from wrong ones.
+
+    For every gate: AUROC, area under the risk-coverage curve, rank correlation, calibration,
+    percentiles, accuracy and coverage above each threshold, and the tie diagnostic. Runs must have
+    judged every draft: `eval --method draft`, or `eval --both-branches`.
+    """
+    scores = all_scores(context.obj)
+    found = [analyze_run(table, scores) for table in open_tables(runs)]
+    console = Console(highlight=False, emoji=False)
+    files = {}
+    for analysis in found:
+        folder = out / file_name(analysis.table.run) if len(found) > 1 else out
+        files[analysis.table.run] = write_plots(analysis.plots, folder)
+    if json:
+        told = [_as_json(analysis, files[analysis.table.run]) for analysis in found]
+        typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
+        return
+    for analysis in found:
+        _report(console, analysis)
+    for folder in dict.fromkeys(file.parent for names in files.values() for file in names):
+        console.print(f"Figures in {strip_control(str(folder))}", markup=False, soft_wrap=True)
+
+
+def analyze_run(table: ScoreTable, scores: Mapping[str, Score]) -> RunAnalysis:
+    """The tables and figures of one run; raises `DataError` where there is nothing to tell."""
+    gates = analyze_gates(table, scores)
+    own = table.config.gate if table.config.gate in scores else next(iter(gates))
+    values = confidences(table, scores[own])
+    return RunAnalysis(
+        table=table,
+        gates=gates,
+        useless=[gate for gate in scores if gate not in gates],
+        ties=diagnose_run(table, acceptable(table, values)),
+        plots=confidence_plots(gates, table.config.threshold, clearances(table, values), own),
+    )
+
+
+def tie_sentence(ties: TieFigures) -> str:
+    """The tie diagnostic in words."""
+    can = f"At K = {ties.top_k} an exact tie of two can reach {ties.tie_confidence:.3f}"
+    if ties.threshold is None:
+        return (
+            f"{can}. {ties.tied} of {ties.drafts} drafts have a tied token, "
+            f"{ties.nearly_tied} a nearly tied one."
+        )
+    side = "above" if ties.passes else "not above"
+    sentence = (
+        f"{can}, {side} the threshold {ties.threshold:g}. Of {ties.drafts} drafts {ties.tied} have "
+        f"a tied token, {ties.nearly_tied} a nearly tied one; {ties.accepted_tied} and "
+        f"{ties.accepted_nearly_tied} of these lie above the threshold"
+    )
+    right = ties.accepted_nearly_tied_right
+    return sentence + (
+        f", {right} right." if right is not None and ties.accepted_nearly_tied else "."
+    )
+
+
+def _report(console: Console, analysis: RunAnalysis) -> None:
+    figures = [found.figures for found in analysis.gates.values()]
+    console.print(_gate_table(figures, analysis.table))
+    console.print(_threshold_table(figures))
+    console.print(_percentile_table(figures))
+    if analysis.useless:
+        console.print(
+            f"Left out, with one score for every draft: {', '.join(analysis.useless)}.",
+            markup=False,
+        )
+    console.print(tie_sentence(analysis.ties), markup=False)
+
+
+def _gate_table(figures: Sequence[GateFigures], table: ScoreTable) -> Table:
+    first = figures[0]
+    title = f"{table.run} · {first.n} drafts, {percent(first.n_right / first.n)} right"
+    shown = Table(title=Text(strip_control(title)), title_justify="left")
+    shown.add_column("gate")
+    names = ("n", "AUROC (95%)", "AURC (best)", "ρ", "modes", "ECE")
+    for name in names:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in figures:
+        shown.add_row(
+            Text(row.gate),
+            str(row.n),
+            Text(f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]"),
+            f"{row.aurc:.3f} ({row.aurc_best:.3f})",
+            f"{row.spearman:.3f}",
+            f"{row.mode_distance:.3f}",
+            f"{row.calibration_error:.3f}",
+        )
+    return shown
+
+
+def _threshold_table(figures: Sequence[GateFigures]) -> Table:
+    shown = Table(title="Accuracy (coverage) above each threshold", title_justify="left")
+    shown.add_column("threshold", justify="right")
+    for row in figures:
+        shown.add_column(Text(row.gate), justify="right")
+    for place, first in enumerate(figures[0].above):
+        cells = [row.above[place] for row in figures]
+        told = (
+            NOTHING if cell.n == 0 else f"{percent(cell.accuracy)} ({percent(cell.coverage)})"
+            for cell in cells
+        )
+        shown.add_row(f"{first.threshold:g}", *told)
+    return shown
+
+
+def _percentile_table(figures: Sequence[GateFigures]) -> Table:
+    shown = Table(title="Percentiles of the confidence", title_justify="left")
+    shown.add_column("gate")
+    shown.add_column("drafts")
+    for percentile in PERCENTILES:
+        shown.add_column(f"{percentile}%", justify="right")
+    for row in figures:
+        for kind, values in (("right", row.percentiles_right), ("wrong", row.percentiles_wrong)):
+            shown.add_row(Text(row.gate), kind, *(f"{values[p]:.4f}" for p in PERCENTILES))
+    return shown
+
+
+def _as_json(analysis: RunAnalysis, files: Sequence[Path]) -> dict[str, Any]:
+    config = analysis.table.config
+    return {
+        "run": analysis.table.run,
+        "dataset": config.dataset,
+        "gate": config.gate,
+        "top_k": config.top_k,
+        "threshold": config.threshold,
+        "samples": len(analysis.table.samples),
+        "errors": analysis.table.errors,
+        "gates": [found.figures.model_dump() for found in analysis.gates.values()],
+        "without_a_score": analysis.useless,
+        "ties": analysis.ties.model_dump(),
+        "figures": [str(file) for file in files],
+    }
