@@ -23,7 +23,7 @@ from speceyes_cli.analysis.ties import NEAR_MARGIN, Clearance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase as Figure
 
 Gates = Mapping[str, GateAnalysis]
 _MANY_POINTS = 1_000
@@ -50,10 +50,12 @@ def density_plot(gates: Gates, threshold: float | None) -> Plot:
     """Where right and wrong drafts lie, a panel for each gate."""
 
     def panel(axes: Axes, found: GateAnalysis) -> None:
+        highest = max(found.curves.right[1].max(), found.curves.wrong[1].max())
         for (across, up), colour, dash, label in (
             (found.curves.right, RIGHT, DASHES[0], "right"),
             (found.curves.wrong, WRONG, DASHES[1], "wrong"),
         ):
+            up = up / highest  # noqa: PLW2901 - the same, in other units
             axes.plot(across, up, color=colour, linestyle=dash, label=label)
             axes.fill_between(across, up, color=colour, alpha=0.12, linewidth=0)
         mark_threshold(axes, threshold)
@@ -63,7 +65,7 @@ def density_plot(gates: Gates, threshold: float | None) -> Plot:
     return Plot(
         name="densities",
         title="Confidence of right and wrong drafts",
-        caption=f"Kernel density of the confidence (per unit of confidence), {_n(gates)}. "
+        caption=f"Kernel density of the confidence, as a share of each panel's peak, {_n(gates)}. "
         f"All panels share their axes.{_bar_note(threshold)}",
         alt=f"Densities of the confidence of right and wrong drafts. {_apart(gates)}",
         draw=lambda figure: _panels(figure, gates, panel, ("confidence", "density")),

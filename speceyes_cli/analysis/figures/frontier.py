@@ -9,7 +9,7 @@ from speceyes_cli.analysis.figures.style import INK, Plot, legend_above, percent
 from speceyes_cli.analysis.replay import FrontierPoint, Replayed
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase as Figure
 
 
 def frontier_plot(frontiers: Mapping[str, Sequence[FrontierPoint]], chosen: Replayed) -> Plot:

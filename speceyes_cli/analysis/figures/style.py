@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase as Figure
 
 INK = "#24292f"
 """Text, axes and whatever belongs to no series."""
@@ -29,7 +29,7 @@ RIGHT, WRONG = COLOURS[0], COLOURS[1]
 WIDTH = 4.8
 """Inches across: at this size the text stays legible on a phone."""
 _CAPTION_CHARACTERS = 88
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -142,14 +142,17 @@ def _save(plot: Plot, form: str, *, whole: bool, **options: Any) -> bytes:
 
     out = io.BytesIO()
     caption = textwrap.fill(plot.caption, _CAPTION_CHARACTERS)
-    height = plot.height + (0.3 + 0.13 * (caption.count("\n") + 1) if whole else 0.0)
+    above, below = (0.3, 0.12 + 0.13 * (caption.count("\n") + 1)) if whole else (0.0, 0.0)
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure: Any = Figure(figsize=(WIDTH, above + plot.height + below), layout="constrained")
         figure.patch.set_facecolor("white" if whole else "none")
-        plot.draw(figure)
         if whole:
-            figure.suptitle(plot.title, x=0.01, ha="left", fontsize=10)
-            figure.supxlabel(caption, x=0.01, ha="left", fontsize=7, linespacing=1.3)
+            figure.text(0.012, 1 - 0.07 / figure.get_figheight(), plot.title, va="top", fontsize=10)
+            figure.text(0.012, 0.05 / figure.get_figheight(), caption, va="bottom", fontsize=7)
+            _, body, _ = figure.subfigures(3, 1, height_ratios=[above, plot.height, below])
+            plot.draw(body)
+        else:
+            plot.draw(figure)
         metadata = {"Date": None} if form == "svg" else None
         figure.savefig(out, format=form, metadata=metadata, **options)
     return out.getvalue()

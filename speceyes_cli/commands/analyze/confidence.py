@@ -77,7 +77,8 @@ def confidence_command(
 def analyze_run(table: ScoreTable, scores: Mapping[str, Score]) -> RunAnalysis:
     """The tables and figures of one run; raises `DataError` where there is nothing to tell."""
     gates = analyze_gates(table, scores)
-    own = table.config.gate if table.config.gate in scores else next(iter(gates))
+    named = table.config.gate
+    own = named if named is not None and named in scores else next(iter(gates))
     values = confidences(table, scores[own])
     return RunAnalysis(
         table=table,
@@ -126,7 +127,7 @@ def _gate_table(figures: Sequence[GateFigures], table: ScoreTable) -> Table:
     title = f"{table.run} · {first.n} drafts, {percent(first.n_right / first.n)} right"
     shown = Table(title=Text(strip_control(title)), title_justify="left")
     shown.add_column("gate")
-    names = ("n", "AUROC (95%)", "AURC (best)", "ρ", "modes", "ECE")
+    names = ("n", "AUROC (95%)", "AURC (best)", "rank corr.", "modes", "ECE")
     for name in names:
         shown.add_column(name, justify="right", no_wrap=True)
     for row in figures:
