@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from rich.console import Console
@@ -19,8 +20,9 @@ from speceyes_cli.core.call_cache import CallCache
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.evaluation import evaluate
 from speceyes_cli.core.records import Record
-from speceyes_cli.core.store import RunStore, open_store
+from speceyes_cli.core.store import RunStore, read_done
 from speceyes_cli.core.summaries import LoadedRun, Row, baselines_beside, find_baseline, summarize
+from speceyes_cli.core.team import Team, merge_others, open_shared, team_from
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
@@ -62,7 +64,8 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
     Exit codes: 0 done, 1 more samples failed than --max-errors, 2 something to mend, 130 stopped.
     """
     host: Host = context.obj
-    screen = Console(stderr=True, highlight=False, emoji=False)
+    team = team_from(os.environ)
+    screen = make_screen(team)
     passed = passed_options(context)
     if options.sweep:
         plans = plan_sweep(options, options.sweep, passed, host)
@@ -73,6 +76,8 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
             answer_run(plan, plans[number:], options, pool, host)
             for number, plan in enumerate(plans, start=1)
         ]
+    if team.rank > 0:  # the first process reports for all
+        return
     if cache is not None:
         screen.print(f"Call cache: {cache.counts}.")
     found = [rows_of(run, plan, runs) for run, plan in zip(runs, plans, strict=True)]
@@ -86,6 +91,11 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
         raise typer.Exit(FAILED_SAMPLES)
 
 
+def make_screen(team: Team) -> Console:
+    """The error stream; of several processes only the first speaks."""
+    return Console(stderr=True, highlight=False, emoji=False, quiet=team.rank > 0)
+
+
 def open_cache(options: EvalOptions) -> contextlib.AbstractContextManager[CallCache | None]:
     """The call cache, where it is wanted: by default for a sweep only."""
     if options.cache or (options.cache is None and options.sweep):
@@ -97,13 +107,16 @@ def answer_run(
     plan: Plan, later: Iterable[Plan], options: EvalOptions, pool: EnginePool, host: Host
 ) -> LoadedRun:
     """One run to its end; `later` are those that may need the same models."""
-    screen = Console(stderr=True, highlight=False, emoji=False)
+    team = team_from(os.environ)
+    screen = make_screen(team)
     if options.sweep:
         screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)
-    with open_store(plan.folder, plan.info, "resume" if options.resume else "fresh") as store:
+    mode: Literal["resume", "fresh"] = "resume" if options.resume else "fresh"
+    with open_shared(team, plan.folder, plan.info, mode) as store:
         loads = [load for other in later for load in other.loads.values()]
         try:
             answer_samples(plan, store, pool, loads, host)
+            merge_others(team, store)
         except KeyboardInterrupt:
             kept = len(store.done())
             screen.print(f"Stopped; {kept} samples are kept. The same command goes on from there.")
@@ -115,11 +128,12 @@ def answer_samples(
     plan: Plan, store: RunStore, pool: EnginePool, later: Iterable[Load], host: Host
 ) -> None:
     """Load the models and answer what has no record yet; nothing is loaded when all have."""
-    done = store.done()
-    pending = plan.samples(done)
+    team = team_from(os.environ)
+    done = store.done() if team.rank == 0 else read_done(plan.folder)
+    pending = (placed for placed in plan.samples(done) if team.takes(placed.position))
     first = next(pending, None)
     if first is None:
-        if plan.certificate is not None:
+        if plan.certificate is not None and team.rank == 0:
             require_engines(plan.certificate, store.info.engines)
         store.update(status="finished")
         store.export()
@@ -137,8 +151,12 @@ def answer_samples(
     store.bind_engines(described)
     config = plan.info.config
     title = f"{config.method} on {config.dataset}"
-    screen = Console(stderr=True, highlight=False, emoji=False)
-    with watch(screen, plan.size(), list(done.values()), title) as progress:
+    screen = make_screen(team)
+    if team.size > 1:  # the others' samples are not seen from here
+        shown = watch(screen, None, [], f"{title} · 1 of {team.size} processes")
+    else:
+        shown = watch(screen, plan.size(), list(done.values()), title)
+    with shown as progress:
 
         def observe(record: Record) -> None:
             progress.advance(record)

@@ -35,9 +35,18 @@ VERDICTS = "verdicts.jsonl"
 LOCK = "run.lock"
 FREE_SPACE = "free some space and start the same command again: finished samples are kept"
 IMAGES = "images"
+PROCESSES = "processes"
+"""Where the processes of one launch keep what is not merged yet."""
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 _WRITTEN = (EXPORT, VERDICTS, RUN_FILE)
-_OURS = {*_DATABASE_FILES, *_WRITTEN, LOCK, IMAGES, *(f".{name}.new" for name in _WRITTEN)}
+_OURS = {
+    *_DATABASE_FILES,
+    *_WRITTEN,
+    LOCK,
+    IMAGES,
+    PROCESSES,
+    *(f".{name}.new" for name in _WRITTEN),
+}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -172,6 +181,14 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
     except BaseException:
         lock.close()
         raise
+
+
+def read_done(folder: Path) -> dict[SampleKey, str]:
+    """The route of every sample that has a record, also while the run is being written."""
+    database = folder / DATABASE
+    with told(folder), contextlib.closing(_connect_to_read(database)) as connection:
+        rows = connection.execute("SELECT split, sample_id, route FROM records")
+        return {SampleKey(split, sample): route for split, sample, route in rows}
 
 
 def read_run(folder: Path) -> tuple[RunInfo, list[Record]]:

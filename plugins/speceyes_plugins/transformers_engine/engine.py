@@ -146,7 +146,9 @@ class TransformersEngine:
             "revision": self._loaded.revision,
             "architecture": type(self._loaded.model).__name__,
             "parameters": sum(p.numel() for p in self._loaded.model.parameters()),
-            "device": str(self._loaded.device),
+            "device": self._options.device
+            if ":" in self._options.device
+            else self._loaded.device.type,
             "dtype": str(self._loaded.dtype).removeprefix("torch."),
             "attention": self._loaded.attention,
             "min_pixels": size["shortest_edge"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def load(options: EngineOptions) -> Loaded:
         model = AutoModelForImageTextToText.from_pretrained(
             place,
             dtype=dtype,
-            device_map="auto" if options.device == "auto" and device.type == "cuda" else device,
+            device_map="auto" if options.device == "auto" and str(device) == "cuda" else device,
             attn_implementation=attention,
         )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
@@ -76,8 +77,11 @@ def load(options: EngineOptions) -> Loaded:
 
 def pick_device(name: str) -> torch.device:
     """The named device, or a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "auto" and not torch.cuda.is_available():
+        return torch.device("cpu")
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        own = os.environ.get("LOCAL_RANK")  # of several processes each has its own
+        return torch.device("cuda" if own is None else f"cuda:{int(own)}")
     try:
         device = torch.device(name)
     except RuntimeError:
