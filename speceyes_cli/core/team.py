@@ -18,7 +18,14 @@ from typing import IO, Literal, NamedTuple
 
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.runs import RunInfo, write_atomically
-from speceyes_cli.core.store import IMAGES, PROCESSES, RunStore, open_store, read_run
+from speceyes_cli.core.store import (
+    IMAGES,
+    PROCESSES,
+    RunStore,
+    SampleKey,
+    open_store,
+    read_run,
+)
 
 PATIENCE = 600.0
 """Seconds within which every process must have started."""
@@ -112,7 +119,7 @@ def _merge(store: RunStore, part: Path) -> str:
         store.bind_engines(info.engines)
     done = store.done()
     for record in records:
-        if done.get((record.split, record.sample_id), "error") == "error":
+        if done.get(SampleKey(record.split, record.sample_id), "error") == "error":
             store.add(record)
     for folder in (part / IMAGES).glob("*/"):
         shutil.copytree(folder, store.folder / IMAGES / folder.name, dirs_exist_ok=True)
