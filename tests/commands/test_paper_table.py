@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from typer.testing import Result
+
+Invoke = Callable[..., Result]
+SWEEP = (
+    *("--large", "scripted?delay=0.005", "--split", "near"),
+    *("--sweep", "method=speceyes,specreason,baseline,draft"),
+)
+
+
+def lines(done: Result) -> list[list[str]]:
+    """The table's rows of cells."""
+    rows = [line.split("│") for line in done.stdout.splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in row[1:-1]] for row in rows]
+
+
+def test_one_sweep_gives_the_rows_of_the_paper(evaluate: Invoke, invoke: Invoke) -> None:
+    assert evaluate(*SWEEP, "--sweep", "gate=min,mean,log,bottom20").exit_code == 0
+    done = invoke("gather", "runs", "--layout", "paper")
+    assert done.exit_code == 0
+    rows = lines(done)
+    assert [row[1] for row in rows] == [
+        "draft only",
+        "baseline",
+        "SpecReason",
+        "SpecEyes log",
+        "SpecEyes mean",
+        "SpecEyes bottom20",
+        "SpecEyes min",
+    ]
+    assert [row[0] for row in rows] == ["–", "looker", "", "", "", "", ""]
+    assert rows[1][2] == "100.00  1.00×"
+    assert all("×" in row[2] for row in rows[2:])
+    assert rows[3][2].endswith("×*")
+    assert "* rests on calls replayed" in done.stdout
+
+
+def test_measured_speedups_have_no_star(evaluate: Invoke, invoke: Invoke) -> None:
+    evaluate(*SWEEP, "--no-cache")
+    done = invoke("gather", "runs", "--layout", "paper")
+    assert "*" not in done.stdout
+
+
+def test_runs_of_one_name_are_told_apart(evaluate: Invoke, invoke: Invoke) -> None:
+    evaluate("--sweep", "threshold=0.9,0.98", "--sweep", "top-k=32,64")
+    names = [row[1] for row in lines(invoke("gather", "runs", "--layout", "paper"))]
+    assert names == [f"SpecEyes min > {t}, K {k}" for t in (0.9, 0.98) for k in (32, 64)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--layout", "papr"], "no layout 'papr'; did you mean 'paper'?"),
+        (["--layout", "paper", "--json"], "--layout paper is a table"),
+    ],
+)
+def test_what_cannot_be_laid_out_is_told(
+    evaluate: Invoke, invoke: Invoke, arguments: list[str], told: str
+) -> None:
+    evaluate()
+    done = invoke("gather", "runs", *arguments)
+    assert done.exit_code == 2
+    assert told in done.stderr
