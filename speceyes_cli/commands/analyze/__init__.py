@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from speceyes_cli.commands.analyze.ablation import ablation_command
 from speceyes_cli.commands.analyze.calibrate import calibrate_command
 from speceyes_cli.commands.analyze.confidence import confidence_command
 from speceyes_cli.commands.analyze.drift import drift_command
@@ -16,6 +17,7 @@ def analyze_app() -> typer.Typer:
         help="Read runs: see the confidence, choose the threshold, sign it.", no_args_is_help=True
     )
     app.callback()(_analyze)
+    app.command("ablation")(ablation_command)
     app.command("calibrate")(calibrate_command)
     app.command("drift")(drift_command)
     app.command("confidence")(confidence_command)

@@ -126,16 +126,15 @@ def _gate_table(figures: Sequence[GateFigures], table: ScoreTable) -> Table:
     first = figures[0]
     title = f"{table.run} · {first.n} drafts, {percent(first.n_right / first.n)} right"
     shown = Table(title=Text(strip_control(title)), title_justify="left")
-    shown.add_column("gate")
-    names = ("n", "AUROC (95%)", "AURC (best)", "rank corr.", "modes", "ECE")
+    shown.add_column("gate", no_wrap=True)
+    names = ("AUROC (95%)", "AURC", "rank corr.", "modes", "ECE")
     for name in names:
         shown.add_column(name, justify="right", no_wrap=True)
     for row in figures:
         shown.add_row(
             Text(row.gate),
-            str(row.n),
             Text(f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]"),
-            f"{row.aurc:.3f} ({row.aurc_best:.3f})",
+            f"{row.aurc:.3f}",
             f"{row.spearman:.3f}",
             f"{row.mode_distance:.3f}",
             f"{row.calibration_error:.3f}",

@@ -1,0 +1,150 @@
+"""Accuracy and speedup against what runs vary: threshold, K, batch size or gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.runs import RunConfig
+from speceyes_cli.core.summaries import ALL, LoadedRun, find_baseline, summarize
+
+Axis = Literal["threshold", "top_k", "batch_size", "gate"]
+AXES: tuple[Axis, ...] = get_args(Axis)
+_NAMES = {"threshold": "threshold", "top_k": "K", "batch_size": "batch size", "gate": "gate"}
+
+
+class Point(BaseModel):
+    """One run, or one point that was published."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    value: float | str
+    """Its threshold, K, batch size or gate."""
+    run: str | None = None
+    """None: published."""
+    n: int | None = None
+    """Answered samples."""
+    accuracy: float | None = None
+    """0 to 1."""
+    accuracy_low: float | None = None
+    """Lower bound, Wilson's 95% interval."""
+    accuracy_high: float | None = None
+    """Upper bound."""
+    speedup: float | None = None
+    """Over the agent alone; None without a baseline run."""
+    speedup_low: float | None = None
+    """Lower bound, paired bootstrap at 95%."""
+    speedup_high: float | None = None
+    """Upper bound."""
+
+
+class Curve(BaseModel):
+    """Points that differ in one thing only."""
+
+    model_config = ConfigDict(frozen=True)
+
+    axis: Axis
+    label: str
+    """Its split, and what else tells it from other curves of this axis."""
+    baseline_accuracy: float | None = None
+    """The agent alone on the same samples, 0 to 1."""
+    published: bool = False
+    points: tuple[Point, ...]
+
+
+def find_curves(runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]) -> list[Curve]:
+    """A curve for each set of runs that differ in one thing only, and each of their splits.
+
+    Raises `DataError` when no two runs do.
+    """
+    swept = [run for run in runs if run.info.config.gate is not None]
+    curves = [curve for axis in AXES for curve in _curves_along(axis, swept, baselines)]
+    if not curves:
+        raise DataError(
+            f"No two of these {len(runs)} runs differ in their threshold, K, batch size or gate "
+            "alone, so there is nothing to draw a line through; run `speceyes eval` again with "
+            "one of them changed."
+        )
+    return curves
+
+
+def _curves_along(
+    axis: Axis, runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]
+) -> list[Curve]:
+    groups: dict[str, dict[Any, LoadedRun]] = {}
+    for run in runs:
+        value = getattr(run.info.config, axis)
+        if value is not None:
+            groups.setdefault(_all_but(run.info.config, axis), {})[value] = run
+    found = [group for group in groups.values() if len(group) > 1]
+    return [
+        curve
+        for group in found
+        for curve in _by_split(axis, group, baselines, named=len(found) > 1)
+    ]
+
+
+def _by_split(
+    axis: Axis, group: dict[Any, LoadedRun], baselines: Sequence[LoadedRun], *, named: bool
+) -> list[Curve]:
+    points: dict[str, list[Point]] = {}
+    alone: dict[str, float | None] = {}
+    for value in sorted(group):
+        run = group[value]
+        baseline = _baseline_of(axis, run, baselines)
+        rows = summarize(run, baseline)
+        shown = rows[:1] if len(rows) == 2 else rows  # noqa: PLR2004 - one split, and all of one
+        for row in shown:
+            shares = row.model_dump(include=set(Point.model_fields) - {"n", "run", "value"})
+            points.setdefault(row.split, []).append(
+                Point(value=value, run=row.run, n=row.n - row.n_error, **shares)
+            )
+        if baseline is not None:
+            alone |= {row.split: row.accuracy for row in summarize(baseline, None)}
+    config = next(iter(group.values())).info.config
+    return [
+        Curve(
+            axis=axis,
+            label=_label(config, axis, split) if named else split,
+            baseline_accuracy=alone.get(split),
+            points=tuple(found),
+        )
+        for split, found in points.items()
+        if split != ALL or len(points) > 1
+    ]
+
+
+def _baseline_of(axis: Axis, run: LoadedRun, baselines: Sequence[LoadedRun]) -> LoadedRun | None:
+    """The run's baseline; along batch sizes one for all, that of the smallest batch."""
+    if axis != "batch_size":
+        return find_baseline(run, baselines)
+    own = run.info.config.batch_size
+    sizes = sorted({other.info.config.batch_size for other in baselines})
+    for size in sizes:
+        alike = [o for o in baselines if o.info.config.batch_size == size]
+        found = find_baseline(run, [_with_batch(other, own) for other in alike])
+        if found is not None:
+            return found
+    return None
+
+
+def _with_batch(run: LoadedRun, size: int) -> LoadedRun:
+    config = run.info.config.model_copy(update={"batch_size": size})
+    return run._replace(info=run.info.model_copy(update={"config": config}))
+
+
+def _all_but(config: RunConfig, axis: Axis) -> str:
+    return json.dumps(config.model_dump(exclude={axis}), sort_keys=True)
+
+
+def _label(config: RunConfig, axis: Axis, split: str) -> str:
+    parts = [split, config.method]
+    for other in AXES:
+        value = getattr(config, other)
+        if other != axis and value is not None:
+            parts.append(f"{_NAMES[other]} {value}" if other != "gate" else str(value))
+    return ", ".join(parts)
