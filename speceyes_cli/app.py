@@ -13,6 +13,7 @@ from speceyes_cli.commands.data import data_app
 from speceyes_cli.commands.doctor import doctor_command
 from speceyes_cli.commands.eval import eval_command
 from speceyes_cli.commands.gather import gather_command
+from speceyes_cli.commands.infer import infer_command
 from speceyes_cli.commands.judge import judge_command
 from speceyes_cli.commands.plugins import plugins_command
 from speceyes_cli.core.errors import SpecEyesError
@@ -63,6 +64,7 @@ def build_app(host: Host) -> typer.Typer:
     )
     app.callback()(_program)
     app.command("eval")(eval_command)
+    app.command("infer")(infer_command)
     app.command("judge")(judge_command)
     app.command("gather")(gather_command)
     app.command("plugins")(plugins_command)

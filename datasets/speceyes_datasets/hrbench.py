@@ -112,6 +112,7 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         open=open_split,
         check=check_split,
         score=score_choice,
+        multiple_choice=True,
         summary="HR-Bench: 200 questions on 4K and 8K pictures in four rotations of the options",
         size=lambda split, source: row_count(split_files(split, source)),
         metrics=metrics,

@@ -222,6 +222,7 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         open=open_split,
         check=check_split,
         score=score_choice,
+        multiple_choice=True,
         summary="V*: 191 questions about small things in large pictures, 2 or 4 options",
         size=count_split,
         hub_id=ORIGIN.hub_id,

@@ -72,6 +72,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def _declaration(field: dataclasses.Field[Any]) -> Any:
     if field.metadata.get("argument"):
         return typer.Argument(help=field.metadata["help"])
+    if field.metadata.get("argument"):
+        return typer.Argument(help=field.metadata["help"], show_default=False)
     flags = field.metadata["flags"] or f"--{field.name.replace('_', '-')}"
     return typer.Option(
         flags,

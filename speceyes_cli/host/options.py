@@ -14,6 +14,11 @@ def option(default: Any, help: str, panel: str, flags: str | None = None) -> Any
     return field(default=default, metadata={"help": help, "panel": panel, "flags": flags})
 
 
+def argument(help: str) -> Any:  # noqa: A002 - the command line's word
+    """A field that is given by its place, and may be left out."""
+    return field(default=None, metadata={"help": help, "argument": True})
+
+
 WHAT = "What to run"
 DECISION = "The decision"
 MODELS = "Models"

@@ -134,6 +134,8 @@ class DatasetSpec:
     """Number of samples, when it is cheap to tell."""
     metrics: Callable[[Sequence[Scored]], Mapping[str, float]] | None = None
     """Figures beyond accuracy, such as POPE's F1."""
+    multiple_choice: bool = False
+    """Every question has options, so one that is asked by hand needs them too."""
     hub_id: str | None = None
     published_sizes: Mapping[str, int] = field(default_factory=dict)
     default_limit: int | None = None

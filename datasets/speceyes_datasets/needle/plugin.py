@@ -52,6 +52,7 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         score=score_choice,
         summary=f"{SIDE}x{SIDE} drawings of discs; half-hidden dots need a zoom (no download)",
         size=lambda _split, _source: SIZE,
+        multiple_choice=True,
         default_limit=DEFAULT_LIMIT,
         fingerprint=lambda split, _source: f"needle-1/{split}/{SIZE}",
     )

@@ -61,6 +61,7 @@ DOTS = DatasetSpec(
     open=open_split,
     check=check,
     score=score_choice,
+    multiple_choice=True,
     summary="one dot to a picture",
     size=lambda split, _source: SIZES[split],
     metrics=share_of_red,

@@ -1,0 +1,179 @@
+"""`speceyes infer`: one question with its whole decision, or the small model over a dataset."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from speceyes_cli.commands.decision_view import DecisionView, closing
+from speceyes_cli.commands.eval import FAILED_SAMPLES, EvalOptions, answer_run, report, rows_of
+from speceyes_cli.commands.options import passed_options, takes
+from speceyes_cli.commands.tables import rows_as_json
+from speceyes_cli.core.agents import Keeper
+from speceyes_cli.core.draft_export import DRAFTS, draft_lines
+from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.images import keep_images
+from speceyes_cli.core.records import Record, build_record
+from speceyes_cli.core.runs import write_atomically
+from speceyes_cli.core.scheduler import Finished, Observer, Scheduler, Task
+from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.options import MODELS, RUN, WHAT, argument, option
+from speceyes_cli.host.plans import plan_run
+from speceyes_cli.host.pool import EnginePool
+from speceyes_cli.host.questions import (
+    QuestionPlan,
+    make_question,
+    plan_question,
+    require_choices,
+)
+
+TRACE = "trace.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferOptions(EvalOptions):
+    """A question, or a dataset, and how the models run."""
+
+    picture: str | None = argument("A picture file; without one, a whole dataset is drafted.")
+    question: str | None = argument("What is asked about it.")
+    choices: list[str] | None = option(
+        None, "One option of a multiple-choice question; given once for each.", WHAT, "--option"
+    )
+    batch_size: int = option(32, "Asks a model answers at once.", MODELS)
+    save_trace: Path | None = option(
+        None, "New folder for the pictures the models saw and a JSON trace.", RUN
+    )
+
+
+@takes(InferOptions)
+def infer_command(context: typer.Context, options: InferOptions) -> None:
+    """Answer one question and show the whole decision, or draft a whole dataset.
+
+    speceyes infer photo.jpg "What colour is the car?" --option red --option blue
+
+    shows the screen's word, the draft with each token's gap, the gate's verdict, and each turn of
+    the agent with its tools.
+
+    speceyes infer --dataset needle
+
+    runs the small model alone in large batches, and keeps answers, every gate's score and every
+    token's statistics in a run folder that gather, judge and analyze read.
+    """
+    passed = passed_options(context)
+    host: Host = context.obj
+    if options.sweep:
+        raise UsageError("infer has no --sweep; eval has.")
+    if options.picture is not None:
+        infer_question(options, passed, host)
+    else:
+        infer_dataset(options, passed, host)
+
+
+def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -> None:
+    """One question; exit code 1 when it ends without an answer."""
+    choices = tuple(options.choices or ())
+    if options.question is None or options.picture is None:
+        raise UsageError(
+            f'What is asked about {options.picture}? Write speceyes infer PICTURE "question".'
+        )
+    if "dataset" in passed:
+        require_choices(options, choices, host)
+    sample = make_question(options.picture, options.question, choices)
+    plan = plan_question(sample, options, host)
+    if options.save_trace is not None:
+        make_empty(options.save_trace)
+    told = Console(stderr=True, highlight=False, emoji=False)
+    shown = Console(highlight=False, emoji=False)
+    with EnginePool(told.print) as pool:
+        engines = pool.take(plan.loads)
+        view = DecisionView(shown, plan.gate, gated=plan.gated)
+        with contextlib.nullcontext(ignore) if options.json else view as observe:
+            finished = answer_question(plan, partial(Scheduler, engines), observe)
+    record = build_record(sample, 0, finished, plan.gate, None)
+    if options.json:
+        typer.echo(json.dumps(trace(plan, record), indent=2, ensure_ascii=False))
+    else:
+        shown.print(closing(record))
+    if options.save_trace is not None:
+        save_trace(options.save_trace, plan, record, finished)
+        told.print(f"Trace in {strip_control(str(options.save_trace))}", markup=False)
+    if record.error is not None:
+        raise typer.Exit(FAILED_SAMPLES)
+
+
+def answer_question(plan: QuestionPlan, schedule: Any, observe: Observer) -> Finished:
+    """Run the method's own generator to its end, observed."""
+    try:
+        [finished] = schedule(observe=observe).run([Task("question", lambda: plan.policy)])
+    finally:
+        if isinstance(plan.agent, Keeper):
+            plan.agent.close()
+    result: Finished = finished
+    return result
+
+
+def ignore(_key: str, _event: object) -> None:
+    """Show nothing."""
+
+
+def trace(plan: QuestionPlan, record: Record) -> dict[str, Any]:
+    """The decision as JSON values."""
+    return {
+        "method": plan.method,
+        "gate": plan.gate.name if plan.gated else None,
+        "top_k": plan.gate.top_k if plan.gated else None,
+        "threshold": plan.gate.threshold,
+        "models": {role: load.options.model for role, load in plan.loads.items()},
+        "record": record.model_dump(mode="json"),
+    }
+
+
+def make_empty(folder: Path) -> None:
+    """Make the trace's folder; `DataError` when it holds something or cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"--save-trace {folder}: {error.strerror or error}.") from None
+    if occupied:
+        raise DataError(f"--save-trace {folder} is not empty; name a new folder.")
+
+
+def save_trace(folder: Path, plan: QuestionPlan, record: Record, finished: Finished) -> None:
+    """Write what the models saw, and the trace."""
+    keep_images(folder, finished)
+    text = json.dumps(trace(plan, record), indent=2, ensure_ascii=False)
+    write_atomically(folder / TRACE, [text, "\n"])
+
+
+def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) -> None:
+    """The small model alone over a dataset, every draft scored to its end."""
+    for name, flag in (("choices", "--option"), ("save_trace", "--save-trace")):
+        if name in passed:
+            raise UsageError(f"{flag} goes with a picture and a question; none is named.")
+    if "method" in passed and options.method != "draft":
+        raise UsageError(
+            f"infer runs the small model alone over a dataset; for {options.method} use eval."
+        )
+    plan = plan_run(replace(options, method="draft"), passed, host)
+    with EnginePool(Console(stderr=True, highlight=False, emoji=False).print) as pool:
+        run = answer_run(plan, [], options, pool, host)
+    scores = {gate.name: gate.score for gate in host.gates}
+    write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))
+    rows, baseline = rows_of(run, plan, [])
+    if options.json:
+        typer.echo(rows_as_json(rows))
+    else:
+        report(rows, run, baseline)
+        drafts = strip_control(str(run.folder / DRAFTS))
+        typer.echo(f"Every gate's score and every token: {drafts}")
+    if rows[-1].n_error > options.max_errors:
+        raise typer.Exit(FAILED_SAMPLES)
