@@ -138,7 +138,7 @@ def _with_batch(run: LoadedRun, size: int) -> LoadedRun:
 
 
 def _all_but(config: RunConfig, axis: Axis) -> str:
-    return json.dumps(config.model_dump(exclude={axis}), sort_keys=True)
+    return json.dumps({k: v for k, v in config.model_dump().items() if k != axis}, sort_keys=True)
 
 
 def _label(config: RunConfig, axis: Axis, split: str) -> str:

@@ -57,6 +57,7 @@ _STYLE: dict[Any, Any] = {
     "lines.markersize": 4.5,
     "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
     "svg.hashsalt": "speceyes",
+    "text.parse_math": False,  # a name may hold a dollar sign
 }
 
 

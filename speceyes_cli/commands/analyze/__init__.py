@@ -9,6 +9,7 @@ from speceyes_cli.commands.analyze.calibrate import calibrate_command
 from speceyes_cli.commands.analyze.confidence import confidence_command
 from speceyes_cli.commands.analyze.drift import drift_command
 from speceyes_cli.commands.analyze.replay import replay_command
+from speceyes_cli.commands.analyze.report import report_command
 
 
 def analyze_app() -> typer.Typer:
@@ -22,6 +23,7 @@ def analyze_app() -> typer.Typer:
     app.command("drift")(drift_command)
     app.command("confidence")(confidence_command)
     app.command("replay")(replay_command)
+    app.command("report")(report_command)
     return app
 
 

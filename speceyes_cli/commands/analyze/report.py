@@ -1,0 +1,120 @@
+"""`speceyes analyze report`: one page that holds everything and needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speceyes_cli.analysis.ablation import find_curves
+from speceyes_cli.analysis.figures.ablation import ablation_plots
+from speceyes_cli.analysis.figures.style import Plot
+from speceyes_cli.analysis.replay import Replayed, baseline_seconds, replay
+from speceyes_cli.analysis.report.hardest import hardest_records, show_samples
+from speceyes_cli.analysis.report.page import RunSection, render_page
+from speceyes_cli.analysis.table import ScoreTable, read_table, read_tables
+from speceyes_cli.commands.analyze.ablation import all_baselines
+from speceyes_cli.commands.analyze.confidence import analyze_run, tie_sentence
+from speceyes_cli.commands.analyze.inputs import Scores, all_scores, own_choice
+from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.runs import write_atomically
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.summaries import LoadedRun, find_baseline, find_runs, summarize
+from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.metrics import add_metrics
+from speceyes_cli.host.specs import DataSource
+
+
+def report_command(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders, or folders that hold them."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", envvar="SPECEYES_OUT", help="The page to write.")
+    ] = Path("report.html"),
+    hardest: Annotated[
+        int,
+        typer.Option(min=0, envvar="SPECEYES_HARDEST", help="Wrong answers to show of each run."),
+    ] = 12,
+) -> None:
+    """Write one self-contained page: tables, figures, the hardest samples and their provenance.
+
+    It needs no network, and can be read on a phone and in the dark. Pictures come from the run's
+    images/ where it kept them (eval --keep-images), else from the dataset.
+    """
+    if out.is_dir() or not out.resolve().parent.is_dir():
+        what = "is a folder" if out.is_dir() else "is in no folder that exists"
+        raise UsageError(f"--out: {out} {what}; name a file such as report.html.")
+    runs = find_runs(paths)
+    read_tables(runs)
+    host: Host = context.obj
+    baselines = all_baselines(runs)
+    sections = [describe(run, baselines, host, hardest) for run in runs]
+    page = render_page(sections, shared_plots(runs, baselines))
+    write_atomically(out, [page])
+    size = len(page.encode()) / 2**20
+    typer.echo(f"Report of {len(runs)} runs in {strip_control(str(out))}, {size:.1f} MiB")
+
+
+def describe(
+    run: LoadedRun, baselines: Sequence[LoadedRun], host: Host, hardest: int
+) -> RunSection:
+    """One run's section; what cannot be told of it is said in a note."""
+    table = read_table(run)
+    baseline = find_baseline(run, baselines)
+    try:
+        found = analyze_run(table, all_scores(host))
+        gates = [analysis.figures for analysis in found.gates.values()]
+        notes, plots = [tie_sentence(found.ties)], found.plots
+    except DataError as error:
+        gates, notes, plots = [], [str(error)], []
+    spec = host.datasets.specs.get(run.info.config.dataset)
+    return RunSection(
+        info=run.info,
+        rows=add_metrics(summarize(run, baseline), run, spec),
+        gates=gates,
+        plots=plots,
+        notes=notes,
+        branches=_branches(table, baseline, host),
+        hardest=show_samples(hardest_records(run.records, hardest), run.folder, _Opener(run, host)),
+    )
+
+
+def shared_plots(runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]) -> list[Plot]:
+    """The ablation's figures, where the runs vary one thing."""
+    try:
+        return ablation_plots(find_curves(runs, baselines))
+    except DataError:
+        return []
+
+
+class _Opener:
+    """Opens the splits of the run's dataset as the run did."""
+
+    def __init__(self, run: LoadedRun, host: Host) -> None:
+        self.config = run.info.config
+        self.host = host
+
+    def __call__(self, split: str) -> Iterable[Sample]:
+        spec = self.host.datasets.get(self.config.dataset)
+        source = DataSource(self.config.data, self.config.option_order)
+        spec.check(split, source)
+        then, now = self.config.data_fingerprint.get(split), spec.fingerprint(split, source)
+        if then != now:
+            raise DataError("the dataset is no longer what it was when the run was made.")
+        return spec.open(split, source)
+
+
+def _branches(table: ScoreTable, baseline: LoadedRun | None, host: Host) -> Replayed | None:
+    if not table.both_branches:
+        return None
+    choice = own_choice(table)
+    if choice.gate not in host.gates.specs:
+        return None
+    values = Scores(table, host).of(choice.gate, choice.top_k)
+    return replay(table, values, choice, baseline_seconds(table, baseline))
