@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 
@@ -12,11 +10,8 @@ from rich.text import Text
 
 from speceyes_cli.core.runs import RunInfo
 from speceyes_cli.core.summaries import Row
-from speceyes_cli.core.text import one_line
 
 NOTHING = "–"
-_MAPPINGS = ("phase_mean_s", "answers_by_letter", "right_by_letter", "metrics")
-"""Columns of a row that hold several values."""
 
 
 def closing_table(rows: Sequence[Row], info: RunInfo) -> Table:
@@ -36,39 +31,9 @@ def closing_table(rows: Sequence[Row], info: RunInfo) -> Table:
     return table
 
 
-def gather_table(rows: Sequence[Row]) -> Table:
-    """Runs side by side: a line for each run and split."""
-    table = Table()
-    for name, _ in _COLUMNS:
-        left = name in ("run", "split")
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
-    for row in rows:
-        style = "bold" if row.split == "all" else ""
-        table.add_row(*(Text(show(row)) for _, show in _COLUMNS), style=style)
-    return table
-
-
 def rows_as_json(rows: Sequence[Row]) -> str:
     """A list of objects, one for each row."""
     return json.dumps([row.model_dump() for row in rows], indent=2, ensure_ascii=False)
-
-
-def rows_as_csv(rows: Sequence[Row]) -> str:
-    """One line for each row, the columns of the JSON form that hold one value."""
-    out = io.StringIO()
-    names = [name for name in Row.model_fields if name not in _MAPPINGS]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_csv_cell(getattr(row, name)) for name in names])
-    return out.getvalue()
-
-
-def rows_as_markdown(rows: Sequence[Row]) -> str:
-    """The table of `gather_table` in Markdown."""
-    lines = [[name for name, _ in _COLUMNS], ["---"] * len(_COLUMNS)]
-    lines += [[show(row).replace("|", "\\|") for _, show in _COLUMNS] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 def percent(share: float | None) -> str:
@@ -146,26 +111,3 @@ def _letter(letter: str) -> Callable[[Row], str]:
 
 def _metric(metric: str) -> Callable[[Row], str]:
     return lambda row: f"{row.metrics[metric]:.4g}" if metric in row.metrics else NOTHING
-
-
-def _csv_cell(value: object) -> object:
-    """Empty for None; text that a spreadsheet would run as a formula is marked as text."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
-        return f"'{value}"
-    return "" if value is None else value
-
-
-_COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
-    ("run", lambda row: one_line(row.run)),
-    ("split", lambda row: one_line(row.split)),
-    ("n", lambda row: str(row.n)),
-    ("errors", lambda row: str(row.n_error)),
-    ("accuracy", accuracy),
-    ("speedup", speedup),
-    ("α", lambda row: percent(row.alpha)),
-    ("β", lambda row: percent(row.beta)),
-    ("small", lambda row: percent(row.accept_rate)),
-    ("s/sample", latency),
-    ("p50 · p95", _percentiles),
-    ("tokens small · large", lambda row: f"{row.small_tokens} · {row.large_tokens}"),
-)

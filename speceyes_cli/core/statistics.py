@@ -31,24 +31,45 @@ def wilson(right: int, total: int) -> Interval | None:
     return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
-def paired_speedup(baseline: Sequence[float], seconds: Sequence[float]) -> Interval | None:
+def paired_speedup(
+    baseline: Sequence[float], seconds: Sequence[float], clusters: Sequence[str] | None = None
+) -> Interval | None:
     """Mean baseline time over mean time, samples paired, with a bootstrap interval.
 
-    Both hold seconds of the same samples in the same order. None without samples or time.
+    Both hold seconds of the same samples in the same order. With `clusters`, one for each sample,
+    clusters are drawn in place of samples. None without samples or time.
     """
     if not seconds or sum(seconds) <= 0:
         return None
+    return _bootstrap_ratio(baseline, seconds, clusters)
+
+
+def clustered_share(right: Sequence[bool], clusters: Sequence[str]) -> Interval | None:
+    """The share of `right` with a bootstrap interval over clusters; None without samples."""
+    if not right:
+        return None
+    return _bootstrap_ratio([float(one) for one in right], [1.0] * len(right), clusters)
+
+
+def _bootstrap_ratio(
+    above: Sequence[float], below: Sequence[float], clusters: Sequence[str] | None
+) -> Interval:
+    """The ratio of two sums, and its spread when samples, or whole clusters, are drawn again."""
     import numpy as np  # noqa: PLC0415 - slow to import, needed at the end
 
-    before, after = np.asarray(baseline), np.asarray(seconds)
+    top, bottom = np.asarray(above, dtype=float), np.asarray(below, dtype=float)
+    value = float(top.sum() / bottom.sum())
+    if clusters is not None:
+        _, places = np.unique(np.asarray(clusters), return_inverse=True)
+        top, bottom = np.bincount(places, weights=top), np.bincount(places, weights=bottom)
     generator = np.random.default_rng(SEED)
     ratios = [
-        before[drawn].sum() / max(after[drawn].sum(), np.finfo(float).tiny)
-        for drawn in (generator.integers(len(after), size=len(after)) for _ in range(RESAMPLES))
+        top[drawn].sum() / max(bottom[drawn].sum(), np.finfo(float).tiny)
+        for drawn in (generator.integers(len(bottom), size=len(bottom)) for _ in range(RESAMPLES))
     ]
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(ratios, [tail, 1 - tail])
-    return Interval(float(before.sum() / after.sum()), float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:

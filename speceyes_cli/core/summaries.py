@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from speceyes_cli.core.comparison import (
+    accuracy_of,
+    is_judged,
+    mcnemar_of,
+    net_benefit,
+    paired,
+    speedup_of,
+)
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.position_bias import position_bias
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.runs import RUN_FILE, RunConfig, RunInfo, read_run_info
-from speceyes_cli.core.statistics import paired_speedup, percentile, wilson
+from speceyes_cli.core.statistics import percentile
 from speceyes_cli.core.store import read_run
-from speceyes_cli.core.verdicts import ERROR
+from speceyes_cli.core.verdicts import KINDS, kind_of
 
 ALL = "all"
 BASELINE = "baseline"
@@ -68,8 +76,12 @@ class Row(BaseModel):
     """Right answers among answered samples, as papers report it."""
     accuracy_all: float | None
     """Right answers among all samples: an error is wrong, the judge's too."""
+    accuracy_all_low: float | None = None
+    """Lower bound of `accuracy_all`, 95%."""
+    accuracy_all_high: float | None = None
+    """Upper bound of `accuracy_all`."""
     accuracy_low: float | None
-    """Lower bound of `accuracy`, Wilson's 95% interval."""
+    """Lower bound of `accuracy`, 95%: Wilson's, or by clusters where samples share them."""
     accuracy_high: float | None
     """Upper bound of `accuracy`."""
     speedup: float | None
@@ -96,16 +108,50 @@ class Row(BaseModel):
     """The 95th percentile of the same."""
     phase_mean_s: dict[str, float]
     """Mean seconds per answered sample and phase."""
-    small_tokens: int
+    small_tokens: int | float | None
     """Tokens the small model generated."""
-    large_tokens: int
+    large_tokens: int | float | None
     """Tokens the large model generated."""
+    tokens_per_second: float | None = None
+    """Tokens of both models for each second that samples cost."""
     answers_by_letter: dict[str, float] = {}
     """Share of answers that name each option by its place; empty without options."""
     right_by_letter: dict[str, float] = {}
     """Share of right options in each place."""
     metrics: dict[str, float] = {}
     """The dataset's own figures."""
+    verdicts: dict[str, float] = {}
+    """Share of answered samples by where their verdict comes from."""
+    both_right: int | None = None
+    """Accepted samples that draft and agent had right."""
+    both_wrong: int | None = None
+    """Accepted samples that neither had right."""
+    gain: int | None = None
+    """Accepted samples that the draft alone had right."""
+    harm: int | None = None
+    """Accepted samples that the agent alone would have had right."""
+    mcnemar_p: float | None = None
+    """McNemar's exact p that this run and its baseline are right equally often."""
+    baseline: str | None = None
+    """The run it is measured against."""
+    source: str = "speceyes"
+    """Whose files they are: "speceyes" or "upstream"."""
+    gate: str | None = None
+    """How a draft's tokens became one confidence."""
+    threshold: float | None = None
+    """The confidence a draft had to exceed."""
+    top_k: int | None = None
+    """Logits per token that the gate looked at."""
+    small: str | None = None
+    """The model that drafts."""
+    large: str | None = None
+    """The model that screens and runs the agent."""
+    batch_size: int | None = None
+    """Asks an engine took at once."""
+    option_order: str | None = None
+    """"dataset" or "shuffle:SEED"; None where that is not known."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know about this row."""
 
 
 class LoadedRun(NamedTuple):
@@ -122,21 +168,20 @@ def summarize(run: LoadedRun, baseline: LoadedRun | None) -> list[Row]:
     splits = [s for s in config.splits if any(record.split == s for record in run.records)]
     groups = [(split, [r for r in run.records if r.split == split]) for split in splits]
     groups.append((ALL, run.records))
-    before = baseline.records if baseline is not None else []
-    return [_row(run.info, split, records, before) for split, records in groups]
+    return [_row(run.info, split, records, baseline) for split, records in groups]
 
 
-def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[Record]) -> Row:
+def _row(info: RunInfo, split: str, records: Sequence[Record], baseline: LoadedRun | None) -> Row:
     answered = [record for record in records if record.error is None]
-    right = sum(record.verdict is not None and record.verdict.right is True for record in answered)
-    undecided = sum(record.verdict is None or record.verdict.right is None for record in answered)
-    unjudged = sum(r.verdict is not None and r.verdict.provenance == ERROR for r in answered)
-    accuracy = wilson(right, len(answered) - unjudged)
+    judged = [record for record in answered if is_judged(record)]
+    undecided = sum(record.verdict is None or record.verdict.right is None for record in judged)
+    accuracy, of_all = accuracy_of(judged), accuracy_of(records)
+    pairs = paired(baseline.records, records) if baseline is not None else []
     # A both-branches run did the work of two methods: its time is no method's.
-    timed = [] if info.config.both_branches else answered
-    speedup = paired_speedup(*_paired_seconds(before, timed))
+    speedup = speedup_of([] if info.config.both_branches else pairs)
     seconds = [record.seconds for record in answered]
     screened = [record for record in records if record.passed_screen is not None]
+    tokens = sum(record.small_tokens + record.large_tokens for record in answered)
     bias = position_bias(records)
     passed = [r for r in records if r.passed_screen is not False and r.draft is not None]
     gated = info.config.threshold is not None
@@ -148,10 +193,12 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
         split=split,
         n=len(records),
         n_error=len(records) - len(answered),
-        n_undecided=undecided - unjudged,
-        n_unjudged=unjudged,
+        n_undecided=undecided,
+        n_unjudged=len(answered) - len(judged),
         accuracy=accuracy.value if accuracy else None,
-        accuracy_all=_share(right, len(records)),
+        accuracy_all=of_all.value if of_all else None,
+        accuracy_all_low=of_all.low if of_all else None,
+        accuracy_all_high=of_all.high if of_all else None,
         accuracy_low=accuracy.low if accuracy else None,
         accuracy_high=accuracy.high if accuracy else None,
         speedup=speedup.value if speedup else None,
@@ -171,9 +218,25 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], before: Sequence[
         phase_mean_s=_phase_means(answered),
         small_tokens=sum(record.small_tokens for record in records),
         large_tokens=sum(record.large_tokens for record in records),
+        tokens_per_second=tokens / total if (total := math.fsum(seconds)) else None,
         answers_by_letter=dict(bias.predicted) if bias else {},
         right_by_letter=dict(bias.golden) if bias else {},
+        verdicts=_verdict_shares(answered),
+        **net_benefit(records, pairs)._asdict(),
+        mcnemar_p=mcnemar_of(pairs),
+        baseline=baseline.info.name if baseline is not None else None,
+        **_settings(info.config),
     )
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    names = ("gate", "threshold", "top_k", "small", "large", "batch_size", "option_order")
+    return {name: getattr(config, name) for name in names}
+
+
+def _verdict_shares(answered: Sequence[Record]) -> dict[str, float]:
+    kinds = [kind_of(r.verdict.right, r.verdict.provenance) for r in answered if r.verdict]
+    return {kind: kinds.count(kind) / len(answered) for kind in KINDS if kind in kinds}
 
 
 def load_run(folder: Path) -> LoadedRun:
@@ -199,18 +262,23 @@ def run_folders(paths: Iterable[Path]) -> list[Path]:
 
 
 def find_baseline(run: LoadedRun, others: Iterable[LoadedRun]) -> LoadedRun | None:
-    """The baseline run to measure against: same agent, models and data, most samples shared.
+    """The baseline run to measure against: of several that match equally well, the latest."""
+    return max(matching_baselines(run, others), key=lambda found: found.info.created, default=None)
 
-    Of equals the latest; None when the run is a baseline itself or none matches.
+
+def matching_baselines(run: LoadedRun, others: Iterable[LoadedRun]) -> list[LoadedRun]:
+    """The baseline runs of the same agent, models and data that share the most samples with it.
+
+    None when the run is a baseline itself or none matches.
     """
     keys = {(record.split, record.sample_id) for record in run.records}
     shared = [
-        (len(keys & {(r.split, r.sample_id) for r in other.records}), other.info.created, other)
+        (len(keys & {(r.split, r.sample_id) for r in other.records}), other)
         for other in others
         if _is_baseline_of(run.info.config, other.info.config)
     ]
-    best = max(shared, key=lambda found: found[:2], default=None)
-    return best[2] if best is not None and best[0] else None
+    most = max((count for count, _ in shared), default=0)
+    return [other for count, other in shared if count == most and most]
 
 
 def baselines_beside(run: LoadedRun) -> list[LoadedRun]:
@@ -233,20 +301,6 @@ def _is_baseline_of(config: RunConfig, other: RunConfig) -> bool:
         return all(mine[key] == theirs[key] for key in ("dataset", "data", "device"))
     prompts = mine["prompt_hashes"].get("agent") == theirs["prompt_hashes"].get("agent")
     return prompts and all(mine[key] == theirs[key] for key in _SAME_FOR_BASELINE)
-
-
-def _paired_seconds(
-    before: Sequence[Record], after: Sequence[Record]
-) -> tuple[list[float], list[float]]:
-    known: Mapping[tuple[str, str], float] = {
-        (record.split, record.sample_id): record.seconds for record in before if not record.error
-    }
-    pairs = [
-        (known[record.split, record.sample_id], record.seconds)
-        for record in after
-        if (record.split, record.sample_id) in known
-    ]
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def _phase_means(answered: Sequence[Record]) -> dict[str, float]:
