@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 
 from speceyes_cli.analysis.certificate import require_engines
+from speceyes_cli.commands.gather_formats import as_tables
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
-from speceyes_cli.commands.tables import closing_table, gather_table, rows_as_json
+from speceyes_cli.commands.tables import closing_table, rows_as_json
 from speceyes_cli.core.call_cache import CallCache
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.evaluation import evaluate
@@ -191,7 +192,8 @@ def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None) -> None:
 def report_sweep(plans: list[Plan], rows: list[Row]) -> None:
     """Print a row for each point, and where the runs are kept."""
     console = Console(highlight=False, emoji=False)
-    console.print(gather_table(rows))
+    for table in as_tables(rows, paper=False):
+        console.print(table)
     folder = strip_control(str(plans[0].folder.parent))
     console.print(
         f"{len(plans)} runs in {folder}; `speceyes gather {folder} --layout paper` puts them in "

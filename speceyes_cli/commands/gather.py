@@ -48,6 +48,9 @@ class GatherOptions:
     )
     format: str = option("table", "table, markdown, csv, json or latex.", SHOW)
     json: bool = option(default=False, help="Short for --format json.", panel=SHOW, flags="--json")
+    layout: str = option(
+        "runs", "runs: a row for each run and split; paper: the table of the paper.", SHOW
+    )
     compare: str | None = option(
         None, "paper: the published figures and the difference beside ours.", SHOW
     )

@@ -178,7 +178,8 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], baseline: LoadedR
     accuracy, of_all = accuracy_of(judged), accuracy_of(records)
     pairs = paired(baseline.records, records) if baseline is not None else []
     # A both-branches run did the work of two methods: its time is no method's.
-    speedup = speedup_of([] if info.config.both_branches else pairs)
+    timed = [] if info.config.both_branches else pairs
+    speedup = speedup_of(timed)
     seconds = [record.seconds for record in answered]
     screened = [record for record in records if record.passed_screen is not None]
     tokens = sum(record.small_tokens + record.large_tokens for record in answered)
@@ -206,7 +207,7 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], baseline: LoadedR
         speedup_high=speedup.high if speedup else None,
         cached_share=_share(math.fsum(r.cached_seconds for r in answered), math.fsum(seconds))
         or 0.0,
-        speedup_cached=any(record.cached_seconds for record in [*before, *timed]),
+        speedup_cached=any(r.cached_seconds for pair in timed for r in pair),
         alpha=_share(sum(r.draft is not None and r.draft.accepted for r in passed), len(passed))
         if gated
         else None,
