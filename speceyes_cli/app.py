@@ -16,6 +16,7 @@ from speceyes_cli.commands.gather import gather_command
 from speceyes_cli.commands.infer import infer_command
 from speceyes_cli.commands.judge import judge_command
 from speceyes_cli.commands.plugins import plugins_command
+from speceyes_cli.commands.serve import serve_command
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.runs import library_versions
 from speceyes_cli.core.text import strip_control
@@ -67,6 +68,7 @@ def build_app(host: Host) -> typer.Typer:
     app.command("infer")(infer_command)
     app.command("judge")(judge_command)
     app.command("gather")(gather_command)
+    app.command("serve")(serve_command)
     app.command("plugins")(plugins_command)
     app.command("doctor")(doctor_command)
     app.add_typer(analyze_app(), name="analyze")

@@ -1,0 +1,51 @@
+"""`speceyes serve`: the cascade as an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+
+from speceyes_cli.commands.options import takes
+from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.plans import close_engines, load_engines
+from speceyes_cli.serve.plan import ServeOptions, plan_service
+
+INTERRUPTED = 130
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@takes(ServeOptions)
+def serve_command(context: typer.Context, options: ServeOptions) -> None:
+    """Serve the cascade to any OpenAI client.
+
+    POST /v1/chat/completions takes one question with one picture, streaming or not. The answer
+    tells its route, confidence and threshold in the field `speceyes` and in X-SpecEyes headers.
+    GET /healthz, /readyz and /metrics are for whoever watches it.
+
+    Exit codes: 0 stopped, 2 something to mend, 130 stopped before it served.
+    """
+    from speceyes_cli.serve.server import (  # noqa: PLC0415 - starlette and uvicorn are heavy
+        open_socket,
+        run_server,
+        terminable,
+    )
+
+    host: Host = context.obj
+    screen = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+
+    def announce(line: str) -> None:
+        screen.print(strip_control(line), markup=False)
+
+    plan = plan_service(options, host)
+    with terminable(), open_socket(options.host, options.port) as listener:
+        if options.api_key is None and options.host not in LOOPBACK:
+            announce("Anyone who reaches this address may use it: there is no --api-key.")
+        try:
+            engines = load_engines(plan.loads, announce)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        try:
+            run_server(plan.service, engines, listener, options.stop_seconds, announce)
+        finally:
+            close_engines(engines)

@@ -1,0 +1,149 @@
+"""From options to a service: everything that can be wrong is found before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.chat import Role
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.evaluation import loop_limits
+from speceyes_cli.core.gate import Gate
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.options import (
+    AgentChoice,
+    DecisionOptions,
+    ModelOptions,
+    RunOptions,
+    option,
+)
+from speceyes_cli.host.plans import (
+    Load,
+    check_numbers,
+    choose_threshold,
+    choose_variations,
+    make_agent,
+    make_gate,
+    plan_load,
+)
+from speceyes_cli.serve.service import Limits, Range, Service
+
+SERVER = "The server"
+LIMITS = "What a request may do"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(ModelOptions, DecisionOptions, AgentChoice):
+    """All that `speceyes serve` is told."""
+
+    host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 for every one.", SERVER)
+    port: int = option(8000, "Port to listen at; 0 for a free one.", SERVER)
+    served_name: str = option("speceyes", "The model's name as clients give it.", SERVER)
+    api_key: str | None = option(
+        None, "Key that clients must send; better in the environment than here.", SERVER
+    )
+    stop_seconds: float = option(30.0, "Time that a stop leaves to what is in flight.", SERVER)
+    max_waiting: int = option(64, "Requests that may wait; more are answered 429.", LIMITS)
+    max_picture_mb: float = option(20.0, "Size of an encoded picture in MiB.", LIMITS)
+    max_picture_pixels: int = option(36_000_000, "Width times height of a picture.", LIMITS)
+    fetch_pictures: bool = option(
+        default=False,
+        help="Fetch http(s) pictures too, from public addresses only.",
+        panel=LIMITS,
+        flags="--fetch-pictures",
+    )
+    threshold_range: str = option(
+        "0:1", "Thresholds that a request may choose, LOW:HIGH; the same twice for none.", LIMITS
+    )
+    request_gates: str = option(
+        "all", "Gates that a request may choose: all, none, or names with commas.", LIMITS
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServePlan:
+    """A service that is known to be possible."""
+
+    service: Service
+    loads: Mapping[Role, Load]
+
+
+def plan_service(options: ServeOptions, host: Host) -> ServePlan:
+    """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
+    limits = read_limits(options)
+    if options.both_branches or options.certificate is not None:
+        raise UsageError("--both-branches and --certificate are of `speceyes eval`, not of serve.")
+    if options.api_key is not None and not (options.api_key.isascii() and options.api_key.strip()):
+        raise UsageError(
+            "--api-key is empty or holds what no HTTP header can; leave it out or mend it."
+        )
+    run = as_run_options(options)
+    check_numbers(run)
+    method = host.methods.get(run.method)
+    run = replace(run, threshold=choose_threshold(run, method))
+    variations = choose_variations(run)
+    gate = make_gate(run, host)
+    agent = make_agent(run, host)
+    loads = {role: plan_load(role, run, host) for role in method.roles}
+
+    def start(sample: Sample, gate: Gate) -> Policy:
+        return method.policy(sample, agent, gate, variations)
+
+    service = Service(
+        name=options.served_name,
+        start=start,
+        agent=agent,
+        gate=gate,
+        gates=choose_gates(options, run, host),
+        limits=limits,
+        phase_limits=loop_limits(options.fallbacks),
+        api_key=options.api_key,
+    )
+    return ServePlan(service, loads)
+
+
+def as_run_options(options: ServeOptions) -> RunOptions:
+    """The same choices as a run's, for what plans both."""
+    shared = {field.name for field in fields(RunOptions)} & {f.name for f in fields(options)}
+    return RunOptions(**{name: getattr(options, name) for name in shared})
+
+
+def choose_gates(options: ServeOptions, run: RunOptions, host: Host) -> dict[str, Gate]:
+    """The gates that a request may choose; the server's own is always one of them."""
+    wanted = {"all": [spec.name for spec in host.gates], "none": []}.get(
+        options.request_gates, [name.strip() for name in options.request_gates.split(",")]
+    )
+    names = dict.fromkeys([options.gate, *wanted])
+    return {name: make_gate(replace(run, gate=name), host) for name in names}
+
+
+def read_limits(options: ServeOptions) -> Limits:
+    """The operator's limits; raises `UsageError` for what makes no sense."""
+    low, colon, high = options.threshold_range.partition(":")
+    try:
+        thresholds = Range(float(low), float(high))
+    except ValueError:
+        thresholds = Range(1.0, 0.0)
+    if not colon or not 0 <= thresholds.low <= thresholds.high:
+        raise UsageError(
+            f"--threshold-range is LOW:HIGH, such as 0.9:1, not {options.threshold_range}."
+        )
+    wrong = {
+        "--port": (options.port, 0 <= options.port <= 65_535),  # noqa: PLR2004 - ports have 16 bits
+        "--max-waiting": (options.max_waiting, options.max_waiting >= 0),
+        "--max-picture-mb": (options.max_picture_mb, 0 < options.max_picture_mb <= 100),  # noqa: PLR2004 - the loader's own limit
+        "--max-picture-pixels": (options.max_picture_pixels, options.max_picture_pixels > 0),
+        "--stop-seconds": (options.stop_seconds, options.stop_seconds >= 0),
+    }
+    for flag, (value, fits) in wrong.items():
+        if not fits:
+            raise UsageError(f"{flag} cannot be {value:g}.")
+    return Limits(
+        waiting=options.max_waiting,
+        picture_bytes=int(options.max_picture_mb * 2**20),
+        picture_pixels=options.max_picture_pixels,
+        fetch=options.fetch_pictures,
+        thresholds=thresholds,
+    )

@@ -1,0 +1,105 @@
+"""A real server on the loopback address, and the real OpenAI client."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import uvicorn
+from openai import OpenAI
+from PIL import Image
+
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.plans import close_engines, load_engines
+from speceyes_cli.serve.app import build_endpoint
+from speceyes_cli.serve.desk import Desk
+from speceyes_cli.serve.plan import ServeOptions, plan_service
+from speceyes_cli.serve.server import open_socket
+
+
+def data_url(size: tuple[int, int] = (64, 64), colour: str = "red", form: str = "PNG") -> str:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, form)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
+
+
+def ask(text: str = "What colour is dot 1?", *pictures: str) -> dict[str, Any]:
+    """The body of a request; one picture unless others are named."""
+    shown = pictures or (data_url(),)
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in shown]
+    content = [*parts, {"type": "text", "text": text}]
+    return {"model": "speceyes", "messages": [{"role": "user", "content": content}]}
+
+
+@dataclass
+class Served:
+    url: str
+    desk: Desk
+    engines: dict[str, Any]
+
+    def client(self, **options: Any) -> OpenAI:
+        return OpenAI(**{"base_url": f"{self.url}/v1", "api_key": "k", "max_retries": 0, **options})
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(host: Host) -> Iterator[Serve]:
+    """serve("scripted?delay=0.1", api_key="k"): a running endpoint of the example plugin."""
+    running: list[Callable[[], None]] = []
+
+    def start(model: str = "scripted", **options: Any) -> Served:
+        chosen = {"agent": "looker", "small": model, "large": model, "port": 0, **options}
+        plan = plan_service(ServeOptions(**chosen), host)
+        engines = load_engines(plan.loads, lambda _: None)
+        listener = open_socket("127.0.0.1", 0)
+        desk = Desk(plan.service, engines)
+        config = uvicorn.Config(
+            build_endpoint(plan.service, desk),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join(20)
+            desk.close(5)
+            close_engines(engines)
+            listener.close()
+
+        running.append(stop)
+        port = listener.getsockname()[1]
+        return Served(f"http://127.0.0.1:{port}", desk, dict(engines))
+
+    yield start
+    for stop in running:
+        stop()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Whether it comes to hold."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    return holds()
+
+
+def metric(text: str, name: str) -> float:
+    """A figure of /metrics."""
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert found, name
+    return float(found.group(1))
