@@ -425,7 +425,9 @@ def main(wait: Callable[[], object] = input) -> None:
         served = Served(EngineOptions(arguments.model, arguments.role, batch_size=1))
     does = Behaviour(delay=arguments.delay, load=Load(places=arguments.places))
     with serving(does, served) as address:
-        print(address, flush=True)  # noqa: T201 - a script
+        size = served.size if served else None
+        areas = [size.shortest_edge, size.longest_edge] if size else []
+        print(json.dumps({"address": address, "areas": areas}), flush=True)  # noqa: T201 - a script
         wait()
     load = does.load
     told = {"served": load.served, "most": load.most, "busy_share": load.share()}

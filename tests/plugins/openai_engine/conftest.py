@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
+import vllm_server
 from speceyes_plugins.embedded import architecture
 from speceyes_plugins.openai_engine.client import Limits
 from speceyes_plugins.openai_engine.engine import OpenAIEngine
@@ -19,21 +17,6 @@ from speceyes_plugins.openai_engine.engine import OpenAIEngine
 from speceyes_cli.core.chat import Role
 from speceyes_cli.host.specs import EngineOptions
 
-SERVER = Path(__file__).parents[2] / "servers" / "vllm_server.py"
-
-
-def load_server() -> ModuleType:
-    """The server's module; tests are no package."""
-    spec = importlib.util.spec_from_file_location("vllm_server", SERVER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["vllm_server"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-vllm_server = load_server()
 AREA = 160 * 160
 OPTIONS = {"min_pixels": AREA, "max_pixels": AREA, "concurrency": 4}
 
