@@ -3,8 +3,8 @@
     python benchmarks/endpoints.py agree --limit 0
     python benchmarks/endpoints.py load --samples 5000 --delay 2
 
-`agree` runs the embedded benchmark through two servers in vLLM's response shape and on this machine,
-and compares routes, answers and per-token scores. `load` runs the baseline over a server that only
+`agree` runs the embedded benchmark through two servers in vLLM's response shape and in process, and
+compares routes, answers and per-token scores. `load` runs the baseline over a server that only
 waits, and measures there how busy its places are, and the program's memory as the run goes on. The
 servers are processes of their own (`tests/servers/vllm_server.py`).
 """

@@ -189,6 +189,8 @@ class Scheduler:
             while self._admit(source) or self._live or self._finished:
                 self._dispatch()
                 self._collect()
+                if self._finished:
+                    self._dispatch(only_full=True)  # models go on while the caller keeps a record
                 while self._finished:
                     yield self._finished.popleft()
         finally:
@@ -213,14 +215,17 @@ class Scheduler:
             self._advance(trajectory, None)
         return self._admitted > before or self._idle_source
 
-    def _dispatch(self) -> None:
-        """Give every idle worker the most that fits."""
+    def _dispatch(self, *, only_full: bool = False) -> None:
+        """Give every idle worker the most that fits; `only_full`: where no more would fit."""
         self._waiting.sort(key=lambda trajectory: trajectory.index)
         for group in self._groups:
             while group.idle and (batch := self._largest_batch(group)):
-                group.idle -= 1
                 asks = [t.need for t in batch if isinstance(t.need, Ask)]
-                generate = partial(calls.generate, group.engines[asks[0].role], asks)
+                engine = group.engines[asks[0].role]
+                if only_full and len(batch) < engine.max_batch:
+                    break
+                group.idle -= 1
+                generate = partial(calls.generate, engine, asks)
                 self._send(group.workers, _Job(batch, group), generate)
         for trajectory in tuple(self._waiting):
             if self._idle_tools and isinstance(run := trajectory.need, Run):

@@ -633,3 +633,13 @@ def test_a_cancelled_trajectory_ends_after_the_call_it_is_in() -> None:
     asked = [text_of(item) for batch in engine.batches for item in batch]
     assert asked == ["0 first", "2 first", "2 second"]
     assert sorted(engine.forgotten) == ["t0", "t1", "t2"]
+
+
+@pytest.mark.parametrize(("max_batch", "asked"), [(1, 2), (2, 2), (3, 1)])
+def test_a_full_batch_does_not_wait_for_the_caller(max_batch: int, asked: int) -> None:
+    engine = Echo(max_batch)
+    work = tasks(2 * max_batch if asked == 2 else 5, lambda n: asks(ask(str(n))))
+    ended = Scheduler({"large": engine}, len(work), InlineWorkers).run(work)
+    next(ended)
+    assert len(engine.batches) == asked
+    ended.close()
