@@ -1,0 +1,122 @@
+"""Drafts a second of the small model alone, at batch 32 against batch 1.
+
+    python benchmarks/infer_batch.py [--samples 128] [--repeats 5]
+
+Both go through the scheduler and the engine as `speceyes infer --dataset needle` does, on the same
+samples, in turn; the last lines say where a sample's time goes, stage by stage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+
+from speceyes_cli.core.chat import Ask, Engine
+from speceyes_cli.core.gate import Gate
+from speceyes_cli.core.gates import min_score
+from speceyes_cli.core.opened import OpenedPictures
+from speceyes_cli.core.policies import draft, draft_ask
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.scheduler import Scheduler, Task
+from speceyes_cli.host.manager import build_host
+from speceyes_cli.host.options import RunOptions
+from speceyes_cli.host.plans import plan_run
+
+GATE = Gate("min", min_score)
+
+
+def needles(count: int) -> list[Sample]:
+    plan = plan_run(RunOptions(method="draft", limit=0), (), build_host())
+    return [placed.sample for placed in islice(plan.samples({}), count)]
+
+
+def load(batch: int) -> Engine:
+    options = RunOptions(method="draft", batch_size=batch)
+    return plan_run(options, (), build_host()).loads["small"]()
+
+
+def drafted(engine: Engine, samples: list[Sample]) -> float:
+    """Samples a second, from the first question to the last answer."""
+
+    def tasks() -> Iterator[Task]:
+        for sample in samples:
+            yield Task(sample.id, partial(draft, sample, None, GATE))  # type: ignore[arg-type]
+
+    began = time.perf_counter()
+    ended = list(Scheduler({"small": engine}).run(tasks()))
+    assert all(finished.error is None for finished in ended)
+    return len(ended) / (time.perf_counter() - began)
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def stages(engine: Engine, samples: list[Sample]) -> Iterator[tuple[str, float]]:
+    """Milliseconds a sample of each stage, the batch taken together."""
+    per = 1000 / len(samples)
+    opened = OpenedPictures()
+    yield "draw or decode the picture", per * timed(lambda: [s.picture.open() for s in samples])
+    kept = [opened.remember(s.id, s.picture) for s in samples]
+    for picture in kept:
+        picture.open()
+    encoder = engine._pictures  # type: ignore[attr-defined]
+    inputs: list[object] = []
+    prepare = [partial(encoder.prepare, picture) for picture in kept]
+    yield "resize and cut into patches", per * timed(lambda: inputs.extend(p() for p in prepare))
+    yield "vision tower", per * timed(lambda: encoder._look(inputs))
+    whole = [ask_of(sample, place) for place, sample in enumerate(samples)]
+    total = per * timed(lambda: engine.generate(whole))
+    again = per * timed(lambda: engine.generate(whole))  # pictures are kept: text alone
+    yield "prompt, prefill and decoding", again
+    yield "all of a call", total
+
+
+def ask_of(sample: Sample, place: int) -> Ask:
+    ask = draft_ask(sample, GATE)
+    return Ask("small", ask.messages, ask.max_new_tokens, gate=GATE, trajectory=str(place))
+
+
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):6.1f}/s ({min(values):.1f} to {max(values):.1f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--samples", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=5)
+    chosen = parser.parse_args()
+    import torch
+
+    cores = len(os.sched_getaffinity(0))
+    print("python", " ".join(sys.argv))
+    print(f"{platform.machine()}, {cores} cores, {torch.get_num_threads()} torch threads")
+    samples = needles(chosen.samples)
+    engines = {batch: load(batch) for batch in (1, 32)}
+    rates: dict[int, list[float]] = {1: [], 32: []}
+    for batch, engine in engines.items():
+        drafted(engine, samples[:batch])  # warm
+    for _ in range(chosen.repeats):
+        for batch, engine in engines.items():
+            rates[batch].append(drafted(engine, samples))
+    for batch, found in rates.items():
+        print(f"batch {batch:2}: {spread(found)}")
+    ratios = [many / one for one, many in zip(rates[1], rates[32], strict=True)]
+    print(f"ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    for batch in (1, 32):
+        print(f"milliseconds a sample at batch {batch}:")
+        for name, each in stages(engines[batch], samples[:batch]):
+            print(f"  {name:32} {each:7.2f}")
+
+
+if __name__ == "__main__":
+    main()
