@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +13,9 @@ from torch import Tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
 from speceyes_cli.core.chat import Picture, Size
+
+MOST_HANDS = 4
+"""Threads that open and resize a batch's pictures."""
 
 
 class Encoded(NamedTuple):
@@ -39,28 +44,52 @@ class PictureEncoder:
 
     def prepare(self, picture: Picture) -> Any:
         """Open and cut one picture into patches; raises what opening it raises."""
-        image = picture.open().convert("RGB")
+        image = picture.open()
+        if image.mode != "RGB":
+            image = image.convert("RGB")
         return self._processor(images=[image], return_tensors="pt")
 
     def encode(self, wanted: Sequence[tuple[str, Picture]]) -> dict[tuple[str, Picture], Any]:
         """Features of (trajectory, picture) pairs; one that cannot be opened maps to its error."""
         found: dict[tuple[str, Picture], Any] = {}
         fresh: list[tuple[tuple[str, Picture], Any]] = []
+        missing = []
         for pair in dict.fromkeys(wanted):
             kept = self._kept.get(pair[0], {}).get(pair[1])
-            if kept is not None:
+            if kept is None:
+                missing.append(pair)
+            else:
                 found[pair] = kept
-                continue
-            try:
-                fresh.append((pair, self.prepare(pair[1])))
-            except Exception as error:  # noqa: BLE001 - it becomes this ask's own error
-                found[pair] = error
+        for pair, prepared in zip(missing, self._prepare_all(missing), strict=True):
+            if isinstance(prepared, Exception):
+                found[pair] = prepared
+            else:
+                fresh.append((pair, prepared))
         for (pair, _), encoded in zip(fresh, self._look([x for _, x in fresh]), strict=True):
             found[pair] = encoded
             if pair[0]:
                 with self._lock:
                     self._kept.setdefault(pair[0], {})[pair[1]] = encoded
         return found
+
+    def _prepare_all(self, pairs: Sequence[tuple[str, Picture]]) -> list[Any]:
+        """Each picture's patches or its error; several pictures share the processor's cores.
+
+        Decoding and resizing release the interpreter, and on a small model cost more than the
+        model itself (benchmarks/infer_batch.py).
+        """
+
+        def attempt(pair: tuple[str, Picture]) -> Any:
+            try:
+                return self.prepare(pair[1])
+            except Exception as error:  # noqa: BLE001 - it becomes this ask's own error
+                return error
+
+        hands = min(len(pairs), len(os.sched_getaffinity(0)), MOST_HANDS)
+        if hands <= 1:
+            return [attempt(pair) for pair in pairs]
+        with ThreadPoolExecutor(hands, "speceyes-picture") as pool:
+            return list(pool.map(attempt, pairs))
 
     def forget(self, trajectory: str) -> None:
         """Drop a trajectory's features."""
