@@ -51,7 +51,7 @@ class JudgeCommandOptions:
     )
     concurrency: int = option(32, "Requests in flight.", SERVER)
     timeout: float = option(60.0, "Seconds to wait for an answer before asking again.", SERVER)
-    cache: Path | None = option(
+    judge_cache: Path | None = option(
         None, "File of answers had before; one of the user's own by default.", SERVER
     )
     audit: int = option(0, "Verdicts to have judged a second time, in other words.", VERDICTS)
@@ -142,6 +142,6 @@ def make_judge(options: JudgeCommandOptions, host: Host, dataset: str) -> Judge:
             model=options.judge_model,
             concurrency=options.concurrency,
             timeout=options.timeout,
-            cache=options.cache,
+            cache=options.judge_cache,
         )
     )

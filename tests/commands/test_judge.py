@@ -19,7 +19,7 @@ Invoke = Callable[..., Result]
 @pytest.fixture
 def run(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run of two answers that no rule can judge."""
-    monkeypatch.setenv("SPECEYES_CACHE", str(tmp_path / "cache.sqlite"))
+    monkeypatch.setenv("SPECEYES_JUDGE_CACHE", str(tmp_path / "cache.sqlite"))
     Image.new("RGB", (32, 32)).save(tmp_path / "dot.png")
     rows = [f'{{"image": "dot.png", "question": "dot {n}?", "answer": "r"}}\n' for n in (0, 1)]
     (tmp_path / "questions.jsonl").write_text("".join(rows))
@@ -99,7 +99,10 @@ def test_a_path_that_is_no_run(invoke: Invoke, arguments: list[str], told: str) 
         (["--timeout", "0"], "--timeout must be more than 0"),
         (["--audit", "-1"], "--audit must be at least 0"),
         (["--audit", "1", "--judge", "rules"], "rules cannot"),
-        (["--cache", "questions.jsonl"], "The cache of verdicts questions.jsonl cannot be used"),
+        (
+            ["--judge-cache", "questions.jsonl"],
+            "The cache of verdicts questions.jsonl cannot be used",
+        ),
     ],
 )
 def test_bad_options(invoke: Invoke, run: Path, options: list[str], told: str) -> None:

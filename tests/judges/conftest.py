@@ -23,7 +23,7 @@ def invoke(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invok
     """invoke("judge", "run"): the result of that command, with a cache of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("SPECEYES_CACHE", str(tmp_path / "cache.sqlite"))
+    monkeypatch.setenv("SPECEYES_JUDGE_CACHE", str(tmp_path / "cache.sqlite"))
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(build_app(host), list(arguments), obj=host)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from speceyes_judges.rules import make_judge
 
 from speceyes_cli.core.chat import Picture
@@ -47,3 +49,42 @@ def test_the_datasets_own_rule_is_used() -> None:
     judge = make_judge(JudgeOptions(rule=lambda _sample, text: Verdict(text == "x", "own")))
     [[judged]] = judge.judge([Claim(sample("yes"), "x")])
     assert (judged.note.right, judged.note.provenance) == (True, "own")
+
+
+COLOURS = ("red", "green", "blue", "white")
+EVASIONS = (
+    "It is not {}.",
+    "{} or {other}",
+    "{other}",
+    "Either {} or {other}.",
+    "Is it {}?",
+    "I cannot tell whether it is {}.",
+    "{letter} or {other_letter}",
+    "{other_letter}",
+    "{other_letter}. {other}",
+    "{other_letter}. {}",
+    "The answer is {other_letter}, not {letter}.",
+    "The answer is not {letter}.",
+    "{letter}, {other_letter}",
+    "",
+)
+
+
+@given(st.permutations(COLOURS), st.integers(0, 3), st.integers(0, 3), st.sampled_from(EVASIONS))
+def test_never_right_for_another_answer_or_none(
+    options: list[str], right: int, other: int, said: str
+) -> None:
+    assume(right != other)
+    text = said.format(
+        options[right], other=options[other], letter="ABCD"[right], other_letter="ABCD"[other]
+    )
+    judge = make_judge(JudgeOptions())
+    [[judged]] = judge.judge([Claim(sample(options[right], tuple(options)), text)])
+    assert judged.note.right is not True
+
+
+@given(st.text(), st.sampled_from(COLOURS))
+def test_free_text_is_right_only_in_the_known_words(text: str, known: str) -> None:
+    judge = make_judge(JudgeOptions())
+    [[judged]] = judge.judge([Claim(sample(known), text)])
+    assert judged.note.right in ((True, None) if known in text.casefold() else (None,))

@@ -72,5 +72,5 @@ class Cache:
         except (sqlite3.DatabaseError, OSError) as error:
             raise DataError(
                 f"The cache of verdicts {self._path} cannot be used: {error}; "
-                "delete it or name another file with --cache."
+                "delete it or name another file with --judge-cache."
             ) from error
