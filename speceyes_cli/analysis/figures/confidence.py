@@ -224,6 +224,7 @@ def tie_plot(ties: Sequence[Clearance], threshold: float | None, gate: str) -> P
                     rasterized=len(ties) > _MANY_POINTS,
                 )
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda margin, _: f"{margin:g}")
         axes.axvline(NEAR_MARGIN, color=FAINT, linewidth=0.8)
         if threshold is not None:
             axes.axhline(threshold, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))

@@ -130,9 +130,10 @@ def _from_dataset(
             for sample in islice(open_split(split), last + 1):
                 if sample.id in wanted:
                     found[split, sample.id] = _open(sample)
-        except SpecEyesError as error:
+        except Exception as error:  # noqa: BLE001 - a dataset's plugin raises what it likes
+            why = str(error) if isinstance(error, SpecEyesError) else repr(error)
             found |= {
-                (split, name): f"The picture cannot be had: {error}"
+                (split, name): f"The picture cannot be had: {why}"
                 for name in wanted
                 if isinstance(found[split, name], str)
             }

@@ -57,8 +57,9 @@ def report_command(
     sections = [describe(run, baselines, host, hardest) for run in runs]
     page = render_page(sections, shared_plots(runs, baselines))
     write_atomically(out, [page])
-    size = len(page.encode()) / 2**20
-    typer.echo(f"Report of {len(runs)} runs in {strip_control(str(out))}, {size:.1f} MiB")
+    size, several = len(page.encode()) / 2**20, "" if len(runs) == 1 else "s"
+    place = strip_control(str(out))
+    typer.echo(f"Report of {len(runs)} run{several} in {place}, {size:.1f} MiB")
 
 
 def describe(

@@ -1,0 +1,124 @@
+"""Time and peak memory of every analysis on synthetic records, written by the real store.
+
+    python benchmarks/analysis.py --records 10000
+
+Each analysis runs in a process of its own; the report is given as a multiple of reading the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent
+TOKENS = 4
+RIVALS = 63
+AGENT_RIGHT = 0.8
+
+
+def write_run(folder: Path, count: int) -> None:
+    """A both-branches run of the needle benchmark with `count` drafts of four tokens each."""
+    sys.path.insert(0, str(ROOT))
+    from speceyes_cli.core.records import TokenNote
+    from speceyes_cli.core.store import open_store
+    from tests.analysis.conftest import Spec, run_of
+
+    generator = np.random.default_rng(0)
+    scores = generator.uniform(0.5, 0.999, count)
+    run = run_of(
+        [
+            Spec(
+                float(score),
+                bool(generator.random() < score),
+                bool(generator.random() < AGENT_RIGHT),
+            )
+            for score in scores
+        ],
+        dataset="needle",
+    )
+    with open_store(folder, run.info, "fresh") as store:
+        store._database.execute("PRAGMA synchronous = OFF")
+        for record in run.records:
+            assert record.draft is not None
+            [first] = record.draft.tokens
+            gaps = generator.gamma(4.0, 2.0, (TOKENS, RIVALS))
+            gaps.sort(axis=1)
+            tokens = tuple(
+                TokenNote(**{**first.model_dump(), "margin": row[0], "rivals": tuple(row)})
+                for row in gaps.tolist()
+            )
+            draft = record.draft.model_copy(update={"tokens": tokens})
+            store.add(record.model_copy(update={"draft": draft}))
+
+
+def measure(arguments: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak GiB of one process."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, __file__, "--inside", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return time.perf_counter() - began, float(done.stdout.splitlines()[-1]) / 2**20
+
+
+def inside(arguments: list[str]) -> None:
+    from speceyes_cli.app import build_app
+    from speceyes_cli.core.summaries import load_run
+    from speceyes_cli.host.manager import build_host
+
+    if arguments[0] == "read":
+        load_run(Path(arguments[1]))
+    else:
+        host = build_host()
+        build_app(host)(["analyze", *arguments], obj=host, standalone_mode=False)
+    print()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    print("command:", " ".join(["python", *sys.argv]))
+    print("hardware:", platform.machine(), platform.processor(), "| Python", sys.version.split()[0])
+    with tempfile.TemporaryDirectory() as place:
+        run = Path(place, "run")
+        write_run(run, options.records)
+        cases = {
+            "read the run": ["read", str(run)],
+            "confidence": ["confidence", str(run), "--out", f"{place}/figures"],
+            "replay": ["replay", str(run), "--gate", "all"],
+            "calibrate": ["calibrate", str(run), "--out", f"{place}/certificate.json"],
+            "report": ["report", str(run), "--out", f"{place}/report.html"],
+        }
+        reading = 0.0
+        for name, arguments in cases.items():
+            measured = [measure(arguments) for _ in range(options.repeats)]
+            seconds = [taken for taken, _ in measured]
+            middle = statistics.median(seconds)
+            reading = reading or middle
+            print(
+                f"{name:13} n = {options.records}: {middle:6.2f} s "
+                f"[{min(seconds):.2f}, {max(seconds):.2f}], {middle / reading:.2f}x reading, "
+                f"peak {max(peak for _, peak in measured):.2f} GiB"
+            )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--inside"]:
+        inside(sys.argv[2:])
+    else:
+        main()

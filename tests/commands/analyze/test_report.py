@@ -1,0 +1,118 @@
+"""The report, read as text and in a real headless browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from speceyes_cli.core.records import Record
+from tests.analysis.conftest import Spec
+from tests.commands.analyze.conftest import WriteRun
+
+Invoke = Callable[..., Result]
+BROWSER = Path(__file__).parents[2] / "analysis" / "browser.py"
+MIXED = [Spec(0.9 + place / 300, draft_right=place % 4 > 0) for place in range(29)]
+EVIL = '<b>bold</b><script>alert(1)</script><img src="http://speceyes.invalid/x.png">\x1b[2J'
+
+
+def spoil(record: Record) -> Record:
+    assert record.draft is not None
+    return record.model_copy(
+        update={"question": EVIL, "draft": record.draft.model_copy(update={"text": EVIL})}
+    )
+
+
+@pytest.fixture
+def page(invoke: Invoke, write_run: WriteRun, tmp_path: Path) -> Path:
+    """A report of two runs that differ in their threshold; questions hold HTML."""
+    for threshold in (0.95, 0.98):
+        write_run(f"runs/{threshold}", MIXED, spoil, threshold=threshold)
+    done = invoke("analyze", "report", str(tmp_path / "runs"), "-o", "page.html")
+    assert done.exit_code == 0, done.output
+    return tmp_path / "page.html"
+
+
+def test_text_of_models_stays_text(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script" not in html
+    assert "<b>" not in html
+    assert "\x1b" not in html
+    for part in ("AUROC", "Risk and coverage", "Accuracy and speedup by threshold", "harm"):
+        assert part in html
+    assert "The dataset no longer holds this sample." in html or "cannot be had" in html
+
+
+def test_pictures_come_from_the_dataset_and_from_the_run(
+    invoke: Invoke, evaluate: Invoke, tmp_path: Path
+) -> None:
+    failing = ("--small", "scripted?fail=1,4", "--max-errors", "9")
+    for name, options in (("fresh", ()), ("kept", ("--keep-images",))):
+        assert evaluate(*failing, *options, "--out", f"runs/{name}").exit_code == 0
+        done = invoke("analyze", "report", f"runs/{name}", "-o", f"{name}.html")
+        assert done.exit_code == 0, done.output
+        html = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        assert html.count('src="data:image/jpeg;base64,') >= 2
+        assert "ValueError: dot 1 is not for me" in html
+        assert "eval --both-branches" in html  # why there are no figures of confidence
+
+
+def test_nothing_is_overwritten_when_a_run_is_bad(
+    invoke: Invoke, write_run: WriteRun, tmp_path: Path
+) -> None:
+    run = write_run("a", MIXED)
+    (tmp_path / "page.html").write_text("mine")
+    for arguments, told in (
+        (("nowhere",), "does not exist"),
+        ((str(run), "-o", "none/page.html"), "in no folder that exists"),
+        ((str(run), "-o", "."), "is a folder"),
+    ):
+        done = invoke("analyze", "report", "-o", "page.html", *arguments)
+        assert done.exit_code == 2
+        assert told in done.stderr
+    assert (tmp_path / "page.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("width", "mode"), [(390, "light"), (1200, "dark")])
+def test_in_a_browser(page: Path, width: int, mode: str) -> None:
+    told = browse(page, width, mode)
+    assert told["loaded"]
+    assert told["console"] == []
+    assert told["requests"] == [page.as_uri()]
+    assert len(told["figures"]) == 2 * 6 + 1
+    assert all(wide > 200 and high > 100 for wide, high in told["figures"])
+    assert all(min(size) > 0 for size in told["images"])
+    assert told["unnamed"] == 0
+    assert told["scripts"] == told["bold"] == 0
+    assert "alert(1)" in told["text"]
+    assert len(told["ids"]) == len(set(told["ids"]))
+    assert told["scroll"] <= told["width"]  # nothing sticks out sideways
+    assert told["dark"] == (mode == "dark")
+    light_ink = sum(channels(told["ink"])) > sum(channels(told["ground"]))
+    assert light_ink == (mode == "dark")
+
+
+def browse(page: Path, width: int, mode: str) -> dict[str, Any]:
+    """What the browser found; skips where there is none or its system libraries are missing."""
+    pytest.importorskip("PyQt6.QtWebEngineCore", reason="no browser", exc_type=ImportError)
+    done = subprocess.run(
+        [sys.executable, BROWSER, page, str(width), mode],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def channels(colour: str) -> list[int]:
+    return [int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")[:3]]
