@@ -41,7 +41,15 @@ print("HEAVY:", *(name for name in {heavy!r} if name in sys.modules))
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["eval", "--help"], ["gather", "--help"], ["plugins"], ["--version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["eval", "--help"],
+        ["serve", "--help"],
+        ["gather", "--help"],
+        ["plugins"],
+        ["--version"],
+    ],
 )
 def test_nothing_heavy_is_imported(
     arguments: list[str], example_site: Path, tmp_path: Path
