@@ -30,7 +30,7 @@ import openai
 
 OVERLOAD = 10
 QUICK_S = 1.0
-"""A 429 that takes longer than this is not quick."""
+"""The median 429 may take this long; the clients share one process, which is slow itself."""
 MOST_GROWTH = 1.25
 """Memory at the end of the steady step, against its first quarter."""
 
@@ -158,7 +158,8 @@ async def overload(server: Server, asked: list[dict[str, Any]]) -> bool:
     print(f"overload: {count} requests at once, capacity {capacity}: {dict(tally.statuses)}")
     print(f"  429 after {tally.spread('429')} (all clients share one process)")
     print(f"  memory {before:.0f} -> {server.memory_mb():.0f} MB; then {dict(after.statuses)}")
-    return set(tally.statuses) == {"200", "429"} and set(after.statuses) == {"200"}
+    quick = tally.percentile("429", 0.5) < QUICK_S
+    return quick and set(tally.statuses) == {"200", "429"} and set(after.statuses) == {"200"}
 
 
 async def wait_idle(server: Server, seconds: float) -> bool:
