@@ -17,12 +17,13 @@ from speceyes_cli.commands.eval import FAILED_SAMPLES, EvalOptions, answer_run, 
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.tables import rows_as_json
 from speceyes_cli.core.agents import Keeper
-from speceyes_cli.core.draft_export import DRAFTS, draft_lines
+from speceyes_cli.core.draft_export import draft_lines
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.images import keep_images
 from speceyes_cli.core.records import Record, build_record
 from speceyes_cli.core.runs import write_atomically
 from speceyes_cli.core.scheduler import Finished, Observer, Scheduler, Task
+from speceyes_cli.core.store import DRAFTS
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.options import MODELS, RUN, WHAT, argument, option
@@ -167,7 +168,10 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
     with EnginePool(Console(stderr=True, highlight=False, emoji=False).print) as pool:
         run = answer_run(plan, [], options, pool, host)
     scores = {gate.name: gate.score for gate in host.gates}
-    write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))
+    try:
+        write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))
+    except OSError as error:
+        raise DataError(f"{run.folder / DRAFTS} cannot be written: {error.strerror}.") from None
     rows, baseline = rows_of(run, plan, [])
     if options.json:
         typer.echo(rows_as_json(rows))

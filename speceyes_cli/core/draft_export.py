@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from speceyes_cli.core.gate import TokenScore
 from speceyes_cli.core.records import Record, TokenNote, plain_json
 
-DRAFTS = "drafts.jsonl"
 Score = Callable[[Sequence[TokenScore]], float]
 
 

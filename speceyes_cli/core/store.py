@@ -34,11 +34,13 @@ EXPORT = "records.jsonl"
 VERDICTS = "verdicts.jsonl"
 LOCK = "run.lock"
 FREE_SPACE = "free some space and start the same command again: finished samples are kept"
+DRAFTS = "drafts.jsonl"
+"""What `infer` exports beside the records."""
 IMAGES = "images"
 PROCESSES = "processes"
 """Where the processes of one launch keep what is not merged yet."""
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
-_WRITTEN = (EXPORT, VERDICTS, RUN_FILE)
+_WRITTEN = (EXPORT, DRAFTS, VERDICTS, RUN_FILE)
 _OURS = {
     *_DATABASE_FILES,
     *_WRITTEN,
@@ -279,7 +281,7 @@ def _clear(folder: Path) -> None:
     """Remove an earlier run; `run.json` goes last, so that a half-cleared folder is still ours."""
     with told(folder):
         shutil.rmtree(folder / IMAGES, ignore_errors=True)
-        for name in (EXPORT, VERDICTS, *_DATABASE_FILES, RUN_FILE):
+        for name in (EXPORT, DRAFTS, VERDICTS, *_DATABASE_FILES, RUN_FILE):
             (folder / name).unlink(missing_ok=True)
 
 
