@@ -60,8 +60,8 @@ def write_run(folder: Path, count: int) -> None:
             store.add(record.model_copy(update={"draft": draft}))
 
 
-def measure(arguments: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak GiB of one process."""
+def measure(arguments: list[str]) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds and peak GiB of one process."""
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, __file__, "--inside", *arguments],
@@ -70,7 +70,8 @@ def measure(arguments: list[str]) -> tuple[float, float]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return time.perf_counter() - began, float(done.stdout.splitlines()[-1]) / 2**20
+    busy, peak = (float(part) for part in done.stdout.splitlines()[-1].split())
+    return time.perf_counter() - began, busy, peak / 2**20
 
 
 def inside(arguments: list[str]) -> None:
@@ -84,7 +85,8 @@ def inside(arguments: list[str]) -> None:
         host = build_host()
         build_app(host)(["analyze", *arguments], obj=host, standalone_mode=False)
     print()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 
 def main() -> None:
@@ -107,13 +109,14 @@ def main() -> None:
         reading = 0.0
         for name, arguments in cases.items():
             measured = [measure(arguments) for _ in range(options.repeats)]
-            seconds = [taken for taken, _ in measured]
+            seconds = [taken for taken, _, _ in measured]
             middle = statistics.median(seconds)
             reading = reading or middle
             print(
                 f"{name:13} n = {options.records}: {middle:6.2f} s "
                 f"[{min(seconds):.2f}, {max(seconds):.2f}], {middle / reading:.2f}x reading, "
-                f"peak {max(peak for _, peak in measured):.2f} GiB"
+                f"processor {min(busy for _, busy, _ in measured):.2f} s, "
+                f"peak {max(peak for _, _, peak in measured):.2f} GiB"
             )
 
 
