@@ -270,8 +270,8 @@ def _advice(error: EndpointError, role: Role) -> str:
     if error.status in (401, 403):
         return f"put the right one into {' or '.join(key_variables(role))}"
     if error.status is None:
-        return "is the address right, and the server up?"
-    return "is this an OpenAI-compatible server, and is /v1 right?"
+        return "see that the address is right and the server up"
+    return "see that an OpenAI-compatible server is there, and that /v1 is right"
 
 
 def _prompt_tokens(body: Mapping[str, Any]) -> int | None:
