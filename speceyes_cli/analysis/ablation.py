@@ -65,9 +65,9 @@ def find_curves(runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]) -> li
     curves = [curve for axis in AXES for curve in _curves_along(axis, swept, baselines)]
     if not curves:
         raise DataError(
-            f"No two of these {len(runs)} runs differ in their threshold, K, batch size or gate "
-            "alone, so there is nothing to draw a line through; run `speceyes eval` again with "
-            "one of them changed."
+            f"No two of the runs named ({len(runs)}) differ in their threshold, K, batch size or "
+            "gate alone, so there is nothing to draw a line through; run `speceyes eval` again "
+            "with one of them changed."
         )
     return curves
 

@@ -47,7 +47,7 @@ def test_batch_sizes_are_measured_against_the_smallest_baseline() -> None:
 
 def test_runs_that_vary_nothing_alone_are_told_so() -> None:
     runs = [run_of(SPECS), run_of(SPECS, Path("other"), threshold=0.9, top_k=32)]
-    with pytest.raises(DataError, match="No two of these 2 runs differ"):
+    with pytest.raises(DataError, match=r"No two of the runs named \(2\) differ"):
         find_curves(runs, [])
 
 
