@@ -59,6 +59,7 @@ def run_server(
     )
     address = listener.getsockname()
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
+    listener.listen(config.backlog)  # whoever reads the next line may connect at once
     announce(f"{service.name} is served at http://{shown}:{address[1]}/v1 (Ctrl-C stops it)")
     try:
         with contextlib.suppress(KeyboardInterrupt):

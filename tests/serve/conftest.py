@@ -82,6 +82,7 @@ def serve(host: Host) -> Iterator[Serve]:
             listener.close()
 
         running.append(stop)
+        assert eventually(lambda: server.started)
         port = listener.getsockname()[1]
         return Served(f"http://127.0.0.1:{port}", desk, dict(engines))
 
