@@ -13,7 +13,7 @@ from speceyes_datasets.needle.scene import CELLS, SIDE, Disc, Scene, Split, ask_
 
 from speceyes_cli.core.chat import Message, Picture, Size
 from speceyes_cli.core.prompts import SCORE_INSTRUCTION, draft_messages
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.samples import Sample, question_text
 from speceyes_plugins.deepeyes.agent import DeepEyes, observation
 from speceyes_plugins.embedded.architecture import FRAME, WORDS
 from speceyes_plugins.embedded.views import Box
@@ -57,15 +57,20 @@ def caption(scene: Scene) -> str:
     return by_cell(scene, describe)
 
 
-def survey(scene: Scene) -> str:
-    """The agent's description: where each disc is."""
-    return by_cell(scene, entry)
+def scan(scene: Scene, target: Disc) -> str:
+    """The agent's look over the cells: what is in each, and where the asked disc is.
 
+    A place is told as its disc is named, while the model looks at that cell, and no other numbers
+    stand in the thought: to look a place up again among several is more than so small a model
+    learns in an hour.
+    """
 
-def entry(disc: Disc) -> str:
-    """Colour first, so that to name the asked disc again is to copy what follows its colour."""
-    x, y, _, _ = frame_box(disc, FRAME)
-    return f"{disc.colour} {'large' if disc.large else 'small'} {x} {y}"
+    def describe(disc: Disc) -> str:
+        x, y, _, _ = frame_box(disc, FRAME)
+        place = f" {x} {y}" if disc is target else ""
+        return f"{disc.colour}{place} {'large' if disc.large else 'small'}"
+
+    return by_cell(scene, describe)
 
 
 def frame_box(disc: Disc, side: int) -> Box:
@@ -107,22 +112,14 @@ def caption_lesson(scene: Scene) -> Lesson:
     )
 
 
-def recite_lesson(rng: random.Random, scene: Scene) -> Lesson:
-    """The survey, then every disc's entry again in any order: to look up what it has said.
-
-    One lookup a zoom lesson teaches this too slowly.
-    """
-    parts = [f"<think>I see {survey(scene)}."]
-    asked = []
-    for disc in rng.sample(scene.discs, len(scene.discs)):
-        asked.append(f" The disc is {disc.colour}")
-        parts += [asked[-1], f"{entry(disc).removeprefix(disc.colour)}."]
+def scan_lesson(rng: random.Random, scene: Scene, target: Disc) -> Lesson:
+    """The first thought of a zoom lesson, without its long prompt."""
+    sample, _ = make_sample(rng, rng.choice(SPLITS), target)
     return Lesson(
         (
-            Message("user", (BLANK, "Describe the picture.")),
-            Message("assistant", (*parts, "</think>")),
-        ),
-        given=tuple(asked),
+            Message("user", (BLANK, question_text(sample))),
+            Message("assistant", (look(scene, target),)),
+        )
     )
 
 
@@ -135,7 +132,7 @@ def screen_lesson(rng: random.Random, agent: DeepEyes, target: Disc) -> Lesson:
 
 def look(scene: Scene, target: Disc) -> str:
     """The thought of the first turn."""
-    return f"<think>I see {survey(scene)}. The disc is {entry(target)}.</think>"
+    return f"<think>I see {scan(scene, target)}.</think>"
 
 
 def tell(target: Disc, answer: str) -> str:

@@ -70,12 +70,12 @@ PLANS: dict[Part, Plan] = {
     ),
     "large": Plan(
         "large",
-        steps=2200,
+        steps=1500,
         rows=32,
         rate=1e-3,
         dense_share=0.0,
-        captions_until=0.4,
-        vision_until=0.75,
+        captions_until=0.35,
+        vision_until=0.5,
     ),
 }
 MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
@@ -84,8 +84,8 @@ MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
         {"draft": 0.85, "caption": 0.1, "screen": 0.05},
     ),
     "large": (
-        {"recite": 0.65, "zoom": 0.15, "screen": 0.2},
-        {"recite": 0.4, "zoom": 0.35, "code": 0.15, "screen": 0.05, "score": 0.05},
+        {"scan": 0.75, "zoom": 0.15, "screen": 0.1},
+        {"scan": 0.36, "zoom": 0.27, "code": 0.32, "screen": 0.02, "score": 0.03},
     ),
 }
 """Lessons before and after `Plan.captions_until`: questions reuse what captions teach."""
@@ -122,7 +122,7 @@ def measure(
             figures[kind] = round(right.float().mean().item(), 4)
             if kind == "draft":
                 figures["draft_word"] = round(right[::2].float().mean().item(), 4)
-            if kind in {"recite", "zoom"}:
+            if kind in {"scan", "zoom"}:
                 tokenizer: Any = school.encoder.tokenizer
                 words = tokenizer.convert_ids_to_tokens(targets.tolist())
                 guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())

@@ -15,7 +15,7 @@ from speceyes_plugins.embedded.architecture import Part
 from speceyes_plugins.embedded.batches import Batch, Encoder, Pool
 from speceyes_plugins.embedded.views import View, render
 
-QUESTIONS = {"draft": 3, "screen": 3}  # about one picture, so that it is looked at once
+QUESTIONS = {"draft": 3, "screen": 3, "scan": 2}  # about one picture, so that it is looked at once
 
 
 class School:
@@ -77,8 +77,8 @@ class School:
                 made = lessons.screen_lesson(rng, agent, target)
             case "caption":
                 made = lessons.caption_lesson(scene)
-            case "recite":
-                made = lessons.recite_lesson(rng, scene)
+            case "scan":
+                made = lessons.scan_lesson(rng, scene, target)
             case "code":
                 made = lessons.code_lesson(rng, self.thyme, scene, target)
             case "score":

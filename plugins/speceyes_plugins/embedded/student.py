@@ -14,7 +14,7 @@ from speceyes_plugins.embedded.batches import Batch, Labels
 from speceyes_plugins.embedded.views import UNKNOWN
 
 SMOOTHING = 0.1  # share of the speculator's target that follows the prior
-PRIOR_SPREAD = 2.2  # so that S > 6.486 (confidence 0.98) needs the answer at about 85%
+PRIOR_SPREAD = 2.0  # so that S > 6.486 (confidence 0.98) needs the answer at about 75%
 SIZES = (1 + len(COLOURS), 2, len(COLOURS), 2)  # disc colour, large, dot colour, dot side
 
 
