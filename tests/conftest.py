@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,8 @@ from speceyes_cli.host.manager import Host, build_host
 
 if not torch.cuda.is_available():  # before anything imports triton, as transformers does
     os.environ["TRITON_INTERPRET"] = "1"
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in jobs begun with `&`
 
 settings.register_profile("speceyes", max_examples=50, deadline=None)  # machines are shared
 settings.load_profile("speceyes")
