@@ -79,7 +79,7 @@ def test_sure_drafts_are_right_more_often() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", ["deepeyes", "thyme"])
 def test_the_default_run_ends_with_its_figures(tmp_path: Path, agent: str) -> None:
-    words = ["eval", "--agent", agent, "--threshold", "0.98", "--limit", "6", "--json"]
+    words = ["eval", "--agent", agent, "--threshold", "0.98", "--limit", "10", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "speceyes_cli", *words, "--out", str(tmp_path / "run")],
         capture_output=True,
@@ -89,10 +89,10 @@ def test_the_default_run_ends_with_its_figures(tmp_path: Path, agent: str) -> No
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert [row["split"] for row in rows] == [*SPLITS, "all"]
-    assert rows[-1]["n"] == 12
+    assert rows[-1]["n"] == 20
     assert rows[-1]["n_error"] == 0
-    assert rows[-1]["accuracy"] is not None
+    assert rows[-1]["accuracy"] >= 0.6  # 0.91 and 0.77 over 500
     exported = (tmp_path / "run" / "records.jsonl").read_text(encoding="utf-8")
     records = [json.loads(line) for line in exported.splitlines()]
-    assert {record["route"] for record in records} <= {"small", "large"}
+    assert {record["route"] for record in records} == {"small", "large"}
     assert any(record["tools"] for record in records)
