@@ -77,8 +77,8 @@ def test_sure_drafts_are_right_more_often() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("agent", ["deepeyes", "thyme"])
-def test_the_default_run_ends_with_its_figures(tmp_path: Path, agent: str) -> None:
+@pytest.mark.parametrize(("agent", "least"), [("deepeyes", 0.75), ("thyme", 0.4)])
+def test_the_default_run_ends_with_its_figures(tmp_path: Path, agent: str, least: float) -> None:
     words = ["eval", "--agent", agent, "--threshold", "0.98", "--limit", "10", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "speceyes_cli", *words, "--out", str(tmp_path / "run")],
@@ -91,7 +91,7 @@ def test_the_default_run_ends_with_its_figures(tmp_path: Path, agent: str) -> No
     assert [row["split"] for row in rows] == [*SPLITS, "all"]
     assert rows[-1]["n"] == 20
     assert rows[-1]["n_error"] == 0
-    assert rows[-1]["accuracy"] >= 0.6  # 0.91 and 0.77 over 500
+    assert rows[-1]["accuracy"] >= least
     exported = (tmp_path / "run" / "records.jsonl").read_text(encoding="utf-8")
     records = [json.loads(line) for line in exported.splitlines()]
     assert {record["route"] for record in records} == {"small", "large"}
