@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 
+from torch import Tensor
+
 from speceyes_cli.core.chat import Ask, Engine
 from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.gates import min_score
@@ -70,10 +72,9 @@ def stages(engine: Engine, samples: list[Sample]) -> Iterator[tuple[str, float]]
     for picture in kept:
         picture.open()
     encoder = engine._pictures  # type: ignore[attr-defined]
-    inputs: list[object] = []
-    prepare = [partial(encoder.prepare, picture) for picture in kept]
-    yield "resize and cut into patches", per * timed(lambda: inputs.extend(p() for p in prepare))
-    yield "vision tower", per * timed(lambda: encoder._look(inputs))
+    inputs: list[Tensor] = []
+    yield "resize it", per * timed(lambda: inputs.extend(map(encoder.resized, kept)))
+    yield "cut into patches, vision tower", per * timed(lambda: encoder.look(inputs))
     whole = [ask_of(sample, place) for place, sample in enumerate(samples)]
     total = per * timed(lambda: engine.generate(whole))
     again = per * timed(lambda: engine.generate(whole))  # pictures are kept: text alone

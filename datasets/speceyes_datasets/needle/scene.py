@@ -130,7 +130,7 @@ def draw(scene: Scene, box: tuple[int, int, int, int] | None = None) -> Image.Im
     first, last = scene.shades
     column = Image.new("L", (1, bottom - top))
     column.putdata([round(first + (last - first) * y / SIDE) for y in range(top, bottom)])
-    picture = column.resize((right - left, bottom - top), Image.Resampling.NEAREST).convert("RGB")
+    picture = column.convert("RGB").resize((right - left, bottom - top), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(picture)
     for disc in scene.discs:
         y = disc.y - top

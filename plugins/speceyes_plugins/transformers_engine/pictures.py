@@ -6,10 +6,14 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+import pyarrow as pa
 import torch
+from PIL import Image
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
+from torchvision.transforms.v2.functional import pil_to_tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
 from speceyes_cli.core.chat import Picture, Size
@@ -42,17 +46,20 @@ class PictureEncoder:
         self._kept: dict[str, dict[Picture, Encoded]] = {}
         self._lock = threading.Lock()
 
-    def prepare(self, picture: Picture) -> Any:
-        """Open and cut one picture into patches; raises what opening it raises."""
+    def resized(self, picture: Picture) -> Tensor:
+        """One picture as the model sees it, [3, height, width] of uint8; raises as opening it."""
         image = picture.open()
         if image.mode != "RGB":
             image = image.convert("RGB")
-        return self._processor(images=[image], return_tensors="pt")
+        processor = self._processor
+        factor = processor.patch_size * processor.merge_size
+        seen = processor.resize(pixels_of(image), processor.size, processor.resample, factor)
+        return cast("Tensor", seen[0, :3])
 
     def encode(self, wanted: Sequence[tuple[str, Picture]]) -> dict[tuple[str, Picture], Any]:
         """Features of (trajectory, picture) pairs; one that cannot be opened maps to its error."""
         found: dict[tuple[str, Picture], Any] = {}
-        fresh: list[tuple[tuple[str, Picture], Any]] = []
+        fresh: list[tuple[tuple[str, Picture], Tensor]] = []
         missing = []
         for pair in dict.fromkeys(wanted):
             kept = self._kept.get(pair[0], {}).get(pair[1])
@@ -60,28 +67,28 @@ class PictureEncoder:
                 missing.append(pair)
             else:
                 found[pair] = kept
-        for pair, prepared in zip(missing, self._prepare_all(missing), strict=True):
-            if isinstance(prepared, Exception):
-                found[pair] = prepared
+        for pair, resized in zip(missing, self._resize_all(missing), strict=True):
+            if isinstance(resized, Exception):
+                found[pair] = resized
             else:
-                fresh.append((pair, prepared))
-        for (pair, _), encoded in zip(fresh, self._look([x for _, x in fresh]), strict=True):
+                fresh.append((pair, resized))
+        for (pair, _), encoded in zip(fresh, self.look([x for _, x in fresh]), strict=True):
             found[pair] = encoded
             if pair[0]:
                 with self._lock:
                     self._kept.setdefault(pair[0], {})[pair[1]] = encoded
         return found
 
-    def _prepare_all(self, pairs: Sequence[tuple[str, Picture]]) -> list[Any]:
-        """Each picture's patches or its error; several pictures share the processor's cores.
+    def _resize_all(self, pairs: Sequence[tuple[str, Picture]]) -> list[Tensor | Exception]:
+        """Each picture resized, or its error; several pictures share the processor's cores.
 
         Decoding and resizing release the interpreter, and on a small model cost more than the
         model itself (benchmarks/infer_batch.py).
         """
 
-        def attempt(pair: tuple[str, Picture]) -> Any:
+        def attempt(pair: tuple[str, Picture]) -> Tensor | Exception:
             try:
-                return self.prepare(pair[1])
+                return self.resized(pair[1])
             except Exception as error:  # noqa: BLE001 - it becomes this ask's own error
                 return error
 
@@ -96,20 +103,36 @@ class PictureEncoder:
         with self._lock:
             self._kept.pop(trajectory, None)
 
-    def _look(self, inputs: Sequence[Any]) -> list[Encoded]:
-        if not inputs:
+    def look(self, resized: Sequence[Tensor]) -> list[Encoded]:
+        """What the vision tower makes of pictures as `resized` gives them."""
+        if not resized:
             return []
-        vision = self._model.model.visual
-        pixels = torch.cat([x["pixel_values"] for x in inputs]).to(vision.device, vision.dtype)
-        grids = torch.cat([x["image_grid_thw"] for x in inputs])
+        cut = self._processor(images=list(resized), do_resize=False, return_tensors="pt")
+        vision, grids = self._model.model.visual, cut["image_grid_thw"]
         out = self._model.model.get_image_features(
-            pixels, grids.to(vision.device), return_dict=True
+            cut["pixel_values"].to(vision.device, vision.dtype),
+            grids.to(vision.device),
+            return_dict=True,
         )
         levels = getattr(out, "deepstack_features", None) or ()
         return [
             Encoded(out.pooler_output[i], tuple(level[i] for level in levels), tuple(grid))
             for i, grid in enumerate(grids.tolist())
         ]
+
+
+def pixels_of(image: Image.Image) -> Tensor:
+    """The pixels of an RGB picture as [1, 3 or 4, height, width] of uint8, not to be written to.
+
+    In memory a pixel's bands lie together, which resizes several times quicker than the planes that
+    the processor would make of them, to the same bytes. Pixels that Pillow keeps in one piece (16
+    MiB) are shared, not copied, with the spare fourth byte that it gives to each.
+    """
+    try:
+        shared = from_dlpack(pa.array(image).values)
+    except ValueError:  # in several pieces
+        return cast("Tensor", pil_to_tensor(image)[None])
+    return shared.view(1, image.height, image.width, 4).permute(0, 3, 1, 2)
 
 
 def gather(encoded: Sequence[Encoded]) -> tuple[Any, Tensor] | None:
