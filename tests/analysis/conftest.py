@@ -20,8 +20,9 @@ from speceyes_cli.core.records import (
     TokenNote,
     VerdictNote,
 )
-from speceyes_cli.core.runs import RunConfig, describe_run
+from speceyes_cli.core.runs import describe_run
 from speceyes_cli.core.summaries import LoadedRun
+from tests.run_config import CONFIG
 
 
 @dataclass(frozen=True)
@@ -39,34 +40,6 @@ class Spec:
     failed: bool = False
     rivals: tuple[float, ...] = ()
     one_branch: bool = False
-
-
-CONFIG = RunConfig(
-    method="speceyes",
-    agent="looker",
-    dataset="dots",
-    splits=("test", "other"),
-    data=None,
-    option_order="shuffle:0",
-    limit=None,
-    small="s",
-    large="l",
-    gate="min",
-    top_k=64,
-    threshold=0.98,
-    batch_size=8,
-    device="cpu",
-    dtype="float32",
-    attention="sdpa",
-    small_min_pixels=None,
-    small_max_pixels=None,
-    large_min_pixels=None,
-    large_max_pixels=None,
-    max_turns=None,
-    max_new_tokens=None,
-    prompt_hashes={"agent": "a", "draft": "d", "screen": "s"},
-    data_fingerprint={"test": "1", "other": None},
-)
 
 
 def record_of(number: int, spec: Spec, threshold: float) -> Record:

@@ -21,7 +21,8 @@ from speceyes_cli.analysis.table import read_table
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.gates import min_score
 from speceyes_cli.core.summaries import LoadedRun
-from tests.analysis.conftest import CONFIG, MakeRun, Spec
+from tests.analysis.conftest import MakeRun, Spec
+from tests.run_config import CONFIG
 
 ENGINES = {"large": {"model": "l", "revision": "1", "batch_size": 8}}
 SPECS = [

@@ -26,6 +26,7 @@ from speceyes_cli.core.records import Record, build_record
 from speceyes_cli.core.runs import RunConfig, RunInfo, describe_run
 from speceyes_cli.core.samples import Sample, Verdict
 from speceyes_cli.core.scheduler import Asked, Finished, Ran
+from tests.run_config import CONFIG
 
 PICTURE = Picture("car.jpg", lambda: Image.new("RGB", (40, 30), "red"))
 CROP = Picture("crop of car.jpg", lambda: Image.new("RGB", (10, 10), "red"))
@@ -96,32 +97,7 @@ def failure() -> Finished:
 
 @pytest.fixture
 def config() -> RunConfig:
-    return RunConfig(
-        method="speceyes",
-        agent="looker",
-        dataset="dots",
-        splits=("test", "other"),
-        data=None,
-        option_order="shuffle:0",
-        limit=None,
-        small="s",
-        large="l",
-        gate="min",
-        top_k=64,
-        threshold=0.98,
-        batch_size=8,
-        device="cpu",
-        dtype="float32",
-        attention="sdpa",
-        small_min_pixels=None,
-        small_max_pixels=None,
-        large_min_pixels=None,
-        large_max_pixels=None,
-        max_turns=None,
-        max_new_tokens=None,
-        prompt_hashes={"agent": "a", "draft": "d", "screen": "s"},
-        data_fingerprint={"test": "1", "other": None},
-    )
+    return CONFIG
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import vllm_server
-from speceyes_plugins.embedded import architecture
 from speceyes_plugins.openai_engine.client import Limits
 from speceyes_plugins.openai_engine.engine import OpenAIEngine
 
@@ -22,26 +20,11 @@ OPTIONS = {"min_pixels": AREA, "max_pixels": AREA, "concurrency": 4}
 
 
 @pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Role, Path]:
-    """Both architectures with random weights."""
-    root = tmp_path_factory.mktemp("remote")
-    tokenizer = architecture.train_tokenizer(["What colour is the dot? Answer: red yes no " * 20])
-    torch.manual_seed(3)
-    small, large = architecture.build_qwen3(tokenizer), architecture.build_qwen2_5(tokenizer)
-    for model in (small, large):  # sharper than at birth, so that greedy choices are no near-ties
-        model.lm_head.weight.data.mul_(30)
-    folders: dict[Role, Path] = {"small": root / "small", "large": root / "large"}
-    architecture.save(small, architecture.build_processor(tokenizer), folders["small"])
-    architecture.save(large, architecture.build_qwen2_5_processor(tokenizer), folders["large"])
-    return folders
-
-
-@pytest.fixture(scope="session")
-def served(folders: dict[Role, Path]) -> dict[Role, Any]:
+def served(untrained: dict[Role, Path]) -> dict[Role, Any]:
     """Both models behind the form of a server."""
     return {
         role: vllm_server.Served(EngineOptions(str(folder), role, batch_size=1))
-        for role, folder in folders.items()
+        for role, folder in untrained.items()
     }
 
 

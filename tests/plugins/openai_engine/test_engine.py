@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,22 +19,13 @@ from speceyes_cli.core.chat import Ask, Introduced, Message, Picture, Reply, Rol
 from speceyes_cli.core.errors import PictureError, RunStopError
 from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.gates import min_score
+from tests.plugins import asking
 
 GATE = Gate("min", min_score, top_k=16)
 Serve = Callable[..., str]
 Connect = Callable[..., OpenAIEngine]
 SMALL: dict[str, Any] = {"top_k": 16}
-
-
-def picture(seed: int, size: tuple[int, int] = (400, 300)) -> Picture:
-    noise = torch.randint(0, 255, (8, 8, 3), generator=torch.Generator().manual_seed(seed))
-    image = Image.fromarray(noise.to(torch.uint8).numpy()).resize(size, Image.Resampling.NEAREST)
-    return Picture(f"noise {seed}", lambda: image)
-
-
-def ask(seed: int, text: str = "What colour?", **changes: Any) -> Ask:
-    messages = (Message("user", (picture(seed), text)),)
-    return replace(Ask("small", messages, max_new_tokens=12, gate=GATE), **changes)
+ask = partial(asking.ask, size=(400, 300), gate=GATE)
 
 
 def reply(engine: OpenAIEngine | TransformersEngine, one: Ask) -> Reply:

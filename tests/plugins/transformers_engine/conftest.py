@@ -3,27 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from speceyes_plugins.embedded import architecture
 from speceyes_plugins.transformers_engine.engine import TransformersEngine
 
 from speceyes_cli.core.chat import Role
 from speceyes_cli.host.specs import EngineOptions
-
-
-@pytest.fixture(scope="session")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> dict[Role, Path]:
-    """Both architectures with random weights, as folders."""
-    root = tmp_path_factory.mktemp("untrained")
-    tokenizer = architecture.train_tokenizer(["What colour is the dot? Answer: red yes no " * 20])
-    torch.manual_seed(3)
-    small, large = architecture.build_qwen3(tokenizer), architecture.build_qwen2_5(tokenizer)
-    for model in (small, large):  # sharper than at birth, so that greedy choices are no near-ties
-        model.lm_head.weight.data.mul_(30)
-    folders: dict[Role, Path] = {"small": root / "small", "large": root / "large"}
-    architecture.save(small, architecture.build_processor(tokenizer), folders["small"])
-    architecture.save(large, architecture.build_qwen2_5_processor(tokenizer), folders["large"])
-    return folders
 
 
 @pytest.fixture(scope="session", params=["small", "large"])

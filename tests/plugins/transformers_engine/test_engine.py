@@ -18,19 +18,9 @@ from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.gates import min_score
 from speceyes_cli.host.specs import EngineOptions
+from tests.plugins.asking import ask, picture
 
 GATE = Gate("min", min_score, top_k=16)
-
-
-def picture(seed: int, size: tuple[int, int] = (200, 200)) -> Picture:
-    noise = torch.randint(0, 255, (8, 8, 3), generator=torch.Generator().manual_seed(seed))
-    image = Image.fromarray(noise.to(torch.uint8).numpy()).resize(size, Image.Resampling.NEAREST)
-    return Picture(f"noise {seed}", lambda: image)
-
-
-def ask(seed: int, text: str = "What colour?", **changes: Any) -> Ask:
-    messages = (Message("user", (picture(seed), text)),)
-    return replace(Ask("small", messages, max_new_tokens=12), **changes)
 
 
 def test_a_thorough_gate_keeps_the_logits_that_any_k_needs(engine: TransformersEngine) -> None:
