@@ -68,39 +68,17 @@ def _row(result: Result, baseline: Result | None) -> Row:
     judged = result.judged or {}
     answers = result.answers
     answered = int(judged.get("all_cnt", answers.answered if answers else 0))
-    n = answers.lines if answers else answered
-    accuracy = _share(judged.get("all_acc"))
-    right = round(accuracy * answered) if accuracy is not None else 0
-    interval = wilson(right, answered) if accuracy is not None else None
-    of_all = wilson(right, n) if accuracy is not None else None
-    small_share = _small_share(result)
-    screened = result.method == "speceyes"
-    beta = _beta(result) if screened else None
-    average = result.average
-    before = baseline.average if baseline is not None else None
-    return Row(
-        **_identity(result),
+    return _measured(
+        result,
         split=result.name.split,
+        n=answers.lines if answers else answered,
+        answered=answered,
+        accuracy=_share(judged.get("all_acc")),
+        small=_small_share(result),
+        beta=_beta(result) if result.method == "speceyes" else None,
+        average=result.average,
+        before=baseline.average if baseline is not None else None,
         baseline=baseline.path.stem if baseline is not None else None,
-        n=n,
-        n_error=n - answered,
-        n_undecided=0,
-        accuracy=accuracy,
-        accuracy_low=interval.low if interval else None,
-        accuracy_high=interval.high if interval else None,
-        accuracy_all=of_all.value if of_all else None,
-        accuracy_all_low=of_all.low if of_all else None,
-        accuracy_all_high=of_all.high if of_all else None,
-        speedup=before / average if before is not None and average else None,
-        speedup_low=None,
-        speedup_high=None,
-        alpha=small_share / beta if beta and small_share is not None else None,
-        beta=beta,
-        accept_rate=small_share,
-        latency_mean_s=average,
-        latency_p50_s=None,
-        latency_p95_s=None,
-        phase_mean_s={},
         small_tokens=judged.get("small_tokens"),
         large_tokens=judged.get("large_tokens"),
         tokens_per_second=judged.get("tokens_per_second"),
@@ -114,28 +92,51 @@ def _row_of_all(splits: Sequence[Result], baselines: Sequence[Result | None]) ->
     answers = [result.answers for result in splits]
     n = sum(row.n for row in parts)
     answered = n - sum(row.n_error for row in parts)
-    judged = all(row.accuracy is not None for row in parts)
+    judged = answered > 0 and all(row.accuracy is not None for row in parts)
     right = sum(round((row.accuracy or 0) * (row.n - row.n_error)) for row in parts)
-    interval = wilson(right, answered) if judged else None
-    of_all = wilson(right, n) if judged else None
-    small = _pooled([(row.accept_rate, row.n - row.n_error) for row in parts])
     known = all(one is not None for one in answers)
     betas = [(row.beta, a.yes + a.no if a else 0) for row, a in zip(parts, answers, strict=True)]
-    beta = _pooled(betas) if known else None
-    average = _pooled([(result.average, row.n) for result, row in zip(splits, parts, strict=True)])
-    before = _pooled(
-        [
-            (one.average, a.lines if (a := one.answers) else 0) if one else (None, 0)
-            for one in baselines
-        ]
-    )
-    return Row(
-        **_identity(splits[0]),
+    befores = [
+        (one.average, a.lines if (a := one.answers) else 0) if one else (None, 0)
+        for one in baselines
+    ]
+    return _measured(
+        splits[0],
         split=ALL,
+        n=n,
+        answered=answered,
+        accuracy=right / answered if judged else None,
+        small=_pooled([(row.accept_rate, row.n - row.n_error) for row in parts]),
+        beta=_pooled(betas) if known else None,
+        average=_pooled([(r.average, row.n) for r, row in zip(splits, parts, strict=True)]),
+        before=_pooled(befores),
+        small_tokens=None,
+        large_tokens=None,
+    )
+
+
+def _measured(
+    result: Result,
+    *,
+    n: int,
+    answered: int,
+    accuracy: float | None,
+    small: float | None,
+    beta: float | None,
+    average: float | None,
+    before: float | None,
+    **more: Any,
+) -> Row:
+    """A row from the counts that upstream keeps; `before` is the baseline's average latency."""
+    right = round(accuracy * answered) if accuracy is not None else 0
+    interval = wilson(right, answered) if accuracy is not None else None
+    of_all = wilson(right, n) if accuracy is not None else None
+    return Row(
+        **_identity(result),
         n=n,
         n_error=n - answered,
         n_undecided=0,
-        accuracy=interval.value if interval else None,
+        accuracy=accuracy,
         accuracy_low=interval.low if interval else None,
         accuracy_high=interval.high if interval else None,
         accuracy_all=of_all.value if of_all else None,
@@ -151,8 +152,7 @@ def _row_of_all(splits: Sequence[Result], baselines: Sequence[Result | None]) ->
         latency_p50_s=None,
         latency_p95_s=None,
         phase_mean_s={},
-        small_tokens=None,
-        large_tokens=None,
+        **more,
     )
 
 
