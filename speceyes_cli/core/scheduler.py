@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from speceyes_cli.core import calls
 from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.batching import Waiting, next_batch
 from speceyes_cli.core.chat import (
     Answer,
     Ask,
@@ -92,8 +93,14 @@ class _Trajectory:
     need: Ask | Run | None = None
     lost: int = 0
     """Calls for the present need that were lost with their batch or worker."""
+    overtaken: int = 0
+    """Calls of its engines that went ahead of its present need."""
     cancelled: bool = False
     """Nobody wants its answer: it ends when the call it is in comes back."""
+
+    def turns(self, phase: str) -> int:
+        """How often it has asked in that phase."""
+        return sum(isinstance(one, Asked) and one.ask.phase == phase for one in self.events)
 
 
 @dataclass(slots=True)
@@ -219,7 +226,7 @@ class Scheduler:
         """Give every idle worker the most that fits; `only_full`: where no more would fit."""
         self._waiting.sort(key=lambda trajectory: trajectory.index)
         for group in self._groups:
-            while group.idle and (batch := self._largest_batch(group)):
+            while group.idle and (batch := self._next_batch(group)):
                 asks = [t.need for t in batch if isinstance(t.need, Ask)]
                 engine = group.engines[asks[0].role]
                 if only_full and len(batch) < engine.max_batch:
@@ -227,6 +234,8 @@ class Scheduler:
                 group.idle -= 1
                 generate = partial(calls.generate, engine, asks)
                 self._send(group.workers, _Job(batch, group), generate)
+                for overtaken, _ in self._asking(group):
+                    overtaken.overtaken += 1
         for trajectory in tuple(self._waiting):
             if self._idle_tools and isinstance(run := trajectory.need, Run):
                 self._idle_tools -= 1
@@ -234,23 +243,25 @@ class Scheduler:
                 job = _Job([trajectory], timeout=run.timeout, deadline=deadline)
                 self._send(self._tools, job, partial(calls.run_tool, run))
 
-    def _largest_batch(self, group: _Group) -> list[_Trajectory]:
-        """The fullest batch of one role and phase; the oldest trajectory breaks ties.
+    def _next_batch(self, group: _Group) -> list[_Trajectory]:
+        asking = [
+            (trajectory, ask)
+            for trajectory, ask in self._asking(group)
+            if self._limits.enter(trajectory.key, ask.phase)
+        ]
+        waiting = [
+            Waiting(ask.role, ask.phase, one.turns(ask.phase), one.lost > 0, one.overtaken)
+            for one, ask in asking
+        ]
+        sizes = {role: engine.max_batch for role, engine in group.engines.items()}
+        return [asking[place][0] for place in next_batch(waiting, sizes)]
 
-        Phases are kept apart because a batch lasts as long as its longest reply.
-        """
-        batches: dict[tuple[Role, str, int | None], list[_Trajectory]] = {}
-        for trajectory in self._waiting:
-            ask = trajectory.need
-            if not isinstance(ask, Ask) or ask.role not in group.engines:
-                continue
-            if not self._limits.enter(trajectory.key, ask.phase):
-                continue
-            alone = trajectory.index if trajectory.lost else None
-            batch = batches.setdefault((ask.role, ask.phase, alone), [])
-            if len(batch) < group.engines[ask.role].max_batch:
-                batch.append(trajectory)
-        return max(batches.values(), key=len, default=[])
+    def _asking(self, group: _Group) -> list[tuple[_Trajectory, Ask]]:
+        return [
+            (trajectory, trajectory.need)
+            for trajectory in self._waiting
+            if isinstance(trajectory.need, Ask) and trajectory.need.role in group.engines
+        ]
 
     def _send(self, workers: Workers, job: _Job, execute: Callable[[], list[Any]]) -> None:
         """Hand a job to the workers; it comes back through the queue when it is done."""
@@ -359,7 +370,7 @@ class Scheduler:
             self._end(trajectory, error=TypeError(f"nobody can serve {type(need).__name__}"))
 
     def _await(self, trajectory: _Trajectory, need: Ask | Run) -> None:
-        trajectory.need = need
+        trajectory.need, trajectory.overtaken = need, 0
         self._waiting.append(trajectory)
         self._observe(trajectory.key, need)
 

@@ -119,18 +119,31 @@ def test_batches_are_as_large_as_fits() -> None:
     assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4]
 
 
-def test_a_batch_holds_one_phase_whatever_the_turn() -> None:
+@pytest.mark.parametrize(("count", "mixed"), [(16, False), (12, True)])
+def test_a_batch_holds_one_phase_and_one_turn_where_that_fills_it(count: int, mixed: bool) -> None:
     engine = Echo(max_batch=8)
 
     def policy(number: int) -> Policy:
-        turns = [ask(f"turn {turn}") for turn in range(number % 3)]
-        return asks(ask("screen", phase="screen"), *turns)
+        turns = [ask(f"turn {turn}") for turn in range(1 + number % 2)]
+        return asks(*turns, ask("judged", phase="judge"))
 
-    run_all({"large": engine}, tasks(24, policy))
+    run_all({"large": engine}, tasks(count, policy), window=count)
     phases = [{item.phase for item in batch} for batch in engine.batches]
     assert all(len(found) == 1 for found in phases)
     turns = [{text_of(item) for item in batch} for batch in engine.batches]
-    assert any(len(found) > 1 for found in turns)
+    assert any(len(found) > 1 for found in turns) == mixed
+
+
+def test_nobody_waits_for_ever_in_a_stream_that_does_not_end() -> None:
+    engine = Echo(max_batch=4)
+
+    def source() -> Iterator[Task]:
+        yield Task("rare", lambda: asks(ask("x", phase="rare")))
+        for number in itertools.count():
+            yield Task(f"t{number}", lambda: asks(ask("x", phase="common")))
+
+    with closing(Scheduler({"large": engine}, 8, InlineWorkers).run(source())) as ended:
+        assert any(finished.key == "rare" for finished in itertools.islice(ended, 200))
 
 
 def test_the_fullest_batch_goes_first() -> None:
