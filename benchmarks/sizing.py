@@ -26,6 +26,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from speceyes_cli.core.batching import Waiting, next_batch
+from speceyes_cli.core.chat import Role
+
 PHASES = ("screen", "draft", "agent")
 
 
@@ -98,55 +101,59 @@ def bounds(cascade: Cascade, load: Load) -> tuple[float, float]:
     return rate, max(alone, load.users * full / load.devices - load.think)
 
 
-@dataclass
+@dataclass(eq=False)
 class Question:
     asked: float
     plan: deque[str]
     age: int = 0
+    turn: int = 0
+    """Turns of the agent that are done."""
+    overtaken: int = 0
 
 
 class Device:
-    """One scheduler: a window of live questions, the fullest batch of one phase first."""
+    """One scheduler: a window of live questions, batched by its own rule."""
 
     def __init__(self, cascade: Cascade, window: int) -> None:
         self.cascade, self.window = cascade, window
         self.queue: deque[Question] = deque()
         self.live = 0
-        self.ready: dict[str, list[Question]] = {phase: [] for phase in PHASES}
+        self.ready: list[Question] = []
         self.busy = False
 
     def admit(self) -> None:
         while self.queue and self.live < self.window:
             question = self.queue.popleft()
             self.live += 1
-            self.ready[question.plan[0]].append(question)
+            self.ready.append(question)
 
     def finish(self, batch: Sequence[Question]) -> list[Question]:
         """A batch is done: its questions go on to their next phase, or are given back."""
         self.busy = False
         for question in batch:
-            question.plan.popleft()
+            question.turn += question.plan.popleft() == "agent"
+            question.overtaken = 0
             if question.plan:
-                self.ready[question.plan[0]].append(question)
+                self.ready.append(question)
         ended = [question for question in batch if not question.plan]
         self.live -= len(ended)
         return ended
 
     def next_batch(self) -> tuple[list[Question], float] | None:
         self.admit()
-        most = self.cascade.batch
-        phase = max(
-            PHASES,
-            key=lambda p: (
-                min(len(self.ready[p]), most),
-                -min((q.age for q in self.ready[p]), default=0),
-            ),
-        )
-        waiting = sorted(self.ready[phase], key=lambda q: q.age)
-        if self.busy or not waiting:
+        if self.busy or not self.ready:
             return None
-        batch, self.ready[phase] = waiting[:most], waiting[most:]
-        return batch, self.cascade.costs[phase].batch(len(batch))
+        self.ready.sort(key=lambda question: question.age)
+        role: Role = "large"  # the roles share a device, so one name does for both
+        most = {role: self.cascade.batch}
+        waiting = [
+            Waiting(role, q.plan[0], q.turn, alone=False, overtaken=q.overtaken) for q in self.ready
+        ]
+        batch = [self.ready[place] for place in next_batch(waiting, most)]
+        self.ready = [question for question in self.ready if question not in batch]
+        for question in self.ready:
+            question.overtaken += 1
+        return batch, self.cascade.costs[batch[0].plan[0]].batch(len(batch))
 
 
 def simulate(cascade: Cascade, load: Load, seconds: float, seed: int = 0) -> Figures:
