@@ -32,11 +32,23 @@ SPECIAL_TOKENS = (
     "<|image_pad|>",
     "<|video_pad|>",
 )
+TEXT_TOKENS = {
+    "eos_token_id": "<|im_end|>",
+    "pad_token_id": "<|endoftext|>",
+    "bos_token_id": "<|endoftext|>",
+}
+VISION_TOKENS = {
+    "image_token_id": "<|image_pad|>",
+    "video_token_id": "<|video_pad|>",
+    "vision_start_token_id": "<|vision_start|>",
+    "vision_end_token_id": "<|vision_end|>",
+}
 MERGE = 2
 FRAME = 160  # pixels a side of what both models see: the dot of a small disc is lost in it
 PATCH = 16  # Qwen3-VL's
 QWEN2_5_FRAME = 168
 QWEN2_5_PATCH = 14
+WIDTH = 128
 # Tags whole, then words, numbers and runs of punctuation, each with the space before it.
 WORDS = r"</?[a-z_]+>| ?[A-Za-z_]+| ?[0-9]+| ?[^\sA-Za-z0-9_<]+| ?<|\s"
 
@@ -79,64 +91,16 @@ def train_tokenizer(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
-    """The special ids a Qwen-VL configuration names."""
-    names = {
-        "image_token_id": "<|image_pad|>",
-        "video_token_id": "<|video_pad|>",
-        "vision_start_token_id": "<|vision_start|>",
-        "vision_end_token_id": "<|vision_end|>",
-        "eos_token_id": "<|im_end|>",
-        "pad_token_id": "<|endoftext|>",
-        "bos_token_id": "<|endoftext|>",
-    }
-    return {name: tokenizer.vocab[token] for name, token in names.items()}
-
-
-def special_ids(ids: dict[str, int]) -> dict[str, Any]:
-    """Those that belong to the whole model rather than to its text part."""
-    return {
-        name: value for name, value in ids.items() if name.startswith(("image", "video", "vis"))
-    }
-
-
 def build_qwen3(tokenizer: PreTrainedTokenizerFast) -> Any:
     """An untrained Qwen3-VL of about 2.4 million parameters."""
-    ids = token_ids(tokenizer)
-    text_ids = {name: ids[name] for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
-    config = Qwen3VLConfig(
-        text_config={
-            "vocab_size": VOCABULARY,
-            "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 4,
-            "head_dim": 32,
-            "max_position_embeddings": 4096,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 100.0,
-                "mrope_section": [6, 5, 5],
-                "mrope_interleaved": True,
-            },
-            **text_ids,
-        },
-        vision_config={
-            "depth": 3,
-            "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_heads": 4,
-            "patch_size": PATCH,
-            "spatial_merge_size": MERGE,
-            "out_hidden_size": 128,
-            "num_position_embeddings": (FRAME // PATCH) ** 2,
-            "deepstack_visual_indexes": [1],
-        },
-        tie_word_embeddings=False,
-        **special_ids(ids),
-    )
-    return _ready(Qwen3VLForConditionalGeneration(config), ids)
+    rotary = {"mrope_section": [6, 5, 5], "mrope_interleaved": True}
+    vision = {
+        "patch_size": PATCH,
+        "num_position_embeddings": (FRAME // PATCH) ** 2,
+        "deepstack_visual_indexes": [1],
+    }
+    config = Qwen3VLConfig(**_toy(tokenizer, {"head_dim": 32}, rotary, vision))
+    return _ready(Qwen3VLForConditionalGeneration(config), tokenizer)
 
 
 def build_qwen2_5(tokenizer: PreTrainedTokenizerFast) -> Any:
@@ -146,45 +110,56 @@ def build_qwen2_5(tokenizer: PreTrainedTokenizerFast) -> Any:
     columns. At toy size the lowest cannot tell neighbouring columns apart, so the sections here
     take turns, which the configuration allows.
     """
-    ids = token_ids(tokenizer)
-    text_ids = {name: ids[name] for name in ("eos_token_id", "pad_token_id", "bos_token_id")}
-    config = Qwen2_5_VLConfig(
-        text_config={
+    rotary = {"mrope_section": [1, 1, 1] + [0, 1, 1] * 6 + [1]}
+    vision = {
+        "patch_size": QWEN2_5_PATCH,
+        "window_size": QWEN2_5_FRAME,
+        "fullatt_block_indexes": [0, 1, 2],
+    }
+    config = Qwen2_5_VLConfig(**_toy(tokenizer, {}, rotary, vision))
+    return _ready(Qwen2_5_VLForConditionalGeneration(config), tokenizer)
+
+
+def _toy(
+    tokenizer: PreTrainedTokenizerFast,
+    text: dict[str, Any],
+    rotary: dict[str, Any],
+    vision: dict[str, Any],
+) -> dict[str, Any]:
+    """What both configurations share, with each one's own."""
+    size = {"hidden_size": WIDTH, "intermediate_size": 3 * WIDTH}
+    return {
+        "text_config": {
+            **size,
             "vocab_size": VOCABULARY,
-            "hidden_size": 128,
-            "intermediate_size": 384,
             "num_hidden_layers": 4,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
             "max_position_embeddings": 4096,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 100.0,
-                "mrope_section": [1, 1, 1] + [0, 1, 1] * 6 + [1],
-            },
-            **text_ids,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 100.0, **rotary},
+            **_ids(tokenizer, TEXT_TOKENS),
+            **text,
         },
-        vision_config={
+        "vision_config": {
+            **size,
             "depth": 3,
-            "hidden_size": 128,
-            "intermediate_size": 384,
             "num_heads": 4,
-            "patch_size": QWEN2_5_PATCH,
             "spatial_merge_size": MERGE,
-            "out_hidden_size": 128,
-            "window_size": QWEN2_5_FRAME,
-            "fullatt_block_indexes": [0, 1, 2],
+            "out_hidden_size": WIDTH,
+            **vision,
         },
-        tie_word_embeddings=False,
-        **special_ids(ids),
-    )
-    return _ready(Qwen2_5_VLForConditionalGeneration(config), ids)
+        "tie_word_embeddings": False,
+        **_ids(tokenizer, VISION_TOKENS),
+    }
 
 
-def _ready(model: Any, ids: dict[str, int]) -> Any:
-    model.generation_config.eos_token_id = ids["eos_token_id"]
-    model.generation_config.pad_token_id = ids["pad_token_id"]
-    model.generation_config.bos_token_id = ids["bos_token_id"]
+def _ids(tokenizer: PreTrainedTokenizerFast, names: dict[str, str]) -> dict[str, int]:
+    return {name: tokenizer.vocab[token] for name, token in names.items()}
+
+
+def _ready(model: Any, tokenizer: PreTrainedTokenizerFast) -> Any:
+    for name, value in _ids(tokenizer, TEXT_TOKENS).items():
+        setattr(model.generation_config, name, value)
     return model
 
 
