@@ -62,22 +62,34 @@ def gather_rows(
     """The rows of everything found, each against its baseline; `named` ones come first."""
     rows: list[Row] = []
     for run in found.runs:
-        baseline = _baseline_of(run, found.runs, choose, named)
+        candidates = _candidates(run, found.runs, named)
+        agents = sorted({str(other.info.config.agent) for other in candidates})
+        notes: tuple[str, ...] = ()
+        if len(agents) > 1:  # the small model alone, which may stand beside any of them
+            known = f"there are baselines of {' and '.join(agents)}; --baseline names one"
+            candidates, notes = [], (f"no speedup, since {known}",)
+        baseline = _one_of(candidates, run, choose)
         dataset = host.datasets.specs.get(run.info.config.dataset)
-        rows += add_metrics(summarize(run, baseline), run, dataset)
+        rows += [
+            row.model_copy(update={"notes": (*row.notes, *notes)})
+            for row in add_metrics(summarize(run, baseline), run, dataset)
+        ]
     return rows + upstream_rows(found.results, choose)
 
 
-def _baseline_of(
-    run: LoadedRun, runs: Sequence[LoadedRun], choose: Choose, named: Sequence[LoadedRun]
-) -> LoadedRun | None:
-    """The baseline of equal configuration, from those named, those gathered, then those beside."""
-    for pool in (named, runs, baselines_beside(run)):
-        candidates = matching_baselines(run, pool)
-        if candidates:
-            folders = [other.folder for other in candidates]
-            return candidates[choose(str(run.folder), folders) if len(folders) > 1 else 0]
-    return None
+def _candidates(
+    run: LoadedRun, runs: Sequence[LoadedRun], named: Sequence[LoadedRun]
+) -> list[LoadedRun]:
+    """Its baselines among those named, else among those gathered, else among those beside it."""
+    pools = (named, runs, baselines_beside(run))
+    found = (matching_baselines(run, pool) for pool in pools)
+    return next((candidates for candidates in found if candidates), [])
+
+
+def _one_of(candidates: Sequence[LoadedRun], run: LoadedRun, choose: Choose) -> LoadedRun | None:
+    if len(candidates) < 2:  # noqa: PLR2004 - nothing to choose
+        return next(iter(candidates), None)
+    return candidates[choose(str(run.folder), [other.folder for other in candidates])]
 
 
 def load_named(paths: Sequence[Path], found: Found) -> list[LoadedRun]:

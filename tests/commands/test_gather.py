@@ -118,6 +118,28 @@ def test_two_baselines_of_one_configuration_ask_or_are_chosen(invoke: Invoke, ru
     assert {row["baseline"] for row in json.loads(told)} == {first.name, None}
 
 
+def test_a_draft_beside_two_agents_is_measured_against_the_one_that_is_named(
+    invoke: Invoke, evaluate: Invoke, runs: Path
+) -> None:
+    assert evaluate("--method", "draft").exit_code == 0
+    [first], other = runs.glob("*baseline*"), runs / "other"
+    shutil.copytree(first, other)
+    info = json.loads((other / "run.json").read_text())
+    info["config"]["agent"] = "another"
+    (other / "run.json").write_text(json.dumps(info))
+
+    def draft(*more: str) -> dict[str, object]:
+        rows = json.loads(invoke("gather", str(runs), "--json", *more).stdout)
+        return {row["method"]: row for row in rows}["draft"]
+
+    unsure, sure = draft(), draft("--baseline", str(other))
+    assert unsure["baseline"] is None
+    [told] = unsure["notes"]
+    assert "baselines of another and " in told
+    assert sure["baseline"] == first.name
+    assert sure["notes"] == []
+
+
 def test_a_baseline_of_another_configuration_is_refused(invoke: Invoke, runs: Path) -> None:
     [run] = runs.glob("*speceyes*")
     done = invoke("gather", str(runs), "--baseline", str(run))
