@@ -9,9 +9,10 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol, Self, runtime_checkable
+from typing import IO, NamedTuple, Protocol, runtime_checkable
 
 from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.closing import Closing
 from speceyes_cli.core.errors import DataError, PictureError
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.runs import RunInfo, read_run_info, write_atomically
@@ -123,7 +124,7 @@ def by_rule(rule: Rule, claim: Claim, judge: str) -> JudgedNote:
     return JudgedNote(right=verdict.right, provenance=verdict.provenance, judge=judge)
 
 
-class Judging:
+class Judging(Closing):
     """A run folder open for verdicts; use `open_judging`, and close it."""
 
     def __init__(self, folder: Path, info: RunInfo, lock: IO[str]) -> None:
@@ -136,12 +137,6 @@ class Judging:
             self._database.execute(SCHEMA)
             self.records = read_records(self._database, folder, info)
             self.verdicts = read_verdicts(self._database)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def claims(self) -> list[Claim]:
         """Every distinct answer of every sample, in the run's order."""

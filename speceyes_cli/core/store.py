@@ -13,10 +13,11 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, Self
+from typing import IO, Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
+from speceyes_cli.core.closing import Closing
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.runs import (
@@ -76,7 +77,7 @@ class SampleKey(NamedTuple):
     sample_id: str
 
 
-class RunStore:
+class RunStore(Closing):
     """The one writer of a run folder; use `open_store`, and close it."""
 
     def __init__(self, folder: Path, info: RunInfo, lock: IO[str]) -> None:
@@ -86,12 +87,6 @@ class RunStore:
         self._lock = lock
         with told(folder):
             self._database = connect(folder / DATABASE)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def done(self) -> dict[SampleKey, str]:
         """The route of every sample that has a record: "small", "large" or "error"."""

@@ -9,11 +9,11 @@ import secrets
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from PIL import Image
 
+from speceyes_cli.core.closing import Closing
 from speceyes_cli.core.errors import PictureError
 from speceyes_plugins.sandbox import folders, layers, syscalls
 from speceyes_plugins.sandbox.paths import Paths
@@ -29,7 +29,7 @@ UNSAFE_WARNING: Final = (
 )
 
 
-class Sandbox:
+class Sandbox(Closing):
     """Runs model-written code where it can do no harm. Started once per run.
 
     Use it as a context manager. `open` may be called from several threads; a session belongs to
@@ -112,17 +112,6 @@ class Sandbox:
         self._zygote.close()
         with contextlib.suppress(FileNotFoundError):  # the zygote removes it too
             folders.remove_tree(str(self._folder))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _file_name(name: str | None, picture: Image.Image | str | Path) -> str:

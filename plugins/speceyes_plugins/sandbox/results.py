@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
 
 from PIL import Image
 
+from speceyes_cli.core.closing import Closing
 from speceyes_plugins.sandbox import folders, wire
 from speceyes_plugins.sandbox.process import Worker, Zygote
 from speceyes_plugins.sandbox.values import DATA, Failure, Kind, Limits
@@ -23,7 +22,7 @@ class ResultError(Exception):
         self.failure = Failure(kind, text)
 
 
-class Pictures:
+class Pictures(Closing):
     """Reads the result pictures of one block; the decoder starts with the first of them."""
 
     def __init__(self, zygote: Zygote, folder: str, limits: Limits) -> None:
@@ -58,17 +57,6 @@ class Pictures:
         if self._decoder is not None:
             self._decoder.close()
             self._decoder = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _decoded(self, data: bytes, name: str) -> Image.Image:
         if self._decoder is None:

@@ -7,11 +7,11 @@ import secrets
 import signal
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Final, NamedTuple, Self, get_args
+from typing import Final, NamedTuple, get_args
 
 from PIL import Image
 
+from speceyes_cli.core.closing import Closing
 from speceyes_plugins.sandbox import block, folders, wire
 from speceyes_plugins.sandbox.paths import Paths
 from speceyes_plugins.sandbox.process import Worker, Zygote
@@ -35,7 +35,7 @@ class _QuotaError(Exception):
     """The folder grew beyond its quota while the block ran."""
 
 
-class Session:
+class Session(Closing):
     """The blocks of one trajectory. Made by `Sandbox.open`; belongs to one thread at a time."""
 
     def __init__(
@@ -89,17 +89,6 @@ class Session:
             folders.remove_tree(str(self._folder))
         except OSError as error:  # without isolation, something may still be writing there
             log.warning("files of a sandbox session stay behind in %s: %s", self._folder, error)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run_block(self, code: str) -> _Outcome:
         """Run code in the worker; a worker that misbehaves is killed, and replaced next time."""
