@@ -104,6 +104,8 @@ def main() -> None:
             "confidence": ["confidence", str(run), "--out", f"{place}/figures"],
             "replay": ["replay", str(run), "--gate", "all"],
             "calibrate": ["calibrate", str(run), "--out", f"{place}/certificate.json"],
+            "drift": ["drift", str(run), "--certificate", f"{place}/certificate.json"],
+            "ablation": ["ablation", str(run), "--out", f"{place}/ablation"],
             "report": ["report", str(run), "--out", f"{place}/report.html"],
         }
         reading = 0.0
