@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from PIL import Image
-from speceyes_datasets.needle.scene import CELLS, SIDE, Disc, Scene, Split, ask_about
+from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene, Split, ask_about
 
 from speceyes_cli.core.chat import Message, Picture, Size
 from speceyes_cli.core.prompts import SCORE_INSTRUCTION, draft_messages
@@ -22,6 +22,7 @@ from speceyes_plugins.thyme.texts import PICTURE_PATH, RESULTS_CLOSE, RESULTS_OP
 BLANK = Picture("lesson", lambda: Image.new("RGB", (1, 1)))  # lessons bring their own pixels
 SPLITS: tuple[Split, ...] = ("direct_attributes", "relative_position")
 SNAP = 8  # pixels of the model's frame; boxes are centred on this grid
+BABBLE = (*COLOURS, "nothing", "large", "small", "left", "right", "is", "dot", "_in")
 HALF = {False: 12, True: 28}  # half a box's side around a small or large disc, in the frame
 
 
@@ -204,31 +205,22 @@ def code_lesson(
 
 
 def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
-    """SpecReason's digit: a step as taught deserves 9, one that goes astray 2."""
+    """SpecReason's digit: a step as taught deserves 9; one that goes astray, or is no step, 2."""
     lesson = zoom_lesson(rng, agent, scene, target)
     good = rng.random() < 0.5  # noqa: PLR2004
     wrong = rng.choice([disc for disc in scene.discs if disc is not target])
     opened, first, seen, last = split_turns(lesson.messages)
     final = rng.random() < 0.5  # noqa: PLR2004
     if final:
-        step = (
-            last
-            if good
-            else rng.choice(
-                [tell(wrong, rng.choice([wrong.dot_colour, wrong.dot_side])), "", "I do not know."]
-            )
-        )
+        astray = tell(wrong, rng.choice([wrong.dot_colour, wrong.dot_side]))
         before: tuple[Message, ...] = (*opened, Message("assistant", (first,)), seen)
     else:
         box = frame_box(wrong, FRAME)
-        step = (
-            first
-            if good
-            else rng.choice(
-                [look(scene, wrong) + zoom_call(box, f"{wrong.colour} disc"), target.dot_colour, ""]
-            )
-        )
+        astray = look(scene, wrong) + zoom_call(box, f"{wrong.colour} disc")
         before = opened
+    no_step = [babble(rng), babble(rng), target.dot_colour, target.dot_side, "", "I do not know."]
+    bad = astray if rng.random() < 0.5 else rng.choice(no_step)  # noqa: PLR2004
+    step = (last if final else first) if good else bad
     messages = (
         *before,
         Message("assistant", (step,)),
@@ -236,6 +228,12 @@ def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc
         Message("assistant", ("9" if good else "2",)),
     )
     return Lesson(messages, crop=lesson.crop if final else None, given=(first, step))
+
+
+def babble(rng: random.Random) -> str:
+    """Words without a sense: what the speculator says when it is asked for a step."""
+    words = rng.choices(BABBLE, k=rng.randint(1, 14))
+    return "".join(rng.choice(["", " "]) + word for word in words)
 
 
 def split_turns(

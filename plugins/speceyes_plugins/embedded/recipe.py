@@ -70,12 +70,12 @@ PLANS: dict[Part, Plan] = {
     ),
     "large": Plan(
         "large",
-        steps=1500,
+        steps=6000,
         rows=32,
         rate=1e-3,
         dense_share=0.0,
-        captions_until=0.35,
-        vision_until=0.5,
+        captions_until=0.15,
+        vision_until=0.25,
     ),
 }
 MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
@@ -85,7 +85,7 @@ MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
     ),
     "large": (
         {"scan": 0.75, "zoom": 0.15, "screen": 0.1},
-        {"scan": 0.36, "zoom": 0.27, "code": 0.32, "screen": 0.02, "score": 0.03},
+        {"scan": 0.22, "zoom": 0.27, "code": 0.35, "screen": 0.03, "score": 0.13},
     ),
 }
 """Lessons before and after `Plan.captions_until`: questions reuse what captions teach."""
