@@ -50,7 +50,11 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except SpecEyesError as error:
             say(str(error))
-            raise typer.Exit(USER_ERROR) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            say(f"{error.filename} cannot be used: {error.strerror}.")
+        raise typer.Exit(USER_ERROR)
 
 
 def build_app(host: Host) -> typer.Typer:

@@ -103,7 +103,8 @@ def read_tables(runs: Sequence[LoadedRun]) -> list[ScoreTable]:
             if mine != theirs:
                 raise DataError(
                     f"These runs are of different data: {runs[0].info.name} has {field} {mine!r}, "
-                    f"{run.info.name} has {theirs!r}; analyze the runs of one dataset at a time."
+                    f"{run.info.name} has {theirs!r}; name those of one dataset, such as "
+                    f"{run.folder.parent}/{config.dataset}-*."
                 )
     return [read_table(run) for run in runs]
 

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 
 from speceyes_cli.analysis.certificate import require_engines
-from speceyes_cli.commands.gather_formats import as_tables
+from speceyes_cli.commands.cautions import failure_notes, toy_note
+from speceyes_cli.commands.gather_tables import Tables
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
 from speceyes_cli.commands.tables import closing_table, rows_as_json
@@ -72,6 +73,9 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
         plans = plan_sweep(options, options.sweep, passed, host)
     else:
         plans = [plan_run(options, passed, host)]
+    loads = [load for plan in plans for load in plan.loads.values()]
+    if note := toy_note(loads, options.dataset):
+        screen.print(note, markup=False)
     with open_cache(options) as cache, EnginePool(screen.print, cache) as pool:
         runs = [
             answer_run(plan, plans[number:], options, pool, host)
@@ -178,6 +182,8 @@ def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None) -> None:
     """Print the closing figures, and where the run is kept."""
     console = Console(highlight=False, emoji=False)
     console.print(closing_table(rows, run.info))
+    for line in failure_notes(run.records, run.info.config.dataset):
+        console.print(line, markup=False, soft_wrap=True)
     if run.info.config.both_branches:
         console.print(
             "Both branches ran, so no speedup was measured: `analyze replay` predicts it."
@@ -192,8 +198,7 @@ def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None) -> None:
 def report_sweep(plans: list[Plan], rows: list[Row]) -> None:
     """Print a row for each point, and where the runs are kept."""
     console = Console(highlight=False, emoji=False)
-    for table in as_tables(rows, paper=False):
-        console.print(table)
+    console.print(Tables(rows, paper=False))
     folder = strip_control(str(plans[0].folder.parent))
     console.print(
         f"{len(plans)} runs in {folder}; `speceyes gather {folder} --layout paper` puts them in "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console
 
-from speceyes_cli.commands.gather_formats import WRITERS, as_tables
+from speceyes_cli.commands.gather_formats import WRITERS
 from speceyes_cli.commands.gather_rows import (
     Found,
     arrange,
@@ -19,6 +19,7 @@ from speceyes_cli.commands.gather_rows import (
     make_chooser,
     take_latest,
 )
+from speceyes_cli.commands.gather_tables import Tables
 from speceyes_cli.commands.gather_watch import watch
 from speceyes_cli.commands.options import argument, takes
 from speceyes_cli.commands.paper_table import Measured, paper_note, paper_tables
@@ -130,15 +131,15 @@ def _until_all(rows: Iterator[Row]) -> Iterator[Row]:
             return
 
 
-def draw(found: Found, host: Host, options: GatherOptions) -> Group:
+def draw(found: Found, host: Host, options: GatherOptions) -> Tables:
     """The table as it is now; of several baselines the latest is taken."""
     rows = gather_rows(found, host, take_latest)
     return make_tables(arrange(rows, options.sort, options.group_by), options)
 
 
-def make_tables(rows: Sequence[Row], options: GatherOptions) -> Group:
+def make_tables(rows: Sequence[Row], options: GatherOptions) -> Tables:
     """The rows for a terminal."""
-    return Group(*as_tables(rows, paper=options.compare == PAPER, group=options.group_by))
+    return Tables(rows, paper=options.compare == PAPER, group=options.group_by)
 
 
 def notes(rows: Sequence[Row], *, paper: bool) -> list[str]:

@@ -20,20 +20,17 @@ class Column(NamedTuple):
 
 
 def columns(rows: Sequence[Row], *, paper: bool) -> list[Column]:
-    """Every column, those of `main` first."""
-    return [*main_columns(paper=paper), *detail_columns(rows)]
+    """Every column: who, what is compared, and the details."""
+    return [RUN, SPLIT, *main_columns(paper=paper), *detail_columns(rows)]
 
 
 def main_columns(*, paper: bool) -> list[Column]:
     """What is compared, and the paper's figures when asked."""
-    return [*_WHO, *_MAIN, *(_PAPER if paper else ())]
+    return [*_MAIN, *(_PAPER if paper else ())]
 
 
-def detail_columns(rows: Sequence[Row], *, named: bool = False) -> list[Column]:
-    """Latency, tokens, verdicts and what accepting drafts brought, where a row has any.
-
-    With `named` the row is named first, for a table of its own.
-    """
+def detail_columns(rows: Sequence[Row]) -> list[Column]:
+    """Latency, tokens, verdicts and what accepting drafts brought, where a row has any."""
     phases = dict.fromkeys(phase for row in rows for phase in row.phase_mean_s)
     kinds = dict.fromkeys(kind for row in rows for kind in row.verdicts)
     wanted = [
@@ -41,8 +38,7 @@ def detail_columns(rows: Sequence[Row], *, named: bool = False) -> list[Column]:
         *(Column(f"s {phase}", _phase(phase)) for phase in phases),
         *(Column(f"by {kind}", _verdicts(kind)) for kind in kinds),
     ]
-    shown = [one for one in wanted if any(one.show(row) != NOTHING for row in rows)]
-    return [*_WHO, *shown] if named and shown else shown
+    return [one for one in wanted if any(one.show(row) != NOTHING for row in rows)]
 
 
 def share(value: float | None) -> str:
@@ -104,23 +100,22 @@ def _paper_speedup(row: Row) -> str:
     return NOTHING if told is None else f"{told:.2f}×"
 
 
-_WHO = (
-    Column("run", lambda row: one_line(row.run), left=True),
-    Column("split", lambda row: one_line(row.split), left=True),
-)
+ERRORS_AS_WRONG = "errors as wrong"
+RUN = Column("run", lambda row: one_line(row.run), left=True)
+SPLIT = Column("split", lambda row: one_line(row.split), left=True)
 _MAIN = (
     Column("n", lambda row: str(row.n)),
-    Column("errors", lambda row: str(row.n_error)),
     Column("accuracy", lambda row: interval(row.accuracy, row.accuracy_low, row.accuracy_high)),
-    Column(
-        "errors as wrong",
-        lambda row: interval(row.accuracy_all, row.accuracy_all_low, row.accuracy_all_high),
-    ),
     Column("speedup", _speedup),
     Column("α", lambda row: share(row.alpha)),
     Column("β", lambda row: share(row.beta)),
     Column("small", lambda row: share(row.accept_rate)),
     Column("s/sample", latency),
+    Column("errors", lambda row: str(row.n_error)),
+    Column(
+        ERRORS_AS_WRONG,
+        lambda row: interval(row.accuracy_all, row.accuracy_all_low, row.accuracy_all_high),
+    ),
 )
 _DETAILS = (
     Column("p50 · p95", lambda row: _pair(seconds(row.latency_p50_s), seconds(row.latency_p95_s))),

@@ -1,4 +1,4 @@
-"""The gathered rows as a table, Markdown, CSV, JSON and LaTeX."""
+"""The gathered rows as Markdown, CSV, JSON and LaTeX."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import io
 import json
 from collections.abc import Callable, Sequence
 
-from rich.table import Table
-from rich.text import Text
-
-from speceyes_cli.commands.gather_columns import Column, columns, detail_columns, main_columns
+from speceyes_cli.commands.gather_columns import columns
 from speceyes_cli.core.paper import published
-from speceyes_cli.core.summaries import ALL, Row
+from speceyes_cli.core.summaries import Row
 from speceyes_cli.core.text import one_line, strip_control
 
 _MAPPINGS = ("phase_mean_s", "answers_by_letter", "right_by_letter", "metrics", "verdicts", "notes")
@@ -37,24 +34,6 @@ _LATEX = {
     "–": "--",
     "…": r"\dots{}",
 }
-
-
-def as_tables(rows: Sequence[Row], *, paper: bool, group: str | None = None) -> list[Table]:
-    """For a terminal: what is compared, then the details, groups set apart."""
-    parts = (main_columns(paper=paper), detail_columns(rows, named=True))
-    return [_table(rows, shown, group) for shown in parts if shown]
-
-
-def _table(rows: Sequence[Row], shown: Sequence[Column], group: str | None) -> Table:
-    table = Table()
-    for column in shown:
-        table.add_column(column.title, justify="left" if column.left else "right", overflow="fold")
-    for place, row in enumerate(rows):
-        following = rows[place + 1] if place + 1 < len(rows) else None
-        ends = group is not None and following is not None and _differs(row, following, group)
-        style = "bold" if row.split == ALL else ""
-        table.add_row(*(Text(column.show(row)) for column in shown), style=style, end_section=ends)
-    return table
 
 
 def as_json(rows: Sequence[Row], *, paper: bool) -> str:
@@ -130,10 +109,6 @@ def _differences(row: Row) -> dict[str, float | None]:
 
 def _difference(ours: float | None, theirs: float | None) -> float | None:
     return None if ours is None or theirs is None else ours - theirs
-
-
-def _differs(row: Row, other: Row, field: str) -> bool:
-    return bool(getattr(row, field) != getattr(other, field))
 
 
 def _markdown_cell(text: str) -> str:

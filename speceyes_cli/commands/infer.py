@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from speceyes_cli.commands.cautions import toy_note
 from speceyes_cli.commands.decision_view import DecisionView, closing
 from speceyes_cli.commands.eval import FAILED_SAMPLES, EvalOptions, answer_run, report, rows_of
 from speceyes_cli.commands.options import passed_options, takes
@@ -81,6 +82,8 @@ def infer_command(context: typer.Context, options: InferOptions) -> None:
 def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -> None:
     """One question; exit code 1 when it ends without an answer."""
     choices = tuple(options.choices or ())
+    if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
+        raise UsageError(f"--option {twice} is given twice.")
     if options.question is None or options.picture is None:
         raise UsageError(
             f'What is asked about {options.picture}? Write speceyes infer PICTURE "question".'
@@ -92,6 +95,8 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
     if options.save_trace is not None:
         make_empty(options.save_trace)
     told = Console(stderr=True, highlight=False, emoji=False)
+    if note := toy_note(plan.loads.values(), None):
+        told.print(note, markup=False)
     shown = Console(highlight=False, emoji=False)
     with EnginePool(told.print) as pool:
         engines = pool.take(plan.loads)
@@ -165,7 +170,10 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
             f"infer runs the small model alone over a dataset; for {options.method} use eval."
         )
     plan = plan_run(replace(options, method="draft"), passed, host)
-    with EnginePool(Console(stderr=True, highlight=False, emoji=False).print) as pool:
+    told = Console(stderr=True, highlight=False, emoji=False)
+    if note := toy_note(plan.loads.values(), options.dataset):
+        told.print(note, markup=False)
+    with EnginePool(told.print) as pool:
         run = answer_run(plan, [], options, pool, host)
     scores = {gate.name: gate.score for gate in host.gates}
     try:

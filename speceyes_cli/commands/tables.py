@@ -86,7 +86,7 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     figures += [(f"  of it {phase}", _phase(phase)) for phase in phases]
     figures.append(("tokens small · large", lambda row: f"{row.small_tokens} · {row.large_tokens}"))
     letters = dict.fromkeys(letter for row in rows for letter in row.right_by_letter)
-    figures += [(f"answers {letter} (right ones)", _letter(letter)) for letter in letters]
+    figures += [(f"said {letter} (it was {letter})", _letter(letter)) for letter in letters]
     metrics = dict.fromkeys(metric for row in rows for metric in row.metrics)
     return figures + [(metric, _metric(metric)) for metric in metrics]
 

@@ -270,7 +270,8 @@ def find_baseline(run: LoadedRun, others: Iterable[LoadedRun]) -> LoadedRun | No
 def matching_baselines(run: LoadedRun, others: Iterable[LoadedRun]) -> list[LoadedRun]:
     """The baseline runs of the same agent, models and data that share the most samples with it.
 
-    None when the run is a baseline itself or none matches.
+    Of these, those of as many samples if there are any. None when the run is a baseline itself or
+    none matches.
     """
     keys = {(record.split, record.sample_id) for record in run.records}
     shared = [
@@ -279,7 +280,8 @@ def matching_baselines(run: LoadedRun, others: Iterable[LoadedRun]) -> list[Load
         if _is_baseline_of(run.info.config, other.info.config)
     ]
     most = max((count for count, _ in shared), default=0)
-    return [other for count, other in shared if count == most and most]
+    best = [other for count, other in shared if count == most and most]
+    return [one for one in best if one.info.config.limit == run.info.config.limit] or best
 
 
 def baselines_beside(run: LoadedRun) -> list[LoadedRun]:

@@ -177,6 +177,8 @@ def test_failed_samples_make_it_exit_1_unless_allowed(evaluate: Invoke, tmp_path
     done = evaluate(*failing)
     assert done.exit_code == 1
     assert sum(record.route == "error" for record in read_run(tmp_path / "r")[1]) == 4
+    assert "4 of 12 samples failed; --retry-errors tries them again." in done.stdout
+    assert "and 1 more; records.jsonl tells all" in done.stdout
     assert evaluate(*failing, "--max-errors", "3").exit_code == 1
     assert evaluate(*failing, "--max-errors", "4").exit_code == 0
     rows = json.loads(evaluate(*failing, "--max-errors", "4", "--json").stdout)

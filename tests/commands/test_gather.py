@@ -62,6 +62,17 @@ def test_the_table(invoke: Invoke, runs: Path) -> None:
     assert "×" in done.stdout
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_is_folded_by_column_not_within_one(
+    invoke: Invoke, runs: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    told = invoke("gather", str(runs)).stdout
+    assert max(map(len, told.splitlines())) <= width
+    for word in ("accuracy", "speedup", "100.00% [61.0, 100.0]", *(r.name for r in runs.iterdir())):
+        assert word in told
+
+
 def test_markdown_and_csv(invoke: Invoke, runs: Path) -> None:
     lines = invoke("gather", str(runs), "--format", "markdown").stdout.splitlines()
     assert len(lines) == 2 + 6

@@ -116,6 +116,10 @@ def test_what_a_model_says_cannot_steer_the_terminal(
         (["photo.png"], 'Write speceyes infer PICTURE "question".'),
         (["photo.png", " "], "The question is empty."),
         (["photo.png", "What?", "--option", "red"], "One option is no choice"),
+        (
+            ["photo.png", "What?", "--option", "red", "--option", "red"],
+            "--option red is given twice",
+        ),
         (["photo.png", "What?", "--dataset", "dots"], "Every question of dots has options"),
         (["photo.png", "What?", "--dataset", "dotz"], "no dataset 'dotz'"),
         (["photo.png", "What?", "--threshold", "2"], "--threshold is a confidence"),

@@ -12,10 +12,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from speceyes_cli.__main__ import main
 from speceyes_cli.app import build_app
+from speceyes_cli.commands.cautions import toy_note
 from speceyes_cli.commands.options import takes
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.options import RunOptions
+from speceyes_cli.host.plans import Load
+from speceyes_cli.host.specs import EngineOptions
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 HEAVY = (
@@ -126,3 +130,26 @@ def test_every_option_has_help_a_panel_and_an_environment_variable() -> None:
             assert declaration.help.endswith("."), parameter.name
             assert declaration.rich_help_panel
             assert declaration.envvar == f"SPECEYES_{parameter.name.upper()}"
+
+
+def test_an_interrupt_while_the_program_loads_ends_it_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("speceyes_cli.app.main", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("models", "dataset", "told"),
+    [("embedded", "needle", False), ("embedded", "vstar", True), ("a/b", "vstar", False)],
+)
+def test_the_toy_models_are_not_believed_on_other_data(
+    models: str, dataset: str, told: bool
+) -> None:
+    load = Load(None, EngineOptions(models, "small"))  # type: ignore[arg-type]
+    assert (toy_note([load], dataset) is not None) == told

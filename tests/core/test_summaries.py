@@ -161,6 +161,9 @@ def test_the_baseline_that_shares_most_is_taken_then_the_latest(
     run = loaded(info, records)
     little, old, new = made("3", records[:1]), made("1", records), made("2", records)
     assert find_baseline(run, [little, old, new]) is new
+    larger = loaded(info.model_copy(update={"created": "4"}), records, **BASELINE, limit=99)
+    assert find_baseline(run, [larger, new]) is new
+    assert find_baseline(run, [larger]) is larger
     assert find_baseline(run, [made("1", [])]) is None
     assert find_baseline(new, [old]) is None
 

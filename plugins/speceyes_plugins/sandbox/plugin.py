@@ -74,7 +74,8 @@ def run_command(
 
     for path in (script, image):
         if not path.is_file():
-            raise UsageError(f"There is no file {path}.")
+            what = "is a folder, not a file" if path.is_dir() else "does not exist"
+            raise UsageError(f"{path} {what}.")
     try:
         code = script.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -118,3 +118,16 @@ def browse(page: Path, width: int, mode: str) -> dict[str, Any]:
 
 def channels(colour: str) -> list[int]:
     return [int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(",")[:3]]
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(
+    invoke: Invoke, write_run: WriteRun, tmp_path: Path
+) -> None:
+    write_run("runs/a", MIXED)
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "page.html").mkdir()
+    for command, out in (("report", "page.html"), ("confidence", "taken/figures")):
+        done = invoke("analyze", command, "runs/a", "--out", out)
+        assert done.exit_code == 2, done.output
+        assert len(done.stderr.splitlines()) == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["page.html", "runs", "taken"]

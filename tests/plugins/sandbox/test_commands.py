@@ -70,4 +70,4 @@ def test_a_script_cannot_leave(tmp_path: Path, picture: str) -> None:
 def test_missing_files_are_one_sentence(tmp_path: Path, picture: str) -> None:
     code, _, err = run(str(tmp_path / "none.py"), "--image", picture)
     assert (code, err.count("\n")) == (2, 1)
-    assert "There is no file" in err
+    assert "does not exist" in err
