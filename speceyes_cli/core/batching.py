@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from speceyes_cli.core.chat import Role
 
-PATIENCE = 16
+PATIENCE = 8
 """Calls that may go ahead of an ask before its own batch goes, however small it is."""
 
 
