@@ -63,7 +63,7 @@ class Student(nn.Module):
                 position_ids=positions[:, :1, :start],
                 attention_mask=mask[:1, :start],
                 use_cache=True,
-            ).past_key_values
+            ).cache
             cache.batch_repeat_interleave(len(ids))
         extra = {}
         if getattr(features, "deepstack_features", None) is not None:
@@ -78,7 +78,7 @@ class Student(nn.Module):
             inputs_embeds=embeds[:, start:],
             position_ids=positions[:, :, start:],
             attention_mask=mask,
-            past_key_values=cache,
+            cache=cache,
             use_cache=cache is not None,
             **extra,
         ).last_hidden_state

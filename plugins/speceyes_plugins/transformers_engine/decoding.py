@@ -94,7 +94,7 @@ class Decoder:
             keep = [j for j, i in enumerate(live) if rows[i].finish is None]
             if not keep:
                 return rows
-            cache = out.past_key_values
+            cache = out.cache
             if 2 * len(keep) <= len(live) or any(rows[i].finish == "rejected" for i in live):
                 chosen = torch.tensor(keep, device=mask.device)
                 cache.batch_select_indices(chosen)
@@ -105,7 +105,7 @@ class Decoder:
                 input_ids=following.unsqueeze(1),
                 attention_mask=mask,
                 position_ids=position.view(1, -1, 1).expand(3, -1, -1),
-                past_key_values=cache,
+                cache=cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
