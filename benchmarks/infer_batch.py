@@ -1,22 +1,26 @@
-"""Drafts a second of the small model alone, at batch 32 against batch 1.
+"""Samples a second of `speceyes infer` at batch 32 against batch 1.
 
-    python benchmarks/infer_batch.py [--samples 128] [--repeats 5]
+    python benchmarks/infer_batch.py [--repeats 5]
 
-Both go through the scheduler and the engine as `speceyes infer --dataset needle` does, on the same
-samples, in turn; the last lines say where a sample's time goes, stage by stage.
+Runs the command itself over all of needle, in turn, a process each, and reads from its run folder
+how long it answered: from the first sample drawn to the last record kept and exported, loading the
+model left out. The last lines say where a sample's time goes in the engine, stage by stage.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from torch import Tensor
 
@@ -24,14 +28,25 @@ from speceyes_cli.core.chat import Ask, Engine
 from speceyes_cli.core.gate import Gate
 from speceyes_cli.core.gates import min_score
 from speceyes_cli.core.opened import OpenedPictures
-from speceyes_cli.core.policies import draft, draft_ask
+from speceyes_cli.core.policies import draft_ask
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.core.scheduler import Scheduler, Task
 from speceyes_cli.host.manager import build_host
 from speceyes_cli.host.options import RunOptions
 from speceyes_cli.host.plans import plan_run
 
 GATE = Gate("min", min_score)
+COMMAND = ("infer", "--dataset", "needle", "--limit", "0", "--batch-size")
+
+
+def rate(batch: int) -> float:
+    """Samples a second of one run of the command."""
+    with tempfile.TemporaryDirectory() as place:
+        run = Path(place) / "run"
+        words = [sys.executable, "-m", "speceyes_cli", *COMMAND, str(batch), "--out", str(run)]
+        subprocess.run(words, check=True, capture_output=True)
+        answered = len((run / "records.jsonl").read_text(encoding="utf-8").splitlines())
+        told = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return float(answered / told["active_seconds"])
 
 
 def needles(count: int) -> list[Sample]:
@@ -42,19 +57,6 @@ def needles(count: int) -> list[Sample]:
 def load(batch: int) -> Engine:
     options = RunOptions(method="draft", batch_size=batch)
     return plan_run(options, (), build_host()).loads["small"]()
-
-
-def drafted(engine: Engine, samples: list[Sample]) -> float:
-    """Samples a second, from the first question to the last answer."""
-
-    def tasks() -> Iterator[Task]:
-        for sample in samples:
-            yield Task(sample.id, partial(draft, sample, None, GATE))  # type: ignore[arg-type]
-
-    began = time.perf_counter()
-    ended = list(Scheduler({"small": engine}).run(tasks()))
-    assert all(finished.error is None for finished in ended)
-    return len(ended) / (time.perf_counter() - began)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -93,7 +95,6 @@ def spread(values: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=5)
     chosen = parser.parse_args()
     import torch
@@ -101,21 +102,20 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     print("python", " ".join(sys.argv))
     print(f"{platform.machine()}, {cores} cores, {torch.get_num_threads()} torch threads")
-    samples = needles(chosen.samples)
-    engines = {batch: load(batch) for batch in (1, 32)}
     rates: dict[int, list[float]] = {1: [], 32: []}
-    for batch, engine in engines.items():
-        drafted(engine, samples[:batch])  # warm
     for _ in range(chosen.repeats):
-        for batch, engine in engines.items():
-            rates[batch].append(drafted(engine, samples))
+        for batch, found in rates.items():
+            found.append(rate(batch))
     for batch, found in rates.items():
         print(f"batch {batch:2}: {spread(found)}")
     ratios = [many / one for one, many in zip(rates[1], rates[32], strict=True)]
     print(f"ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-    for batch in (1, 32):
+    samples = needles(32)
+    for batch in rates:
+        engine = load(batch)
+        engine.generate([ask_of(sample, -1) for sample in samples[:batch]])  # warm
         print(f"milliseconds a sample at batch {batch}:")
-        for name, each in stages(engines[batch], samples[:batch]):
+        for name, each in stages(engine, samples[:batch]):
             print(f"  {name:32} {each:7.2f}")
 
 

@@ -56,16 +56,19 @@ def evaluate(
 ) -> None:
     """Answer every sample, keep its record, then show it to `observe`.
 
-    However this ends, the run's status and its export are brought up to date. Raises what
-    drawing a sample raises; a sample that fails is a record, not an exception.
+    Records of samples that end together are kept in one transaction, so that a disk which takes its
+    time to be sure is waited for once a batch. However this ends, the run's status and its export
+    are brought up to date. Raises what drawing a sample raises; a sample that fails is a record,
+    not an exception.
     """
     began = time.monotonic()
     status = "interrupted"
     try:
-        with contextlib.closing(_answer(recipe, samples, engines, store.folder)) as records:
-            for record in records:
-                store.add(record)
-                observe(record)
+        with contextlib.closing(_answer(recipe, samples, engines, store.folder)) as answered:
+            for together in answered:
+                store.add(*together)
+                for record in together:
+                    observe(record)
         status = "finished"
     finally:
         if isinstance(recipe.agent, Keeper):
@@ -99,20 +102,23 @@ def loop_limits(fallbacks: int | None) -> dict[str, int]:
 
 def _answer(
     recipe: Recipe, samples: Iterable[Placed], engines: Mapping[Role, Engine], folder: Path
-) -> Generator[Record, None, None]:
-    """Records in the order in which samples end."""
+) -> Generator[list[Record], None, None]:
+    """Records in the order in which samples end, those that end together in one list."""
     live: dict[str, Placed] = {}
     pictures = OpenedPictures()
 
     def tasks() -> Iterator[Task]:
         for placed in samples:
-            key = f"{placed.sample.split}/{placed.sample.id}"
-            sample = replace(placed.sample, picture=pictures.remember(key, placed.sample.picture))
+            sample = placed.sample
+            key = f"{sample.split}/{sample.id}"
+            if "large" in engines:  # the small model alone looks once
+                sample = replace(sample, picture=pictures.remember(key, sample.picture))
             live[key] = placed
             start = partial(recipe.policy, sample, recipe.agent, recipe.gate, recipe.variations)
             yield Task(key, start)
 
     scheduler = Scheduler(engines, limits=loop_limits(recipe.fallbacks))
+    together: list[Record] = []
     with contextlib.closing(scheduler.run(tasks())) as ended:
         for finished in ended:
             placed = live.pop(finished.key)
@@ -122,7 +128,10 @@ def _answer(
                 failed = replace(finished, answer=None, error=error, events=())
                 record = _record(recipe, placed, failed, folder)
             pictures.forget(finished.key)
-            yield record
+            together.append(record)
+            if not scheduler.ended:
+                yield together
+                together = []
 
 
 def _record(recipe: Recipe, placed: Placed, finished: Finished, folder: Path) -> Record:

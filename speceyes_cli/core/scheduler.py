@@ -173,6 +173,11 @@ class Scheduler:
         """Most trajectories that are alive at once."""
         return self._window
 
+    @property
+    def ended(self) -> int:
+        """Trajectories that have ended and are still to be handed out."""
+        return len(self._finished)
+
     def wake(self) -> None:
         """Tell `run` that its source has something again. Safe from any thread."""
         self._completed.put(_Notice())

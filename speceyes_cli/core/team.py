@@ -118,9 +118,13 @@ def _merge(store: RunStore, part: Path) -> str:
     if info.engines:
         store.bind_engines(info.engines)
     done = store.done()
-    for record in records:
-        if done.get(SampleKey(record.split, record.sample_id), "error") == "error":
-            store.add(record)
+    store.add(
+        *(
+            record
+            for record in records
+            if done.get(SampleKey(record.split, record.sample_id), "error") == "error"
+        )
+    )
     for folder in (part / IMAGES).glob("*/"):
         shutil.copytree(folder, store.folder / IMAGES / folder.name, dirs_exist_ok=True)
     return info.status

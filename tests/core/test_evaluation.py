@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
@@ -128,6 +129,21 @@ def test_an_observer_sees_a_record_only_once_it_is_kept(tmp_path: Path, near: Ru
         evaluate(RECIPE, pending, {"small": engine, "large": engine}, store, kept)
 
 
+def test_samples_that_end_together_are_kept_together(tmp_path: Path, near: RunInfo) -> None:
+    known: list[int] = []
+    with open_store(tmp_path / "r", near, "resume") as store:
+        engine = ScriptedEngine()
+        pending = unfinished(samples(), {}, retry_errors=False)
+
+        def count(_: Record) -> None:
+            known.append(len(store.done()))
+
+        evaluate(RECIPE, pending, {"small": engine, "large": engine}, store, count)
+    assert known == sorted(known)
+    assert known[-1] == len(known) == 12
+    assert len(set(known)) < 12
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("an observer's bug")])
 def test_stopping_keeps_what_is_finished(
     tmp_path: Path, near: RunInfo, error: BaseException
@@ -145,7 +161,10 @@ def test_stopping_keeps_what_is_finished(
         with pytest.raises(type(error)):
             evaluate(RECIPE, pending, {"small": engine, "large": engine}, store, stop)
     assert read_run_info(tmp_path / "r").status == "interrupted"
-    assert len((tmp_path / "r" / "records.jsonl").read_text().splitlines()) == 3
+    lines = (tmp_path / "r" / "records.jsonl").read_text().splitlines()
+    exported = {json.loads(line)["sample_id"] for line in lines}
+    assert {record.sample_id for record in seen} <= exported
+    assert len(exported) < 12
     assert len(run(tmp_path / "r", near, samples())) == 12
 
 

@@ -56,6 +56,18 @@ def test_a_finished_sample_is_never_written_twice(
         assert [record.text for record in store.records()] == ["first"]
 
 
+def test_records_added_together_are_kept_all_or_none(
+    folder: Path, info: RunInfo, make_record: MakeRecord
+) -> None:
+    with begin(folder, info) as store:
+        store.add(make_record("a"))
+        with pytest.raises(RuntimeError, match="a already has an answer"):
+            store.add(make_record("b", position=1), make_record("a", text="second"))
+        assert list(store.done()) == [SampleKey("test", "a")]
+        store.add(make_record("b", position=1), make_record("c", position=2))
+    assert [record.sample_id for record in read_run(folder)[1]] == ["a", "b", "c"]
+
+
 def test_an_error_gives_way_to_a_later_try(
     folder: Path, info: RunInfo, make_record: MakeRecord
 ) -> None:

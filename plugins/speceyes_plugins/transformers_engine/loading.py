@@ -19,6 +19,7 @@ from transformers.image_utils import SizeDict
 
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.specs import EngineOptions
+from speceyes_plugins.transformers_engine.attention import use_by_length
 from speceyes_plugins.transformers_engine.models import MODEL_TYPES, location
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -72,6 +73,8 @@ def load(options: EngineOptions) -> Loaded:
         shortest_edge=options.min_pixels or size["shortest_edge"],
         longest_edge=options.max_pixels or size["longest_edge"],
     )
+    if attention == "sdpa":
+        use_by_length(model)
     if device.type == "cpu":
         embed = model.model.visual.patch_embed
         embed.proj = PatchProjection(embed.proj)
