@@ -50,10 +50,17 @@ def plan_sweep(
 ) -> list[Plan]:
     """One plan for each point, points that a method cannot tell apart taken once.
 
-    Every point is checked before the first is run. Models are shared: all are asked for the
-    largest K of the sweep.
+    Every point is checked before the first is run; an option that is swept may not be given by
+    itself. Models are shared: all are asked for the largest K of the sweep.
     """
     axes = parse_axes(sweep)
+    for axis in axes:
+        if axis.option in passed:
+            flag = axis.option.replace("_", "-")
+            raise UsageError(
+                f"--{flag} is given beside --sweep {flag}, on the command line or as "
+                f"SPECEYES_{axis.option.upper()}; keep one of them."
+            )
     passed = tuple(dict.fromkeys([*passed, *(axis.option for axis in axes)]))
     plans: dict[str, Plan] = {}
     for point in points(options, axes, host):

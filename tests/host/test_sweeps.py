@@ -17,7 +17,7 @@ OPTIONS = RunOptions(agent="looker", dataset="dots", small="scripted", large="sc
 
 
 def plans(host: Host, *sweep: str, **changes: object) -> list[Plan]:
-    return plan_sweep(replace(OPTIONS, **changes), sweep, ("agent",), host)  # type: ignore[arg-type]
+    return plan_sweep(replace(OPTIONS, **changes), sweep, ("dataset", *changes), host)  # type: ignore[arg-type]
 
 
 def told(plan: Plan) -> tuple[object, ...]:
@@ -91,12 +91,17 @@ def test_every_combination_is_a_run_of_its_own(host: Host) -> None:
         ("speceyes", gate, threshold) for gate in ("min", "mean") for threshold in (0.9, 0.95)
     ]
     assert len({plan.folder for plan in found}) == 4
-    assert set(found[0].info.passed) == {"agent", "gate", "threshold"}
+    assert set(found[0].info.passed) == {"dataset", "gate", "threshold"}
 
 
 def test_runs_lie_below_the_named_folder(host: Host) -> None:
     [one] = plans(host, "gate=min", out=Path("here"))
     assert one.folder == Path("here") / one.info.name
+
+
+def test_an_option_is_given_once_or_swept(host: Host) -> None:
+    with pytest.raises(UsageError, match=r"--top-k is given .* SPECEYES_TOP_K"):
+        plans(host, "gate=min,mean", "top-k=32,64", top_k=32)
 
 
 def test_points_that_a_method_cannot_tell_apart_are_run_once(host: Host) -> None:
