@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from speceyes_cli.core.chat import Ask, Reply
 from speceyes_cli.host.specs import EngineOptions
 from speceyes_plugins.transformers_engine.decoding import Decoder, Prompt, Row
 from speceyes_plugins.transformers_engine.loading import load
-from speceyes_plugins.transformers_engine.pictures import Encoded, PictureEncoder, gather
+from speceyes_plugins.transformers_engine.pictures import Encoded, Grid, PictureEncoder, gather
 from speceyes_plugins.transformers_engine.prompts import PromptWriter, pictures_of
 
 log = logging.getLogger(__name__)
@@ -85,25 +86,41 @@ class TransformersEngine:
     def _prompt(self, asks: Sequence[tuple[Ask, Sequence[Encoded]]]) -> Prompt:
         """Token ids padded on the left, their positions, and the pictures' features."""
         model, device = self._loaded.model, self._loaded.device
-        texts = [
-            self._writer.write(ask, [len(item.features) for item in seen]) for ask, seen in asks
-        ]
+        texts = self._writer.write(
+            [(ask, [len(item.features) for item in seen]) for ask, seen in asks]
+        )
         width = max(len(ids) for ids in texts)
         pad = self._tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (width - len(row)) + row for row in texts], device=device)
-        mask = torch.tensor(
-            [[0] * (width - len(row)) + [1] * len(row) for row in texts], device=device
-        )
+        ids = torch.tensor([[pad] * (width - len(row)) + row for row in texts])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in texts])
         image_token = int(model.config.image_token_id)
-        gathered = gather([item for _, seen in asks for item in seen])
-        features, grids = gathered or (None, None)
-        positions, _ = model.model.get_rope_index(
-            ids,
-            mm_token_type_ids=(ids == image_token).int(),
-            image_grid_thw=grids,
-            attention_mask=mask,
+        positions = self._positions(ids, mask, [[item.grid for item in seen] for _, seen in asks])
+        features, grids = gather([item for _, seen in asks for item in seen]) or (None, None)
+        return Prompt(
+            ids.to(device), mask.to(device), positions.to(device), features, grids, image_token
         )
-        return Prompt(ids, mask, positions, features, grids, image_token)
+
+    def _positions(self, ids: Tensor, mask: Tensor, grids: Sequence[Sequence[Grid]]) -> Tensor:
+        """Positions of every token, [3, rows, length].
+
+        The library goes through the rows one by one; those that are laid out alike share one pass.
+        """
+        kinds = (ids == int(self._loaded.model.config.image_token_id)).int()
+        layouts: dict[object, int] = {}  # what a row looks like, and the first that does
+        alike = [
+            layouts.setdefault((kinds[row].numpy().tobytes(), int(mask[row].sum()), *own), row)
+            for row, own in enumerate(map(tuple, grids))
+        ]
+        firsts = list(layouts.values())
+        shown = [grid for row in firsts for grid in grids[row]]
+        positions, _ = self._loaded.model.model.get_rope_index(
+            ids[firsts],
+            mm_token_type_ids=kinds[firsts],
+            image_grid_thw=torch.tensor(shown) if shown else None,
+            attention_mask=mask[firsts],
+        )
+        found: Tensor = positions[:, [firsts.index(row) for row in alike]]
+        return found
 
     def _reply(self, row: Row, seen: Sequence[Encoded], seconds: float) -> Reply:
         text = self._text(row.tokens)
@@ -158,6 +175,7 @@ class TransformersEngine:
 
     def close(self) -> None:
         """Release the model and its memory."""
+        self._pictures.close()
         del self._decoder, self._pictures
         self._loaded = None  # type: ignore[assignment] # nothing may be asked after this
         gc.collect()

@@ -22,6 +22,10 @@ MOST_HANDS = 4
 """Threads that open and resize a batch's pictures."""
 
 
+Grid = tuple[int, int, int]
+"""Time, rows and columns of a picture, in patches."""
+
+
 class Encoded(NamedTuple):
     """One picture's visual tokens."""
 
@@ -29,8 +33,7 @@ class Encoded(NamedTuple):
     """[tokens, hidden]."""
     levels: tuple[Tensor, ...]
     """Qwen3-VL's deeper features, [tokens, hidden] each; empty for Qwen2.5-VL."""
-    grid: tuple[int, int, int]
-    """Time, rows and columns, in patches."""
+    grid: Grid
 
     def frame(self, patch: int) -> Size:
         """The picture's size as the model saw it, in pixels."""
@@ -45,6 +48,8 @@ class PictureEncoder:
         self._processor = image_processor
         self._kept: dict[str, dict[Picture, Encoded]] = {}
         self._lock = threading.Lock()
+        count = min(len(os.sched_getaffinity(0)), MOST_HANDS)
+        self._hands = ThreadPoolExecutor(count, "speceyes-picture")
 
     def resized(self, picture: Picture) -> Tensor:
         """One picture as the model sees it, [3, height, width] of uint8; raises as opening it."""
@@ -92,16 +97,18 @@ class PictureEncoder:
             except Exception as error:  # noqa: BLE001 - it becomes this ask's own error
                 return error
 
-        hands = min(len(pairs), len(os.sched_getaffinity(0)), MOST_HANDS)
-        if hands <= 1:
-            return [attempt(pair) for pair in pairs]
-        with ThreadPoolExecutor(hands, "speceyes-picture") as pool:
-            return list(pool.map(attempt, pairs))
+        if len(pairs) == 1:
+            return [attempt(pairs[0])]
+        return list(self._hands.map(attempt, pairs))
 
     def forget(self, trajectory: str) -> None:
         """Drop a trajectory's features."""
         with self._lock:
             self._kept.pop(trajectory, None)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._hands.shutdown()
 
     def look(self, resized: Sequence[Tensor]) -> list[Encoded]:
         """What the vision tower makes of pictures as `resized` gives them."""

@@ -16,8 +16,15 @@ class PromptWriter:
         self._placeholder = processor.image_token
         self._special = sorted(processor.tokenizer.all_special_tokens, key=len, reverse=True)
 
-    def write(self, ask: Ask, picture_tokens: Sequence[int]) -> list[int]:
-        """Token ids of the ask's prompt; `picture_tokens` counts each picture's visual tokens."""
+    def write(self, asks: Sequence[tuple[Ask, Sequence[int]]]) -> list[list[int]]:
+        """Token ids of each ask's prompt, given how many visual tokens each of its pictures has."""
+        texts = [self._render(ask, picture_tokens) for ask, picture_tokens in asks]
+        ids: list[list[int]] = self._processor.tokenizer(texts, add_special_tokens=False)[
+            "input_ids"
+        ]
+        return ids
+
+    def _render(self, ask: Ask, picture_tokens: Sequence[int]) -> str:
         chat = [
             {"role": message.role, "content": [self._part(part) for part in message.content]}
             for message in ask.messages
@@ -31,11 +38,10 @@ class PromptWriter:
         pieces = text.split(self._placeholder)
         if len(pieces) != len(picture_tokens) + 1:
             raise ValueError(f"{len(picture_tokens)} pictures, {len(pieces) - 1} placeholders")
-        whole = pieces[0]
+        whole: str = pieces[0]
         for count, piece in zip(picture_tokens, pieces[1:], strict=True):
             whole += self._placeholder * count + piece
-        ids: list[int] = self._processor.tokenizer(whole, add_special_tokens=False)["input_ids"]
-        return ids
+        return whole
 
     def _part(self, part: str | Picture) -> dict[str, str]:
         if isinstance(part, Picture):
