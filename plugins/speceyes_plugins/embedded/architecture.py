@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +50,22 @@ PATCH = 16  # Qwen3-VL's
 QWEN2_5_FRAME = 168
 QWEN2_5_PATCH = 14
 WIDTH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What sets the pair's two models apart."""
+
+    patch: int
+    """Pixels a side; two by two of them are a visual token."""
+    inner: int
+    """Width inside the feed-forward layers."""
+
+
+WIDE = Shape(PATCH, 3 * WIDTH)
+NARROW = Shape(20, WIDTH)
+"""The speculator's: 16 visual tokens in place of 25, in the same frame, so that a box that it
+writes means the same to the agent."""
 # Tags whole, then words, numbers and runs of punctuation, each with the space before it.
 WORDS = r"</?[a-z_]+>| ?[A-Za-z_]+| ?[0-9]+| ?[^\sA-Za-z0-9_<]+| ?<|\s"
 
@@ -91,15 +108,18 @@ def train_tokenizer(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def build_qwen3(tokenizer: PreTrainedTokenizerFast) -> Any:
-    """An untrained Qwen3-VL of about 2.4 million parameters."""
+def build_qwen3(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
+    """An untrained Qwen3-VL of 1.9 (narrow) or 2.5 (wide) million parameters.
+
+    Both have as many positions as the wide one has patches: the model interpolates them.
+    """
     rotary = {"mrope_section": [6, 5, 5], "mrope_interleaved": True}
     vision = {
-        "patch_size": PATCH,
+        "patch_size": shape.patch,
         "num_position_embeddings": (FRAME // PATCH) ** 2,
         "deepstack_visual_indexes": [1],
     }
-    config = Qwen3VLConfig(**_toy(tokenizer, {"head_dim": 32}, rotary, vision))
+    config = Qwen3VLConfig(**_toy(tokenizer, shape.inner, {"head_dim": 32}, rotary, vision))
     return _ready(Qwen3VLForConditionalGeneration(config), tokenizer)
 
 
@@ -116,18 +136,19 @@ def build_qwen2_5(tokenizer: PreTrainedTokenizerFast) -> Any:
         "window_size": QWEN2_5_FRAME,
         "fullatt_block_indexes": [0, 1, 2],
     }
-    config = Qwen2_5_VLConfig(**_toy(tokenizer, {}, rotary, vision))
+    config = Qwen2_5_VLConfig(**_toy(tokenizer, WIDE.inner, {}, rotary, vision))
     return _ready(Qwen2_5_VLForConditionalGeneration(config), tokenizer)
 
 
 def _toy(
     tokenizer: PreTrainedTokenizerFast,
+    inner: int,
     text: dict[str, Any],
     rotary: dict[str, Any],
     vision: dict[str, Any],
 ) -> dict[str, Any]:
     """What both configurations share, with each one's own."""
-    size = {"hidden_size": WIDTH, "intermediate_size": 3 * WIDTH}
+    size = {"hidden_size": WIDTH, "intermediate_size": inner}
     return {
         "text_config": {
             **size,
@@ -163,12 +184,12 @@ def _ready(model: Any, tokenizer: PreTrainedTokenizerFast) -> Any:
     return model
 
 
-def build_processor(tokenizer: PreTrainedTokenizerFast) -> Any:
+def build_processor(tokenizer: PreTrainedTokenizerFast, patch: int = PATCH) -> Any:
     """Qwen3-VL's own processor, with one fixed pixel budget."""
     return Qwen3VLProcessor(
-        image_processor=_image_processor(PATCH, FRAME),
+        image_processor=_image_processor(patch, FRAME),
         tokenizer=tokenizer,
-        video_processor=Qwen3VLVideoProcessor(patch_size=PATCH, merge_size=MERGE),
+        video_processor=Qwen3VLVideoProcessor(patch_size=patch, merge_size=MERGE),
         chat_template=CHAT_TEMPLATE,
     )
 

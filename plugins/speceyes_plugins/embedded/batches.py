@@ -48,10 +48,9 @@ class Batch:
     """Tokens at the start that every row has in common and that hold no picture."""
 
 
-def cut(views: Sequence[View]) -> tuple[Tensor, Tensor, Labels]:
+def cut(views: Sequence[View], patch: int = PATCH) -> tuple[Tensor, Tensor, Labels]:
     """Patches in the processors' order, their grid, and the labels of the merged tokens."""
-    patch = PATCH
-    count = FRAME // PATCH
+    count = FRAME // patch
     pixels = torch.from_numpy(np.stack([view.pixels for view in views]))
     pixels = (pixels.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
     merged = count // MERGE
@@ -68,9 +67,10 @@ def cut(views: Sequence[View]) -> tuple[Tensor, Tensor, Labels]:
 class Encoder:
     """Turns conversations into token ids, exactly as the chat template does."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, patch: int = PATCH) -> None:
         self.tokenizer = tokenizer
-        tokens = (FRAME // PATCH // MERGE) ** 2
+        self.patch = patch
+        tokens = (FRAME // patch // MERGE) ** 2
         self.picture = f"<|vision_start|>{'<|image_pad|>' * tokens}<|vision_end|>"
         self.pad = tokenizer.pad_token_id
 
@@ -107,15 +107,16 @@ class Encoder:
         prefix = 0
         if lessons[0].messages[0].role == "system":
             prefix = len(self.encode(Lesson(lessons[0].messages[:1]))[0])
-        pixels, grid, labels = cut(views)
+        pixels, grid, labels = cut(views, self.patch)
         return Batch(input_ids, mask, targets, pixels, grid, labels, tuple(seen), prefix)
 
 
 class Pool:
     """Scenes drawn so far; it grows and then renews itself, a few scenes a step."""
 
-    def __init__(self, part: Part, seed: int, size: int) -> None:
+    def __init__(self, part: Part, seed: int, size: int, patch: int = PATCH) -> None:
         self.size = size
+        self.patch = patch
         self.rng = random.Random(f"train/{part}/{seed}")  # noqa: S311 - reproducible, not secret
         self.scenes: list[tuple[Scene, View]] = []
 
@@ -123,7 +124,7 @@ class Pool:
         """Draw `count` new scenes."""
         for _ in range(count):
             scene, _ = make_scene(self.rng, target_large=self.rng.random() < LARGE_SHARE)
-            entry = (scene, render(scene))
+            entry = (scene, render(scene, patch=self.patch))
             if len(self.scenes) < self.size:
                 self.scenes.append(entry)
             else:

@@ -1,9 +1,12 @@
-"""Train the embedded pair: `python -m speceyes_plugins.embedded.recipe small --out training/small`.
+"""Train the embedded pair: `python -m speceyes_plugins.embedded.recipe base --out training/base`.
 
-Seeded, resumable from its last checkpoint, on a GPU or on CPU threads. Three ideas make it fast
-enough for a laptop: every visual token is also taught what lies under it (dense supervision), the
-system prompt that all rows share is computed once a batch, and the speculator is trained towards
-a smoothed target whose losers follow a fixed prior, so that its gate can see (see MODEL_CARD.md).
+Three stages, each from the one before: `base` sees, describes and answers; `large` is the agent;
+`small` is the speculator, an agent that is taught again to answer at once, and so can also propose
+steps. Seeded, resumable from the last checkpoint, on a GPU or on CPU threads. Three ideas make it
+fast enough for a laptop: every visual token is also taught what lies under it (dense supervision),
+the system prompt that all rows share is computed once a batch, and the speculator is trained
+towards a smoothed target whose losers follow a fixed prior, so that its gate can see (see
+MODEL_CARD.md).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from speceyes_datasets.needle.scene import make_scene
@@ -29,9 +32,10 @@ from speceyes_cli.host.specs import AgentOptions
 from speceyes_plugins.agent_texts import load_prompts
 from speceyes_plugins.deepeyes.agent import DeepEyes
 from speceyes_plugins.embedded import architecture, lessons
-from speceyes_plugins.embedded.architecture import Part
+from speceyes_plugins.embedded.architecture import NARROW, WIDE, Part, Shape
 from speceyes_plugins.embedded.batches import cut
 from speceyes_plugins.embedded.school import School
+from speceyes_plugins.embedded.shrink import shrunk
 from speceyes_plugins.embedded.student import SIZES, Student, loss_of, prior
 from speceyes_plugins.embedded.views import UNKNOWN
 
@@ -43,13 +47,17 @@ class Plan:
     """Everything that decides the result."""
 
     part: Part
+    shape: Shape
     steps: int
     rows: int
     rate: float
     dense_share: float
     """Of the steps, at the start, in which only the visual tokens are taught."""
-    captions_until: float
-    """Share of the steps after which questions outweigh captions."""
+    first: Mapping[str, float]
+    """How often each kind of lesson is drawn at first."""
+    first_until: float
+    """Share of the steps after which `then` is drawn: questions reuse what captions teach."""
+    then: Mapping[str, float]
     vision_until: float
     """Share of the steps after which the vision tower rests: it sees well by then."""
     seed: int = 0
@@ -58,42 +66,50 @@ class Plan:
     save_every: int = 100
 
 
-PLANS: dict[Part, Plan] = {
-    "small": Plan(
+Stage = Literal["base", "large", "small"]
+PLANS: dict[Stage, Plan] = {
+    "base": Plan(
         "small",
+        WIDE,
         steps=3700,
         rows=32,
         rate=1.5e-3,
         dense_share=0.1,
-        captions_until=0.5,
+        first={"caption": 0.65, "draft": 0.3, "screen": 0.05},
+        first_until=0.5,
+        then={"draft": 0.85, "caption": 0.1, "screen": 0.05},
         vision_until=0.5,
     ),
     "large": Plan(
         "large",
+        WIDE,
         steps=6000,
         rows=32,
         rate=1e-3,
         dense_share=0.0,
-        captions_until=0.15,
+        first={"scan": 0.75, "zoom": 0.15, "screen": 0.1},
+        first_until=0.15,
+        then={"scan": 0.22, "zoom": 0.27, "code": 0.35, "screen": 0.03, "score": 0.13},
         vision_until=0.25,
     ),
-}
-MIXES: dict[Part, tuple[dict[str, float], dict[str, float]]] = {
-    "small": (
-        {"caption": 0.65, "draft": 0.3, "screen": 0.05},
-        {"draft": 0.85, "caption": 0.1, "screen": 0.05},
+    "small": Plan(
+        "small",
+        NARROW,
+        steps=3000,
+        rows=32,
+        rate=8e-4,
+        dense_share=0.06,
+        first={"draft": 0.6, "caption": 0.25, "zoom": 0.05, "code": 0.05, "screen": 0.05},
+        first_until=0.4,
+        then={"draft": 0.6, "zoom": 0.16, "code": 0.16, "caption": 0.03, "screen": 0.05},
+        vision_until=0.6,
     ),
-    "large": (
-        {"scan": 0.75, "zoom": 0.15, "screen": 0.1},
-        {"scan": 0.22, "zoom": 0.27, "code": 0.35, "screen": 0.03, "score": 0.13},
-    ),
 }
-"""Lessons before and after `Plan.captions_until`: questions reuse what captions teach."""
 
 
-def mix_at(step: int, plan: Plan) -> dict[str, float]:
+def mix_at(step: int, plan: Plan) -> Mapping[str, float]:
     """How often each kind of lesson is drawn."""
-    return MIXES[plan.part][step >= plan.captions_until * plan.steps]
+    return plan.first if step < plan.first_until * plan.steps else plan.then
 
 
 def rate_at(step: int, plan: Plan) -> float:
@@ -146,7 +162,7 @@ def close_numbers(goals: list[str], guesses: list[str | None]) -> float:
 
 def dense_figures(student: Student, school: School) -> dict[str, float]:
     """Share of discs' visual tokens whose labels are read off right."""
-    pixels, grid, labels = cut(school.glance(32))
+    pixels, grid, labels = cut(school.glance(32), school.patch)
     with torch.inference_mode():
         out = student.heads(torch.cat(tuple(student.see(pixels, grid).pooler_output)))
     figures = {}
@@ -184,11 +200,13 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.plan, self.folder = plan, folder
         self.tokenizer = make_tokenizer()
-        self.student = Student(architecture.build_qwen3(self.tokenizer))
+        self.student = Student(architecture.build_qwen3(self.tokenizer, plan.shape))
         self.optimizer = torch.optim.AdamW(
             self.student.parameters(), lr=plan.rate, weight_decay=0.02
         )
-        self.school = School(plan.part, self.tokenizer, seed=plan.seed, pool=plan.pool)
+        self.school = School(
+            plan.part, self.tokenizer, shape=plan.shape, seed=plan.seed, pool=plan.pool
+        )
         self.losers = prior(architecture.VOCABULARY)
         self.step, self.averages = 0, dict[str, float]()
         self.checkpoint = folder / "checkpoint.pt"
@@ -197,7 +215,8 @@ class Trainer:
             spent = self._resume()
         elif start is not None:
             trained = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
-            self.student.model.load_state_dict(trained.state_dict())
+            model = self.student.model
+            model.load_state_dict(shrunk(trained.state_dict(), model.state_dict()))
         self.school.pool.renew(plan.pool // 8)
         self.started = time.monotonic() - spent
 
@@ -217,7 +236,7 @@ class Trainer:
 
     def export(self) -> None:
         """Write the model, in half precision, as `from_pretrained` reads it."""
-        processor = architecture.build_processor(self.tokenizer)
+        processor = architecture.build_processor(self.tokenizer, self.plan.shape.patch)
         architecture.save(self.student.model.half(), processor, self.folder / "model")
         text = json.dumps(asdict(self.plan), indent=1)
         (self.folder / "plan.json").write_text(text, encoding="utf-8")
@@ -273,7 +292,7 @@ def one_step(
 ) -> tuple[str, Tensor]:
     """The kind of this step's lesson and its loss."""
     if step < plan.dense_share * plan.steps:
-        pixels, grid, labels = cut(school.glance(plan.rows))
+        pixels, grid, labels = cut(school.glance(plan.rows), school.patch)
         return "dense", student.dense_loss(student.see(pixels, grid), labels)
     mix = mix_at(step, plan)
     kind = school.rng.choices(list(mix), weights=list(mix.values()))[0]
@@ -289,15 +308,15 @@ def one_step(
 
 
 def main() -> None:
-    """Parse the command line and train one part."""
+    """Parse the command line and train one stage."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["small", "large"])
+    parser.add_argument("stage", choices=PLANS)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--start", type=Path, help="a model folder to begin from")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    trainer = Trainer(PLANS[arguments.part], arguments.out, arguments.start)
+    trainer = Trainer(PLANS[arguments.stage], arguments.out, arguments.start)
     trainer.run()
     trainer.export()
 

@@ -11,22 +11,32 @@ from speceyes_cli.host.specs import AgentOptions
 from speceyes_plugins.agent_texts import load_prompts
 from speceyes_plugins.deepeyes.agent import DeepEyes
 from speceyes_plugins.embedded import lessons
-from speceyes_plugins.embedded.architecture import Part
+from speceyes_plugins.embedded.architecture import WIDE, Part, Shape
 from speceyes_plugins.embedded.batches import Batch, Encoder, Pool
 from speceyes_plugins.embedded.views import View, render
 
 QUESTIONS = {"draft": 3, "screen": 3, "scan": 2}  # about one picture, so that it is looked at once
+SEEN_AT_ONCE = {"draft", "screen", "caption"}
 
 
 class School:
     """Draws lessons of a part."""
 
-    def __init__(self, part: Part, tokenizer: Any, *, seed: int = 0, pool: int = 8000) -> None:
+    def __init__(
+        self,
+        part: Part,
+        tokenizer: Any,
+        *,
+        shape: Shape = WIDE,
+        seed: int = 0,
+        pool: int = 8000,
+    ) -> None:
         self.part = part
+        self.patch = shape.patch
         self.agent = DeepEyes(AgentOptions())
         self.thyme = load_prompts("speceyes_plugins.thyme", None)
-        self.encoder = Encoder(tokenizer)
-        self.pool = Pool(part, seed, pool)
+        self.encoder = Encoder(tokenizer, shape.patch)
+        self.pool = Pool(part, seed, pool, shape.patch)
         self.rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
 
     def glance(self, count: int) -> list[View]:
@@ -42,7 +52,7 @@ class School:
     def crop(self, scene: Scene) -> View:
         """The crop of a zoom lesson."""
         lesson = lessons.zoom_lesson(self.rng, self.agent, scene, self.rng.choice(scene.discs))
-        return render(scene, lesson.crop)
+        return render(scene, lesson.crop, patch=self.patch)
 
     def lesson_batch(self, kind: str, rows: int) -> Batch:
         """A batch of one kind; `zoom` brings two pictures a row."""
@@ -50,22 +60,23 @@ class School:
         views: list[View] = []
         seen: list[int] = []
         for scene, view in self.pool.draw(rows):
-            for target in self.targets(scene, QUESTIONS.get(kind, 1)):
+            for target in self.targets(scene, kind):
                 lesson = self.lesson(kind, scene, target)
                 made.append(lesson)
                 seen.append(len(views))
             views.append(view)
             if lesson.crop is not None:
                 seen.append(len(views))
-                views.append(render(scene, lesson.crop, by_code=lesson.by_code))
+                by_code = lesson.by_code
+                views.append(render(scene, lesson.crop, by_code=by_code, patch=self.patch))
         return self.encoder.batch(made, views, seen)
 
-    def targets(self, scene: Scene, count: int) -> list[Disc]:
-        """Discs to ask about, large ones first three times in four: only they can be read."""
+    def targets(self, scene: Scene, kind: str) -> list[Disc]:
+        """Discs to ask about, for a draft large ones three times in four: only they can be read."""
         discs = self.rng.sample(scene.discs, len(scene.discs))
-        if self.part == "small" and self.rng.random() < 0.75:  # noqa: PLR2004
+        if kind in SEEN_AT_ONCE and self.part == "small" and self.rng.random() < 0.75:  # noqa: PLR2004
             discs.sort(key=lambda disc: not disc.large)
-        return discs[:count]
+        return discs[: QUESTIONS.get(kind, 1)]
 
     def lesson(self, kind: str, scene: Scene, target: Disc) -> lessons.Lesson:
         """One lesson about a disc."""

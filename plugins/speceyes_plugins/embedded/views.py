@@ -34,8 +34,10 @@ def multiple_of_28(length: float) -> int:
     return max(4, round(length / 28)) * 28
 
 
-def render(scene: Scene, box: Box | None = None, *, by_code: bool = False) -> View:
-    """Draw the scene, or a box of it in original pixels, as the models see it."""
+def render(
+    scene: Scene, box: Box | None = None, *, by_code: bool = False, patch: int = PATCH
+) -> View:
+    """Draw the scene, or a box of it in original pixels, as a model with such patches sees it."""
     picture = draw(scene, box)
     if box is not None and not by_code:
         width, height = box[2] - box[0], box[3] - box[1]
@@ -43,15 +45,15 @@ def render(scene: Scene, box: Box | None = None, *, by_code: bool = False) -> Vi
             (multiple_of_28(width), multiple_of_28(height)), Image.Resampling.BICUBIC
         )
     picture = picture.resize((FRAME, FRAME), Image.Resampling.BICUBIC)
-    classes, offsets = label(scene.discs, box or (0, 0, SIDE, SIDE))
+    classes, offsets = label(scene.discs, box or (0, 0, SIDE, SIDE), patch)
     return View(np.asarray(picture), classes, offsets)
 
 
 def label(
-    discs: tuple[Disc, ...], box: Box
+    discs: tuple[Disc, ...], box: Box, patch: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Labels of every visual token, row by row: the nearest disc that reaches into it."""
-    token = PATCH * MERGE
+    token = patch * MERGE
     count = FRAME // token
     scale = FRAME / (box[2] - box[0])
     classes = np.full((count, count, 4), UNKNOWN, np.int64)

@@ -106,11 +106,14 @@ def test_a_new_tokenizer_knows_every_word_of_the_lessons_whole() -> None:
 def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     plan = recipe.Plan(
         "small",
+        architecture.NARROW,
         steps=4,
         rows=2,
         rate=1e-3,
         dense_share=0.25,
-        captions_until=0.5,
+        first={"caption": 1.0},
+        first_until=0.5,
+        then={"draft": 0.5, "zoom": 0.5},
         vision_until=0.75,
         pool=16,
         save_every=2,
