@@ -25,7 +25,7 @@ from speceyes_cli.commands.options import argument, takes
 from speceyes_cli.commands.paper_table import Measured, paper_note, paper_tables
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.paper import MODELS, published
-from speceyes_cli.core.summaries import ALL, LoadedRun, Row
+from speceyes_cli.core.summaries import ALL, LoadedRun, Row, matching_baselines, summarize
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.options import option
@@ -117,7 +117,14 @@ def check(options: GatherOptions) -> None:
 def print_paper(runs: Sequence[LoadedRun], rows: Sequence[Row], console: Console) -> None:
     """The paper's table, one for each dataset."""
     of_run = iter(rows)
-    measured = [Measured(run, list(_until_all(of_run))) for run in runs]
+    measured: list[Measured] = []
+    for run in runs:
+        own = list(_until_all(of_run))
+        agents = {one.info.config.agent: one for one in matching_baselines(run, runs)}
+        if len(agents) > 1 and own[-1].speedup is None:
+            measured += [Measured(run, summarize(run, one), agent) for agent, one in agents.items()]
+        else:
+            measured.append(Measured(run, own))
     for table in paper_tables(measured):
         console.print(table)
     console.print(paper_note(measured), markup=False)

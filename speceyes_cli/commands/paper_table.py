@@ -23,10 +23,22 @@ class Measured(NamedTuple):
 
     run: LoadedRun
     rows: Sequence[Row]
+    beside: str | None = None
+    """The agent whose baseline a run without an agent is measured against, where several are."""
+
+    @property
+    def agent(self) -> str:
+        """In whose part of the table it stands."""
+        config = self.run.info.config
+        own = config.agent if config.large is not None else self.beside
+        return NOTHING if own is None else one_line(own)
 
 
 def paper_tables(measured: Sequence[Measured]) -> list[Table]:
-    """A table for each dataset: the small model alone first, then each agent's methods."""
+    """A table for each dataset: the small model alone first, then each agent's methods.
+
+    The small model alone stands in the part of every agent that it is measured against.
+    """
     datasets = dict.fromkeys(one.run.info.config.dataset for one in measured)
     return [
         _table(name, [one for one in measured if one.run.info.config.dataset == name])
@@ -42,11 +54,11 @@ def _table(dataset: str, measured: Sequence[Measured]) -> Table:
     table.add_column("method")
     for split in splits:
         table.add_column(Text(split), justify="right")
-    ordered = sorted(measured, key=lambda one: _place(one.run.info.config))
-    names = _names([one.run.info.config for one in ordered])
+    ordered = sorted(measured, key=_place)
+    names = _names(ordered)
     before = None
     for one, name in zip(ordered, names, strict=True):
-        agent = _agent(one.run.info.config)
+        agent = one.agent
         if before is not None and agent != before:
             table.add_section()
         rows = {row.split: row for row in one.rows}
@@ -56,24 +68,22 @@ def _table(dataset: str, measured: Sequence[Measured]) -> Table:
     return table
 
 
-def _place(config: RunConfig) -> tuple[object, ...]:
+def _place(one: Measured) -> tuple[object, ...]:
     """Where a run stands: as in the paper, then by its variation."""
+    config = one.run.info.config
     method = _METHODS.index(config.method) if config.method in _METHODS else len(_METHODS)
     gate = config.gate or ""
     known = PAPER_GATES.index(gate) if gate in PAPER_GATES else len(PAPER_GATES)
     variation = (config.threshold or 0, config.top_k or 0, config.model_dump_json())
-    return (config.large is not None, _agent(config), method, config.method, known, gate, variation)
+    return (one.agent != NOTHING, one.agent, method, config.method, known, gate, variation)
 
 
-def _agent(config: RunConfig) -> str:
-    return one_line(config.agent) if config.large is not None else NOTHING
-
-
-def _names(configs: Sequence[RunConfig]) -> list[str]:
+def _names(measured: Sequence[Measured]) -> list[str]:
     """What each run is called; where two would be the same, with what tells them apart."""
+    configs = [one.run.info.config for one in measured]
     names = [_name(config) for config in configs]
     for detail in (_threshold, _top_k, _rest):
-        keys = [(_agent(config), name) for config, name in zip(configs, names, strict=True)]
+        keys = [(one.agent, name) for one, name in zip(measured, names, strict=True)]
         several = {key for key, count in Counter(keys).items() if count > 1}
         names = [
             f"{name}{detail(config)}" if key in several else name

@@ -39,6 +39,21 @@ def test_one_sweep_gives_the_rows_of_the_paper(evaluate: Invoke, invoke: Invoke)
     assert "* rests on calls replayed" in done.stdout
 
 
+def test_the_small_model_alone_stands_beside_every_agent(invoke: Invoke) -> None:
+    words = ("--dataset", "dots", "--limit", "4", "--small", "scripted?delay=0.001", "--no-cache")
+    slow = ("--large", "scripted?delay=0.005", "--split", "near", "--max-errors", "9")
+    sweep = ("--sweep", "agent=looker,deepeyes", "--sweep", "method=draft,baseline")
+    invoke("eval", *words, *slow, *sweep)
+    rows = lines(invoke("gather", "runs", "--layout", "paper"))
+    assert [row[:2] for row in rows] == [
+        ["deepeyes", "draft only"],
+        ["", "baseline"],
+        ["looker", "draft only"],
+        ["", "baseline"],
+    ]
+    assert all("×" in row[2] for row in rows)
+
+
 def test_measured_speedups_have_no_star(evaluate: Invoke, invoke: Invoke) -> None:
     evaluate(*SWEEP, "--no-cache")
     done = invoke("gather", "runs", "--layout", "paper")
