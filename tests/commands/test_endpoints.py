@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import vllm_server
+from speceyes_plugins.embedded.architecture import MERGE, NARROW
 from typer.testing import Result
 
 from speceyes_cli.core.store import read_run
@@ -14,6 +15,8 @@ from speceyes_cli.host.specs import EngineOptions
 
 Invoke = Callable[..., Result]
 KEY = "sk-do-not-tell"
+FACTOR = f"?factor={NARROW.patch * MERGE}"
+"""The embedded speculator's patches are larger than its family's."""
 LIMITED = ("--limit", "4", "--agent", "deepeyes")
 
 
@@ -40,7 +43,7 @@ def addresses(pair: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator
     large = vllm_server.serving(does, pair["large"])
     with small as first, large as second:
         yield (
-            *("--small", first, *areas("small", pair["small"])),
+            *("--small", first + FACTOR, *areas("small", pair["small"])),
             *("--large", second, *areas("large", pair["large"])),
         )
 
@@ -126,7 +129,8 @@ def test_a_key_that_is_withdrawn_stops_the_run_and_keeps_what_is_done(
         lambda body, seen, whole=pair["small"].complete: withdraw(body, seen, whole),
     )
     with vllm_server.serving(does, pair["small"]) as address:
-        choice = ("--small", address, *areas("small", pair["small"]), "--concurrency", "1")
+        areas_of = areas("small", pair["small"])
+        choice = ("--small", address + FACTOR, *areas_of, "--concurrency", "1")
         done = invoke("eval", "--method", "draft", "--limit", "20", *choice, "--out", "r")
     assert done.exit_code == 2
     assert "refuses the key" in done.stderr

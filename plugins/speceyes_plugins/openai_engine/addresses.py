@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -11,8 +12,8 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.specs import EngineOptions
 
 SHAPE = "URL#model, such as http://localhost:8000/v1#Qwen/Qwen3-VL-2B-Instruct"
-FACTORS = {"28": 28, "32": 32, "none": 0}
-"""What `?factor=` may say; 28 is Qwen2.5-VL's (patch 14 x merge 2), 32 Qwen3-VL's (16 x 2)."""
+FACTORS = "28 for Qwen2.5-VL, 32 for Qwen3-VL, another model's patch x merge, or none"
+"""What `?factor=` may say, in pixels."""
 
 
 class Address(NamedTuple):
@@ -81,7 +82,6 @@ def _factor(settings: str, name: str, role: Role) -> int | None:
         return None
     found = parse_qs(settings, keep_blank_values=True)
     values = found.pop("factor", [])
-    if found or len(values) != 1 or values[0] not in FACTORS:
-        known = ", ".join(FACTORS)
-        raise UsageError(f"--{role} {name}: after the model only ?factor= may stand ({known}).")
-    return FACTORS[values[0]]
+    if found or len(values) != 1 or not re.fullmatch(r"[1-9]\d{0,3}|none", values[0]):
+        raise UsageError(f"--{role} {name}: after the model only ?factor= may stand ({FACTORS}).")
+    return 0 if values[0] == "none" else int(values[0])

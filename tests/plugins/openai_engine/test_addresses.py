@@ -31,6 +31,7 @@ def test_which_names_are_taken(name: str, taken: bool) -> None:
         ("https://h/team/api/#m", Address("https://h/team/api", "m", None)),
         ("http://h/v1#a/b?factor=28", Address("http://h/v1", "a/b", 28)),
         ("http://h/v1#?factor=none", Address("http://h/v1", "", 0)),
+        ("http://h/v1#m?factor=40", Address("http://h/v1", "m", 40)),
     ],
 )
 def test_an_address_and_its_parts(name: str, parts: Address) -> None:
@@ -42,7 +43,8 @@ def test_an_address_and_its_parts(name: str, parts: Address) -> None:
     [
         ("http://", "names no host"),
         ("http://h:99999/v1", "out of range"),
-        ("http://h/v1#m?factor=27", "28, 32, none"),
+        ("http://h/v1#m?factor=27.5", "28 for Qwen2.5-VL, 32 for Qwen3-VL"),
+        ("http://h/v1#m?factor=0", "or none"),
         ("http://h/v1#m?frame=28", r"\?factor="),
     ],
 )
