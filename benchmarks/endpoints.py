@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from speceyes_plugins.embedded.architecture import MERGE, NARROW
 
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.store import read_run
@@ -58,10 +57,9 @@ def run(*arguments: str) -> None:
 
 
 def choose(role: str, told: dict[str, Any]) -> list[str]:
-    """The options that name a served model, with its own picture areas."""
+    """The options that name a served model, with its own picture areas and patches."""
     low, high = (str(area) for area in told["areas"])
-    factor = f"?factor={NARROW.patch * MERGE}" if role == "small" else ""
-    named = [f"--{role}", told["address"] + factor]
+    named = [f"--{role}", f"{told['address']}?factor={told['factor']}"]
     return [*named, f"--{role}-min-pixels", low, f"--{role}-max-pixels", high]
 
 

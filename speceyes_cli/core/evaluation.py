@@ -111,7 +111,7 @@ def _answer(
         for placed in samples:
             sample = placed.sample
             key = f"{sample.split}/{sample.id}"
-            if "large" in engines:  # the small model alone looks once
+            if "large" in engines or recipe.keep_images:  # else the small model alone looks, once
                 sample = replace(sample, picture=pictures.remember(key, sample.picture))
             live[key] = placed
             start = partial(recipe.policy, sample, recipe.agent, recipe.gate, recipe.variations)

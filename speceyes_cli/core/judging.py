@@ -17,7 +17,15 @@ from speceyes_cli.core.errors import DataError, PictureError
 from speceyes_cli.core.records import Record
 from speceyes_cli.core.runs import RunInfo, read_run_info, write_atomically
 from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.core.store import DATABASE, VERDICTS, connect, read_records, take_lock, told
+from speceyes_cli.core.store import (
+    DATABASE,
+    VERDICTS,
+    connect,
+    read_records,
+    take_lock,
+    told,
+    transaction,
+)
 from speceyes_cli.core.verdicts import (
     ERROR,
     SCHEMA,
@@ -184,10 +192,8 @@ class Judging(Closing):
     def keep(self, judged: Sequence[Judged]) -> None:
         """Keep some verdicts in one transaction; when this returns, they are on the disk."""
         rows = [(*claim.key, note.model_dump_json()) for claim, note in judged]
-        with told(self.folder):
-            self._database.execute("BEGIN")
+        with told(self.folder), transaction(self._database):
             self._database.executemany(_INSERT, rows)
-            self._database.execute("COMMIT")
         self.verdicts.update({claim.key: note for claim, note in judged})
 
     def forget(self) -> None:

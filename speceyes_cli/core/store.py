@@ -96,11 +96,9 @@ class RunStore(Closing):
 
     def add(self, *records: Record) -> None:
         """Keep records, all of them or none; when this returns, they are on the disk."""
-        with told(self.folder):
-            self._database.execute("BEGIN IMMEDIATE")
-            with self._database:  # commits, or rolls back what failed
-                for record in records:
-                    self._insert(record)
+        with told(self.folder), transaction(self._database):
+            for record in records:
+                self._insert(record)
 
     def _insert(self, record: Record) -> None:
         row = (record.split, record.sample_id, record.position, record.route)
@@ -231,6 +229,14 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Keep all that is written inside, or none of it where something fails."""
+    database.execute("BEGIN IMMEDIATE")
+    with database:
+        yield
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import vllm_server
-from speceyes_plugins.embedded.architecture import MERGE, NARROW
 from typer.testing import Result
 
 from speceyes_cli.core.store import read_run
@@ -15,8 +14,6 @@ from speceyes_cli.host.specs import EngineOptions
 
 Invoke = Callable[..., Result]
 KEY = "sk-do-not-tell"
-FACTOR = f"?factor={NARROW.patch * MERGE}"
-"""The embedded speculator's patches are larger than its family's."""
 LIMITED = ("--limit", "4", "--agent", "deepeyes")
 
 
@@ -25,6 +22,11 @@ def areas(role: str, model: Any) -> tuple[str, ...]:
     size = model.size
     low, high = str(size.shortest_edge), str(size.longest_edge)
     return (f"--{role}-min-pixels", low, f"--{role}-max-pixels", high)
+
+
+def patched(address: str, model: Any) -> str:
+    """The address with the size of the model's patches: the speculator's are not its family's."""
+    return f"{address}?factor={model.factor}"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def addresses(pair: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator
     large = vllm_server.serving(does, pair["large"])
     with small as first, large as second:
         yield (
-            *("--small", first + FACTOR, *areas("small", pair["small"])),
+            *("--small", patched(first, pair["small"]), *areas("small", pair["small"])),
             *("--large", second, *areas("large", pair["large"])),
         )
 
@@ -130,7 +132,7 @@ def test_a_key_that_is_withdrawn_stops_the_run_and_keeps_what_is_done(
     )
     with vllm_server.serving(does, pair["small"]) as address:
         areas_of = areas("small", pair["small"])
-        choice = ("--small", address + FACTOR, *areas_of, "--concurrency", "1")
+        choice = ("--small", patched(address, pair["small"]), *areas_of, "--concurrency", "1")
         done = invoke("eval", "--method", "draft", "--limit", "20", *choice, "--out", "r")
     assert done.exit_code == 2
     assert "refuses the key" in done.stderr

@@ -146,7 +146,8 @@ class Served(TransformersEngine):
         super().__init__(options)
         self.decoder = Tops(self._loaded.model, self._ends(), self._text)
         self._decoder = self.decoder
-        self.size = self._loaded.processor.image_processor.size
+        images = self._loaded.processor.image_processor
+        self.size, self.factor = images.size, images.patch_size * images.merge_size
         self.prompt_tokens = 0
         self.lock = threading.Lock()
 
@@ -427,7 +428,8 @@ def main(wait: Callable[[], object] = input) -> None:
     with serving(does, served) as address:
         size = served.size if served else None
         areas = [size.shortest_edge, size.longest_edge] if size else []
-        print(json.dumps({"address": address, "areas": areas}), flush=True)  # noqa: T201 - a script
+        said = {"address": address, "areas": areas, "factor": served.factor if served else None}
+        print(json.dumps(said), flush=True)  # noqa: T201 - a script
         wait()
     load = does.load
     told = {"served": load.served, "most": load.most, "busy_share": load.share()}

@@ -51,6 +51,20 @@ QWEN2_5_FRAME = 168
 QWEN2_5_PATCH = 14
 WIDTH = 128
 
+# Tags whole, then words, numbers and runs of punctuation, each with the space before it.
+WORDS = r"</?[a-z_]+>| ?[A-Za-z_]+| ?[0-9]+| ?[^\sA-Za-z0-9_<]+| ?<|\s"
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}"
+    "{% if not (loop.last and continue_final_message is defined and continue_final_message) %}"
+    "<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -66,19 +80,6 @@ WIDE = Shape(PATCH, 3 * WIDTH)
 NARROW = Shape(20, WIDTH)
 """The speculator's: 16 visual tokens in place of 25, in the same frame, so that a box that it
 writes means the same to the agent."""
-# Tags whole, then words, numbers and runs of punctuation, each with the space before it.
-WORDS = r"</?[a-z_]+>| ?[A-Za-z_]+| ?[0-9]+| ?[^\sA-Za-z0-9_<]+| ?<|\s"
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
-    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}{% endif %}"
-    "{% if not (loop.last and continue_final_message is defined and continue_final_message) %}"
-    "<|im_end|>\n{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 def train_tokenizer(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -109,7 +110,7 @@ def train_tokenizer(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def build_qwen3(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
-    """An untrained Qwen3-VL of 1.9 (narrow) or 2.5 (wide) million parameters.
+    """An untrained Qwen3-VL of 2.0 (narrow) or 2.5 (wide) million parameters.
 
     Both have as many positions as the wide one has patches: the model interpolates them.
     """

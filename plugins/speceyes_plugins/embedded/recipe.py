@@ -33,7 +33,6 @@ from speceyes_plugins.agent_texts import load_prompts
 from speceyes_plugins.deepeyes.agent import DeepEyes
 from speceyes_plugins.embedded import architecture, lessons
 from speceyes_plugins.embedded.architecture import NARROW, WIDE, Part, Shape
-from speceyes_plugins.embedded.batches import cut
 from speceyes_plugins.embedded.school import School
 from speceyes_plugins.embedded.shrink import shrunk
 from speceyes_plugins.embedded.student import SIZES, Student, loss_of, prior
@@ -162,7 +161,7 @@ def close_numbers(goals: list[str], guesses: list[str | None]) -> float:
 
 def dense_figures(student: Student, school: School) -> dict[str, float]:
     """Share of discs' visual tokens whose labels are read off right."""
-    pixels, grid, labels = cut(school.glance(32), school.patch)
+    pixels, grid, labels = school.glance(32)
     with torch.inference_mode():
         out = student.heads(torch.cat(tuple(student.see(pixels, grid).pooler_output)))
     figures = {}
@@ -292,7 +291,7 @@ def one_step(
 ) -> tuple[str, Tensor]:
     """The kind of this step's lesson and its loss."""
     if step < plan.dense_share * plan.steps:
-        pixels, grid, labels = cut(school.glance(plan.rows), school.patch)
+        pixels, grid, labels = school.glance(plan.rows)
         return "dense", student.dense_loss(student.see(pixels, grid), labels)
     mix = mix_at(step, plan)
     kind = school.rng.choices(list(mix), weights=list(mix.values()))[0]

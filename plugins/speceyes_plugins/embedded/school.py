@@ -6,13 +6,14 @@ import random
 from typing import Any
 
 from speceyes_datasets.needle.scene import Disc, Scene
+from torch import Tensor
 
 from speceyes_cli.host.specs import AgentOptions
 from speceyes_plugins.agent_texts import load_prompts
 from speceyes_plugins.deepeyes.agent import DeepEyes
 from speceyes_plugins.embedded import lessons
 from speceyes_plugins.embedded.architecture import WIDE, Part, Shape
-from speceyes_plugins.embedded.batches import Batch, Encoder, Pool
+from speceyes_plugins.embedded.batches import Batch, Encoder, Labels, Pool, cut
 from speceyes_plugins.embedded.views import View, render
 
 QUESTIONS = {"draft": 3, "screen": 3, "scan": 2}  # about one picture, so that it is looked at once
@@ -39,15 +40,15 @@ class School:
         self.pool = Pool(part, seed, pool, shape.patch)
         self.rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
 
-    def glance(self, count: int) -> list[View]:
-        """Whole pictures and crops, for dense supervision alone."""
+    def glance(self, count: int) -> tuple[Tensor, Tensor, Labels]:
+        """Whole pictures and crops as `cut` gives them, for dense supervision alone."""
         views = []
         for scene, view in self.pool.draw(count):
             if self.part == "large" and self.rng.random() < 0.4:  # noqa: PLR2004
                 views.append(self.crop(scene))
             else:
                 views.append(view)
-        return views
+        return cut(views, self.patch)
 
     def crop(self, scene: Scene) -> View:
         """The crop of a zoom lesson."""

@@ -7,6 +7,7 @@ whole batch instead, and where each piece of it begins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,19 +41,20 @@ def attend_by_length(
     """
     lengths = cu_seq_lens_q.diff()
     distinct = lengths.unique().tolist()
-    whole = torch.cat([query, key, value])
+    parts = (query[0], key[0], value[0])
     if len(distinct) == 1:
-        return _attend(whole, distinct[0], scaling)[None], None
+        return _attend(parts, distinct[0], scaling)[None], None
     out = query.new_empty(query.shape[2], query.shape[1], query.shape[3])
     own = lengths.repeat_interleave(lengths)  # of every token, the length of its piece
     for length in distinct:
         chosen = torch.nonzero(own == length)[:, 0]
-        out[chosen] = _attend(whole.index_select(2, chosen), length, scaling)
+        pieces = [part.index_select(1, chosen) for part in parts]
+        out[chosen] = _attend(pieces, length, scaling)
     return out[None], None
 
 
-def _attend(whole: Tensor, length: int, scaling: float) -> Tensor:
-    """Query, key and value, [3, heads, pieces x length, width], to [tokens, heads, width]."""
-    query, key, value = whole.unflatten(2, (-1, length)).transpose(1, 2)
+def _attend(parts: Sequence[Tensor], length: int, scaling: float) -> Tensor:
+    """Query, key and value, [heads, pieces x length, width] each, to [tokens, heads, width]."""
+    query, key, value = (part.unflatten(1, (-1, length)).transpose(0, 1) for part in parts)
     seen = scaled_dot_product_attention(query, key, value, scale=scaling)
     return seen.transpose(1, 2).flatten(0, 1)

@@ -94,18 +94,21 @@ class TransformersEngine:
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in texts])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in texts])
         image_token = int(model.config.image_token_id)
-        positions = self._positions(ids, mask, [[item.grid for item in seen] for _, seen in asks])
+        kinds = (ids == image_token).int()
+        grids_of = [[item.grid for item in seen] for _, seen in asks]
+        positions = self._positions(ids, kinds, mask, grids_of)
         features, grids = gather([item for _, seen in asks for item in seen]) or (None, None)
         return Prompt(
             ids.to(device), mask.to(device), positions.to(device), features, grids, image_token
         )
 
-    def _positions(self, ids: Tensor, mask: Tensor, grids: Sequence[Sequence[Grid]]) -> Tensor:
-        """Positions of every token, [3, rows, length].
+    def _positions(
+        self, ids: Tensor, kinds: Tensor, mask: Tensor, grids: Sequence[Sequence[Grid]]
+    ) -> Tensor:
+        """Positions of every token, [3, rows, length]; `kinds` tells visual tokens by a 1.
 
         The library goes through the rows one by one; those that are laid out alike share one pass.
         """
-        kinds = (ids == int(self._loaded.model.config.image_token_id)).int()
         layouts: dict[object, int] = {}  # what a row looks like, and the first that does
         alike = [
             layouts.setdefault((kinds[row].numpy().tobytes(), int(mask[row].sum()), *own), row)

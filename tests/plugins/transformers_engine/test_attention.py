@@ -12,9 +12,9 @@ from speceyes_plugins.transformers_engine.pictures import PictureEncoder
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from speceyes_cli.core.chat import Picture, Role
+from speceyes_cli.core.chat import Role
 from speceyes_cli.host.specs import EngineOptions
-from tests.plugins.transformers_engine.test_pictures import noise
+from tests.plugins.asking import picture
 
 SIZES = ((300, 210), (90, 70), (300, 210), (64, 300))
 
@@ -37,8 +37,7 @@ def test_every_piece_attends_to_itself_alone(lengths: list[int], seed: int) -> N
 def test_towers_see_pictures_of_several_sizes_as_with_plain_attention(
     untrained: dict[Role, Path], role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures = [noise("RGB", size) for size in SIZES]
-    keys = [(str(i), Picture(str(i), lambda i=i: pictures[i])) for i in range(len(SIZES))]
+    keys = [(str(i), picture(i, size)) for i, size in enumerate(SIZES)]
 
     def seen() -> list[torch.Tensor]:
         loaded = loading.load(EngineOptions(str(untrained[role]), role, max_pixels=200_000))
