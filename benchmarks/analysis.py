@@ -28,8 +28,8 @@ AGENT_RIGHT = 0.8
 def write_run(folder: Path, count: int) -> None:
     """A both-branches run of the needle benchmark with `count` drafts of four tokens each."""
     sys.path.insert(0, str(ROOT))
-    from speceyes_cli.core.records import TokenNote
-    from speceyes_cli.core.store import open_store
+    from speceyes_cli.core.run.records import TokenNote
+    from speceyes_cli.core.run.store import open_store
     from tests.analysis.conftest import Spec, run_of
 
     generator = np.random.default_rng(0)
@@ -76,7 +76,7 @@ def measure(arguments: list[str]) -> tuple[float, float, float]:
 
 def inside(arguments: list[str]) -> None:
     from speceyes_cli.app import build_app
-    from speceyes_cli.core.summaries import load_run
+    from speceyes_cli.core.tables.summaries import load_run
     from speceyes_cli.host.manager import build_host
 
     if arguments[0] == "read":

@@ -29,7 +29,7 @@ WAYS = ("speceyes", "generate")
 def build() -> tuple[Any, Any]:
     """An untrained speculator with a full vocabulary, and its processor."""
     import torch
-    from speceyes_plugins.embedded import architecture
+    from speceyes_training import architecture
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     tokenizer = architecture.train_tokenizer(["What colour is the dot? " * 10])
@@ -68,11 +68,11 @@ class Watch:
 def run_case(way: str, length: int, folder: Path) -> dict[str, float]:
     """One draft of exactly `length` tokens."""
     from PIL import Image
-    from speceyes_plugins.transformers_engine.engine import TransformersEngine
+    from speceyes_plugins.engines.transformers.engine import TransformersEngine
 
     from speceyes_cli.core.chat import Ask, Message, Picture
-    from speceyes_cli.core.gate import Gate
-    from speceyes_cli.core.gates import min_score
+    from speceyes_cli.core.gate.decision import Gate
+    from speceyes_cli.core.gate.scores import min_score
     from speceyes_cli.host.specs import EngineOptions
 
     engine = TransformersEngine(EngineOptions(str(folder), "small", batch_size=1))
@@ -126,7 +126,7 @@ def main() -> None:
         way, length, folder = arguments.case
         print(json.dumps(run_case(way, int(length), Path(folder))))
         return
-    from speceyes_plugins.embedded.architecture import save
+    from speceyes_training.architecture import save
 
     print(f"command: python {' '.join(sys.argv)}")
     print(

@@ -26,8 +26,8 @@ from typing import Any
 
 from PIL import Image
 
-from speceyes_cli.core.records import Record
-from speceyes_cli.core.store import read_run
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.store import read_run
 
 SERVER = Path(__file__).parents[1] / "tests" / "servers" / "vllm_server.py"
 PROGRAM = (sys.executable, "-m", "speceyes_cli")

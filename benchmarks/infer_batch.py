@@ -25,14 +25,14 @@ from pathlib import Path
 from torch import Tensor
 
 from speceyes_cli.core.chat import Ask, Engine
-from speceyes_cli.core.gate import Gate
-from speceyes_cli.core.gates import min_score
-from speceyes_cli.core.opened import OpenedPictures
-from speceyes_cli.core.policies import draft_ask
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.methods.policies import draft_ask
+from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import build_host
-from speceyes_cli.host.options import RunOptions
-from speceyes_cli.host.plans import plan_run
+from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.plans import plan_run
 
 GATE = Gate("min", min_score)
 COMMAND = ("infer", "--dataset", "needle", "--limit", "0", "--batch-size")

@@ -89,15 +89,15 @@ def endpoint() -> Iterator[str]:
 def make_run(folder: Path, samples: int) -> Path:
     """A run whose answers no rule can judge, each different."""
     from speceyes_cli.core.chat import Answer, Picture
-    from speceyes_cli.core.gate import Gate
-    from speceyes_cli.core.gates import min_score
-    from speceyes_cli.core.records import build_record
+    from speceyes_cli.core.gate.decision import Gate
+    from speceyes_cli.core.gate.scores import min_score
+    from speceyes_cli.core.run.records import build_record
+    from speceyes_cli.core.run.store import open_store
     from speceyes_cli.core.samples import Sample
-    from speceyes_cli.core.scheduler import Finished
-    from speceyes_cli.core.store import open_store
+    from speceyes_cli.core.scheduling.scheduler import Finished
     from speceyes_cli.host.manager import build_host
-    from speceyes_cli.host.options import RunOptions
-    from speceyes_cli.host.plans import plan_run
+    from speceyes_cli.host.planning.options import RunOptions
+    from speceyes_cli.host.planning.plans import plan_run
 
     picture = folder / "dot.png"
     Image.new("RGB", (32, 32)).save(picture)
@@ -125,7 +125,7 @@ def measure(run: Path, url: str, concurrency: int) -> float:
     """Seconds to judge every answer of the run."""
     from speceyes_judges.llm.judge import LlmJudge
 
-    from speceyes_cli.core.judging import judge_claims, open_judging
+    from speceyes_cli.core.judging.judging import judge_claims, open_judging
     from speceyes_cli.host.specs import JudgeOptions
 
     cache = run.parent / f"cache-{time.time_ns()}.sqlite"

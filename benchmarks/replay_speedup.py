@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from speceyes_plugins.transformers_engine import engine
+from speceyes_plugins.engines.transformers import engine
 from typer.testing import CliRunner
 
 from speceyes_cli.app import build_app
-from speceyes_cli.core.runs import hardware
+from speceyes_cli.core.run.info import hardware
 from speceyes_cli.host.manager import Host, build_host
 
 SETTINGS = {

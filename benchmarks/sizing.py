@@ -26,8 +26,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from speceyes_cli.core.batching import Waiting, next_batch
 from speceyes_cli.core.chat import Role
+from speceyes_cli.core.scheduling.batching import Waiting, next_batch
 
 PHASES = ("screen", "draft", "agent")
 
@@ -263,10 +263,10 @@ def learn(notes: Sequence[tuple[str, int, float]], records: Sequence[Any], batch
 def check(options: argparse.Namespace) -> None:
     """Fit the model at one number of clients, and try it at others."""
     from speceyes_cli.host.manager import build_host
-    from speceyes_cli.host.plans import close_engines, load_engines
+    from speceyes_cli.host.planning.plans import close_engines, load_engines
     from speceyes_cli.host.specs import DataSource
-    from speceyes_cli.serve.desk import Desk
     from speceyes_cli.serve.plan import ServeOptions, plan_service
+    from speceyes_cli.serve.queue import Desk
 
     host = build_host()
     plan = plan_service(ServeOptions(batch_size=options.batch), host)

@@ -12,13 +12,13 @@ from speceyes_cli.commands.analyze import analyze_app
 from speceyes_cli.commands.data import data_app
 from speceyes_cli.commands.doctor import doctor_command
 from speceyes_cli.commands.eval import eval_command
-from speceyes_cli.commands.gather import gather_command
+from speceyes_cli.commands.gather.command import gather_command
 from speceyes_cli.commands.infer import infer_command
-from speceyes_cli.commands.judge import judge_command
+from speceyes_cli.commands.judge.command import judge_command
 from speceyes_cli.commands.plugins import plugins_command
 from speceyes_cli.commands.serve import serve_command
 from speceyes_cli.core.errors import SpecEyesError
-from speceyes_cli.core.runs import library_versions
+from speceyes_cli.core.run.info import library_versions
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host, build_host
 

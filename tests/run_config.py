@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speceyes_cli.core.runs import RunConfig
+from speceyes_cli.core.run.info import RunConfig
 
 CONFIG = RunConfig(
     method="speceyes",

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from speceyes_cli.core.judging.answer_rules import score_choice
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.core.scoring import score_choice
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import DatasetSpec, DataSource, Scored
 from speceyes_datasets.files import Origin, find_files, fingerprint, is_hub

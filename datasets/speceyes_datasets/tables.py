@@ -17,7 +17,7 @@ from PIL import Image
 
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.errors import DataError, PictureError
-from speceyes_cli.core.pictures import decode_base64, decode_picture, picture_from
+from speceyes_cli.core.pictures.loading import decode_base64, decode_picture, picture_from
 from speceyes_datasets.rows import Row, as_text
 
 Looked = TypeVar("Looked")

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.pictures import picture_from
+from speceyes_cli.core.judging.answer_rules import score_choice
+from speceyes_cli.core.pictures.loading import picture_from
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.core.scoring import score_choice
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import DatasetSpec, DataSource
 from speceyes_datasets.files import Origin, fingerprint, locate

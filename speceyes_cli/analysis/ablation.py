@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.runs import RunConfig
-from speceyes_cli.core.summaries import ALL, LoadedRun, find_baseline, summarize
+from speceyes_cli.core.run.info import RunConfig
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun, find_baseline, summarize
 
 Axis = Literal["threshold", "top_k", "batch_size", "gate"]
 AXES: tuple[Axis, ...] = get_args(Axis)

@@ -24,8 +24,8 @@ from speceyes_cli.analysis.settings import (
 )
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.runs import RunConfig, library_versions, write_atomically
-from speceyes_cli.core.summaries import LoadedRun
+from speceyes_cli.core.run.info import RunConfig, library_versions, write_atomically
+from speceyes_cli.core.tables.summaries import LoadedRun
 
 
 class Claim(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from speceyes_cli.analysis.scores import Score, confidences, finite_scores, require_two_classes
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.statistics import CONFIDENCE, wilson
+from speceyes_cli.core.tables.intervals import CONFIDENCE, wilson
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
 """The paper's sweep, and looser ones."""

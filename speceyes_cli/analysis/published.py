@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import speceyes_cli.core
 from speceyes_cli.analysis.ablation import Axis, Curve, Point
+from speceyes_cli.core.tables.paper import paper_tables
 
 MODELS = "DeepEyes-7B with Qwen3-VL-2B"
 """The models of the paper's sweeps."""
@@ -17,9 +15,7 @@ _GATES = ("min", "mean", "bottom20", "log")
 
 def published_curves(axis: Axis, dataset: str) -> list[Curve]:
     """The paper's points along an axis, on this dataset or else on the one it swept."""
-    tables = tomllib.loads(
-        Path(speceyes_cli.core.__path__[0], "paper.toml").read_text(encoding="utf-8")
-    )
+    tables = paper_tables()
     if axis == "gate":
         return _by_gate(tables, dataset)
     section, key, swept = {

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.analysis.table import ScoredSample, ScoreTable
-from speceyes_cli.core.statistics import paired_speedup, wilson
-from speceyes_cli.core.store import SampleKey
-from speceyes_cli.core.summaries import ALL, LoadedRun
+from speceyes_cli.core.run.store import SampleKey
+from speceyes_cli.core.tables.intervals import paired_speedup, wilson
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun
 
 FRONTIER_POINTS = 200
 """Points of one gate's frontier at most."""

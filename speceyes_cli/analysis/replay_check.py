@@ -17,8 +17,8 @@ from speceyes_cli.analysis.settings import (
 )
 from speceyes_cli.analysis.table import ScoredSample, ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.store import SampleKey
-from speceyes_cli.core.summaries import LoadedRun
+from speceyes_cli.core.run.store import SampleKey
+from speceyes_cli.core.tables.summaries import LoadedRun
 
 
 class Check(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from speceyes_cli.core.runs import RunConfig, differences
+from speceyes_cli.core.run.info import RunConfig, differences
 
 _FIELDS = (
     "method",

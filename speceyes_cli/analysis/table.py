@@ -8,10 +8,10 @@ from typing import Literal
 
 from speceyes_cli.core.chat import Finish, Role
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.gate import TokenScore
-from speceyes_cli.core.records import DraftNote, PictureNote, Record, TokenNote, VerdictNote
-from speceyes_cli.core.runs import RunConfig
-from speceyes_cli.core.summaries import LoadedRun
+from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.core.run.info import RunConfig
+from speceyes_cli.core.run.records import DraftNote, PictureNote, Record, TokenNote, VerdictNote
+from speceyes_cli.core.tables.summaries import LoadedRun
 
 NAN = float("nan")
 

@@ -19,7 +19,7 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.data_check import SplitCheck, check_dataset, expected_samples, recognize
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.plans import choose_splits
+from speceyes_cli.host.planning.plans import choose_splits
 
 SOMETHING_WRONG = 1
 SHOWN = 20

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from speceyes_cli.core.chat import Ask, Observation, Picture, Reply, Run
 from speceyes_cli.core.errors import PictureError
-from speceyes_cli.core.gate import Gate, confidence_from_separability
-from speceyes_cli.core.policies import read_score, says_no
-from speceyes_cli.core.records import Record
-from speceyes_cli.core.scheduler import Asked, Ran
+from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
+from speceyes_cli.core.methods.policies import read_score, says_no
+from speceyes_cli.core.methods.thinking import without_thought
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.scheduling.scheduler import Asked, Ran
 from speceyes_cli.core.text import one_line, strip_control
-from speceyes_cli.core.thoughts import without_thought
 
 _DOING = {
     "screen": "asks whether a tool would help",

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speceyes_cli.core.errors import SpecEyesError
-from speceyes_cli.core.runs import library_versions
+from speceyes_cli.core.run.info import library_versions
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.specs import DataSource, Finding

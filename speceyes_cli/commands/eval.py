@@ -13,25 +13,31 @@ import typer
 from rich.console import Console
 
 from speceyes_cli.analysis.certificate import require_engines
-from speceyes_cli.commands.cautions import failure_notes, toy_note
-from speceyes_cli.commands.gather_tables import Tables
+from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
+from speceyes_cli.commands.run_notes import failure_notes, toy_note
 from speceyes_cli.commands.tables import closing_table, rows_as_json
-from speceyes_cli.core.call_cache import CallCache
+from speceyes_cli.core.call_cache.store import CallCache
 from speceyes_cli.core.errors import SpecEyesError
-from speceyes_cli.core.evaluation import evaluate
-from speceyes_cli.core.records import Record
-from speceyes_cli.core.store import RunStore, read_done
-from speceyes_cli.core.summaries import LoadedRun, Row, baselines_beside, find_baseline, summarize
-from speceyes_cli.core.team import Team, merge_others, open_shared, team_from
+from speceyes_cli.core.run.evaluate import evaluate
+from speceyes_cli.core.run.processes import Team, merge_others, open_shared, team_from
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.store import RunStore, read_done
+from speceyes_cli.core.tables.summaries import (
+    LoadedRun,
+    Row,
+    baselines_beside,
+    find_baseline,
+    summarize,
+)
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
-from speceyes_cli.host.options import RUN, RunOptions, option
-from speceyes_cli.host.plans import CACHE, Load, Plan, plan_run
-from speceyes_cli.host.pool import EnginePool
-from speceyes_cli.host.sweeps import plan_sweep
+from speceyes_cli.host.planning.options import RUN, RunOptions, option
+from speceyes_cli.host.planning.plans import CACHE, Load, Plan, plan_run
+from speceyes_cli.host.planning.sweeps import plan_sweep
+from speceyes_cli.host.running.pool import EnginePool
 
 FAILED_SAMPLES = 1
 INTERRUPTED = 130

@@ -12,30 +12,30 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from speceyes_cli.commands.cautions import toy_note
 from speceyes_cli.commands.decision_view import DecisionView, closing
 from speceyes_cli.commands.eval import FAILED_SAMPLES, EvalOptions, answer_run, report, rows_of
 from speceyes_cli.commands.options import passed_options, takes
+from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.commands.tables import rows_as_json
 from speceyes_cli.core.agents import Keeper
-from speceyes_cli.core.draft_export import draft_lines
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.images import keep_images
-from speceyes_cli.core.records import Record, build_record
-from speceyes_cli.core.runs import write_atomically
-from speceyes_cli.core.scheduler import Finished, Observer, Scheduler, Task
-from speceyes_cli.core.store import DRAFTS
+from speceyes_cli.core.run.draft_export import draft_lines
+from speceyes_cli.core.run.info import write_atomically
+from speceyes_cli.core.run.kept_images import keep_images
+from speceyes_cli.core.run.records import Record, build_record
+from speceyes_cli.core.run.store import DRAFTS
+from speceyes_cli.core.scheduling.scheduler import Finished, Observer, Scheduler, Task
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.options import MODELS, RUN, WHAT, argument, option
-from speceyes_cli.host.plans import plan_run
-from speceyes_cli.host.pool import EnginePool
-from speceyes_cli.host.questions import (
+from speceyes_cli.host.planning.options import MODELS, RUN, WHAT, argument, option
+from speceyes_cli.host.planning.plans import plan_run
+from speceyes_cli.host.planning.questions import (
     QuestionPlan,
     make_question,
     plan_question,
     require_choices,
 )
+from speceyes_cli.host.running.pool import EnginePool
 
 TRACE = "trace.json"
 

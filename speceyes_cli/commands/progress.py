@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from speceyes_cli.core.records import Record
+from speceyes_cli.core.run.records import Record
 
 LINE_EVERY = 5.0
 """Seconds between plain lines."""

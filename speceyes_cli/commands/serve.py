@@ -8,7 +8,7 @@ from rich.console import Console
 from speceyes_cli.commands.options import takes
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.plans import close_engines, load_engines
+from speceyes_cli.host.planning.plans import close_engines, load_engines
 from speceyes_cli.serve.plan import ServeOptions, plan_service
 
 INTERRUPTED = 130
@@ -25,7 +25,7 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
 
     Exit codes: 0 stopped, 2 something to mend, 130 stopped before it served.
     """
-    from speceyes_cli.serve.server import (  # noqa: PLC0415 - starlette and uvicorn are heavy
+    from speceyes_cli.serve.http.server import (  # noqa: PLC0415 - starlette and uvicorn are heavy
         open_socket,
         run_server,
         terminable,

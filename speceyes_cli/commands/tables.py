@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.core.runs import RunInfo
-from speceyes_cli.core.summaries import Row
+from speceyes_cli.core.run.info import RunInfo
+from speceyes_cli.core.tables.summaries import Row
 
 NOTHING = "–"
 

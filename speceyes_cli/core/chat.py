@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image
 
-from speceyes_cli.core.gate import Gate, TokenScore
+from speceyes_cli.core.gate.decision import Gate, TokenScore
 
 Role = Literal["small", "large"]
 Finish = Literal["stop", "length", "rejected"]

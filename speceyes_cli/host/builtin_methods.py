@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.core import branches, policies
+from speceyes_cli.core.methods import both_branches as branches
+from speceyes_cli.core.methods import policies
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import STEP_SCORE, MethodSpec
 

@@ -20,8 +20,8 @@ from speceyes_cli.host.specs import (
 if TYPE_CHECKING:
     import typer
 
-    from speceyes_cli.core.records import Record
-    from speceyes_cli.core.runs import RunInfo
+    from speceyes_cli.core.run.info import RunInfo
+    from speceyes_cli.core.run.records import Record
 
 PROJECT = "speceyes"
 hookspec = pluggy.HookspecMarker(PROJECT)

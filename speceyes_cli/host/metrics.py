@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from speceyes_cli.core.records import Record
-from speceyes_cli.core.summaries import ALL, LoadedRun, Row
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun, Row
 from speceyes_cli.host.specs import DatasetSpec, Scored
 
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass, fields, replace
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.evaluation import loop_limits
-from speceyes_cli.core.gate import Gate
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.run.evaluate import loop_limits
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.options import (
+from speceyes_cli.host.planning.options import (
     AgentChoice,
     DecisionOptions,
     ModelOptions,
     RunOptions,
     option,
 )
-from speceyes_cli.host.plans import (
+from speceyes_cli.host.planning.plans import (
     Load,
     check_numbers,
     choose_threshold,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from speceyes_cli.core.agents import Agent, Policy
-from speceyes_cli.core.gate import Gate
+from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.serve.errors import ApiError
-from speceyes_cli.serve.requests import Question
+from speceyes_cli.serve.http.errors import ApiError
+from speceyes_cli.serve.http.requests import Question
 
 
 class Range(NamedTuple):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from speceyes_cli.core.gate import confidence_from_separability
-from speceyes_cli.core.records import (
+from speceyes_cli.core.gate.decision import confidence_from_separability
+from speceyes_cli.core.run.info import describe_run
+from speceyes_cli.core.run.records import (
     BranchNote,
     CallNote,
     DraftNote,
@@ -20,8 +21,7 @@ from speceyes_cli.core.records import (
     TokenNote,
     VerdictNote,
 )
-from speceyes_cli.core.runs import describe_run
-from speceyes_cli.core.summaries import LoadedRun
+from speceyes_cli.core.tables.summaries import LoadedRun
 from tests.run_config import CONFIG
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import speceyes_cli.core
+import speceyes_cli.core.tables
 from speceyes_cli.analysis.ablation import AXES, find_curves
 from speceyes_cli.analysis.figures.ablation import ablation_plots
 from speceyes_cli.analysis.figures.style import render
@@ -53,7 +53,7 @@ def test_runs_that_vary_nothing_alone_are_told_so() -> None:
 
 @pytest.mark.parametrize("axis", AXES)
 def test_the_published_points_are_the_papers(axis: str) -> None:
-    tables = tomllib.loads(Path(speceyes_cli.core.__path__[0], "paper.toml").read_text())
+    tables = tomllib.loads(Path(speceyes_cli.core.tables.__path__[0], "paper.toml").read_text())
     curves = published_curves(axis, "vstar")  # type: ignore[arg-type]
     assert curves
     assert all(curve.published for curve in curves)

@@ -19,8 +19,8 @@ from speceyes_cli.analysis.certificate import (
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import read_table
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.gates import min_score
-from speceyes_cli.core.summaries import LoadedRun
+from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.tables.summaries import LoadedRun
 from tests.analysis.conftest import MakeRun, Spec
 from tests.run_config import CONFIG
 

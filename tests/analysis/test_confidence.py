@@ -14,7 +14,7 @@ from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import read_table
 from speceyes_cli.analysis.ties import clearances, diagnose_run, tie_confidence
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.gates import min_score
+from speceyes_cli.core.gate.scores import min_score
 from tests.analysis.conftest import MakeRun, Spec, run_of
 
 TABLE = read_table(run_of([Spec()]))

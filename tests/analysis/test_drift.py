@@ -9,7 +9,7 @@ from speceyes_cli.analysis.drift import Drift, check_false_alarm, compare
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.gates import min_score
+from speceyes_cli.core.gate.scores import min_score
 from tests.analysis.conftest import Spec, run_of
 
 RISK = 0.05

@@ -16,7 +16,7 @@ from speceyes_cli.analysis.replay_check import (
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table, require_both_branches
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.gates import min_score
+from speceyes_cli.core.gate.scores import min_score
 from tests.analysis.conftest import MakeRun, Spec, run_of
 
 VIEWS = list(product((True, False), repeat=2))

@@ -9,7 +9,7 @@ import pytest
 import vllm_server
 from typer.testing import Result
 
-from speceyes_cli.core.store import read_run
+from speceyes_cli.core.run.store import read_run
 from speceyes_cli.host.specs import EngineOptions
 
 Invoke = Callable[..., Result]

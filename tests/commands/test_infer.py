@@ -9,7 +9,7 @@ from PIL import Image
 from speceyes_example.scripted import ScriptedEngine
 from typer.testing import Result
 
-from speceyes_cli.core.store import read_run
+from speceyes_cli.core.run.store import read_run
 
 Invoke = Callable[..., Result]
 MODELS = ("--agent", "looker", "--small", "scripted", "--large", "scripted")

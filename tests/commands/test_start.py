@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from speceyes_cli.__main__ import main
 from speceyes_cli.app import build_app
-from speceyes_cli.commands.cautions import toy_note
 from speceyes_cli.commands.options import takes
+from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.options import RunOptions
-from speceyes_cli.host.plans import Load
+from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.plans import Load
 from speceyes_cli.host.specs import EngineOptions
 
 Program = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,7 +10,7 @@ from speceyes_example.scripted import ScriptedEngine
 from typer.testing import Result
 
 from speceyes_cli.core.chat import Ask
-from speceyes_cli.core.store import read_run
+from speceyes_cli.core.run.store import read_run
 
 Invoke = Callable[..., Result]
 TABLE = (

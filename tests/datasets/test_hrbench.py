@@ -16,8 +16,8 @@ from speceyes_datasets import hrbench
 from speceyes_datasets.tables import read_table
 
 from speceyes_cli.core.errors import DataError, PictureError, RowError, UsageError
+from speceyes_cli.core.judging.answer_rules import score_choice
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.core.scoring import score_choice
 from speceyes_cli.host.specs import DatasetSpec, DataSource, Scored
 
 [SPEC] = hrbench.speceyes_datasets()

@@ -15,8 +15,8 @@ from speceyes_datasets import pope
 from typer.testing import CliRunner
 
 from speceyes_cli.app import build_app
-from speceyes_cli.core.evaluation import unfinished
-from speceyes_cli.core.store import SampleKey
+from speceyes_cli.core.run.evaluate import unfinished
+from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.specs import DataSource
 

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from speceyes_cli.app import build_app
 from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.gate import TokenScore
-from speceyes_cli.core.judging import Claim
-from speceyes_cli.core.policies import speceyes
+from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.core.judging.judging import Claim
+from speceyes_cli.core.methods.policies import speceyes
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host import hookspecs
 from speceyes_cli.host.manager import Host, build_manager

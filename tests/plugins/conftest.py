@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from speceyes_plugins.embedded import architecture
+from speceyes_training import architecture
 
 from speceyes_cli.core.chat import Role
 

@@ -17,11 +17,11 @@ from openai import OpenAI
 from PIL import Image
 
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.plans import close_engines, load_engines
-from speceyes_cli.serve.app import build_endpoint
-from speceyes_cli.serve.desk import Desk
+from speceyes_cli.host.planning.plans import close_engines, load_engines
+from speceyes_cli.serve.http.app import build_endpoint
+from speceyes_cli.serve.http.server import open_socket
 from speceyes_cli.serve.plan import ServeOptions, plan_service
-from speceyes_cli.serve.server import open_socket
+from speceyes_cli.serve.queue import Desk
 
 
 def data_url(size: tuple[int, int] = (64, 64), colour: str = "red", form: str = "PNG") -> str:

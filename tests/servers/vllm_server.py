@@ -24,8 +24,8 @@ from typing import Any
 
 import torch
 from PIL import Image
-from speceyes_plugins.transformers_engine.decoding import Decoder, Row
-from speceyes_plugins.transformers_engine.engine import TransformersEngine
+from speceyes_plugins.engines.transformers.decoding import Decoder, Row
+from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from transformers.image_utils import SizeDict
 
 from speceyes_cli.core.chat import Ask, Message, Picture

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.judging import Batches, Claim, Identity, Judged, by_rule
+from speceyes_cli.core.judging.judging import Batches, Claim, Identity, Judged, by_rule
+from speceyes_cli.core.judging.verdicts import CACHE, ERROR, LLM, JudgedNote
 from speceyes_cli.core.text import one_line
-from speceyes_cli.core.verdicts import CACHE, ERROR, LLM, JudgedNote
 from speceyes_cli.host.specs import JudgeOptions
 from speceyes_judges.llm.cache import Cache, cache_key, default_cache
 from speceyes_judges.llm.endpoint import Asked, Endpoint

@@ -7,7 +7,7 @@ import json
 import re
 from typing import NamedTuple
 
-from speceyes_cli.core.judging import Claim
+from speceyes_cli.core.judging.judging import Claim
 from speceyes_cli.core.text import strip_control
 
 ANSWER_LIMIT = 4_000

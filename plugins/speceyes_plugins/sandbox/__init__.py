@@ -3,9 +3,9 @@
 The door: `Sandbox.open(picture) -> Session`, `session.run(code) -> Result`. See docs/sandbox.md.
 """
 
-from speceyes_plugins.sandbox.door import Sandbox
-from speceyes_plugins.sandbox.report import isolation_report
-from speceyes_plugins.sandbox.session import Session
+from speceyes_plugins.sandbox.parent.report import isolation_report
+from speceyes_plugins.sandbox.parent.sandbox import Sandbox
+from speceyes_plugins.sandbox.parent.session import Session
 from speceyes_plugins.sandbox.values import (
     Attempt,
     Backend,

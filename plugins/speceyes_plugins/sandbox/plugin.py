@@ -28,7 +28,7 @@ def speceyes_checks() -> Iterable[CheckSpec]:
 
 def look() -> list[Finding]:
     """Layers as found, attacks as they ended."""
-    from speceyes_plugins.sandbox.report import isolation_report  # noqa: PLC0415 - when asked
+    from speceyes_plugins.sandbox.parent.report import isolation_report  # noqa: PLC0415 - when asked
 
     report = isolation_report()
     found = [

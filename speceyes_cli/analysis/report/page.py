@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from speceyes_cli.analysis.confidence import GateFigures
 from speceyes_cli.analysis.figures.style import COLOURS, FAINT, INK, Plot, render_bare
 from speceyes_cli.analysis.replay import Replayed
-from speceyes_cli.analysis.report.hardest import HardSample
-from speceyes_cli.core.runs import RunInfo
-from speceyes_cli.core.summaries import ALL, Row
+from speceyes_cli.analysis.report.selected_samples import HardSample
+from speceyes_cli.core.run.info import RunInfo
+from speceyes_cli.core.tables.summaries import ALL, Row
 from speceyes_cli.core.text import strip_control
 
 TEMPLATE = "page.html.jinja"

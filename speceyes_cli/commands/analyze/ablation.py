@@ -19,7 +19,7 @@ from speceyes_cli.analysis.published import MODELS, published_curves
 from speceyes_cli.analysis.table import read_tables
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.summaries import LoadedRun, baselines_beside, find_runs
+from speceyes_cli.core.tables.summaries import LoadedRun, baselines_beside, find_runs
 from speceyes_cli.core.text import strip_control
 
 

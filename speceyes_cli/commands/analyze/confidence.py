@@ -25,7 +25,7 @@ from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.analysis.ties import TieFigures, clearances, diagnose_run
 from speceyes_cli.commands.analyze.inputs import all_scores, open_tables
 from speceyes_cli.commands.tables import NOTHING, percent
-from speceyes_cli.core.images import file_name
+from speceyes_cli.core.run.kept_images import file_name
 from speceyes_cli.core.text import strip_control
 
 

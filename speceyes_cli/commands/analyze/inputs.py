@@ -8,8 +8,8 @@ from pathlib import Path
 from speceyes_cli.analysis.replay import Choice
 from speceyes_cli.analysis.scores import Score, acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table, read_tables
-from speceyes_cli.core.gate import DEFAULT_THRESHOLD, DEFAULT_TOP_K
-from speceyes_cli.core.summaries import LoadedRun, find_runs, load_run
+from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
+from speceyes_cli.core.tables.summaries import LoadedRun, find_runs, load_run
 from speceyes_cli.host.manager import Host
 
 

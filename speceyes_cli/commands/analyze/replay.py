@@ -31,7 +31,7 @@ from speceyes_cli.analysis.table import ScoreTable, require_both_branches
 from speceyes_cli.commands.analyze.inputs import Scores, all_scores, open_table, own_choice
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.summaries import ALL, LoadedRun, baselines_beside, find_baseline
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun, baselines_beside, find_baseline
 from speceyes_cli.core.text import strip_control
 
 NOT_AS_PREDICTED = 1

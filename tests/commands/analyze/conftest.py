@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from speceyes_cli.core.records import Record
-from speceyes_cli.core.store import open_store
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.store import open_store
 from tests.analysis.conftest import Spec, run_of
 
 WriteRun = Callable[..., Path]

@@ -8,7 +8,7 @@ import pytest
 from speceyes_example.scripted import UNSURE, ScriptedEngine
 from typer.testing import Result
 
-from speceyes_cli.core.store import read_run
+from speceyes_cli.core.run.store import read_run
 
 Invoke = Callable[..., Result]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from speceyes_cli.core.records import Record
+from speceyes_cli.core.run.records import Record
 from tests.analysis.conftest import Spec
 from tests.commands.analyze.conftest import WriteRun
 

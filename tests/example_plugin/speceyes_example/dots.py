@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.errors import DataError, PictureError
+from speceyes_cli.core.judging.answer_rules import score_choice
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.core.scoring import score_choice
 from speceyes_cli.host.specs import DatasetSpec, DataSource, Scored
 
 COLOURS = ("red", "green", "blue", "yellow")

@@ -9,13 +9,13 @@ import typer
 
 from speceyes_cli.core.agents import Agent, Policy
 from speceyes_cli.core.chat import Answer
-from speceyes_cli.core.gate import Gate, TokenScore, confidence_from_separability
-from speceyes_cli.core.judging import RuleJudge
-from speceyes_cli.core.policies import draft_ask
-from speceyes_cli.core.records import Record
-from speceyes_cli.core.runs import RunInfo
+from speceyes_cli.core.gate.decision import Gate, TokenScore, confidence_from_separability
+from speceyes_cli.core.judging.judging import RuleJudge
+from speceyes_cli.core.methods.method_options import Variations
+from speceyes_cli.core.methods.policies import draft_ask
+from speceyes_cli.core.run.info import RunInfo
+from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.core.variations import Variations
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import (
     AgentSpec,

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs
 
 from speceyes_cli.core.chat import Ask, Picture, Reply, Size
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.gate import TokenScore
+from speceyes_cli.core.gate.decision import TokenScore
 from speceyes_cli.host.specs import EngineOptions, EngineSpec
 from speceyes_example.dots import COLOURS
 

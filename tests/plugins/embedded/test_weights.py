@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from speceyes_datasets.needle.plugin import SPLITS, make_sample
-from speceyes_plugins.deepeyes.agent import DeepEyes
-from speceyes_plugins.transformers_engine.engine import TransformersEngine
+from speceyes_plugins.agents.deepeyes.agent import DeepEyes
+from speceyes_plugins.engines.transformers.engine import TransformersEngine
 
 from speceyes_cli.core.chat import Ask, Reply, Role
-from speceyes_cli.core.gate import Gate
-from speceyes_cli.core.gates import min_score
-from speceyes_cli.core.policies import draft_ask
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.methods.policies import draft_ask
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.specs import AgentOptions, EngineOptions
 

@@ -14,18 +14,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from speceyes_plugins.sandbox import (
-    Limits,
-    Sandbox,
-    SandboxRefusedError,
-    folders,
-    isolation_report,
-    layers,
-    lockdown,
-    syscalls,
-)
-from speceyes_plugins.sandbox.process import Zygote
-from speceyes_plugins.sandbox.report import attempt_all
+from speceyes_plugins.sandbox import Limits, Sandbox, SandboxRefusedError, folders, isolation_report
+from speceyes_plugins.sandbox.parent import isolation as layers
+from speceyes_plugins.sandbox.parent.process import Zygote
+from speceyes_plugins.sandbox.parent.report import attempt_all
+from speceyes_plugins.sandbox.worker import lockdown, syscalls
 
 ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF: return SECCOMP_RET_ALLOW
 
@@ -33,7 +26,9 @@ ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF: return SECCOMP_
 WITHOUT = """
 import struct, sys
 from PIL import Image
-from speceyes_plugins.sandbox import Sandbox, SandboxRefusedError, lockdown, syscalls
+from speceyes_plugins.sandbox import Sandbox, SandboxRefusedError
+from speceyes_plugins.sandbox.worker import lockdown
+from speceyes_plugins.sandbox.worker import syscalls
 number = int(sys.argv[1])
 steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50026), (0x06, 0, 0, 0x7FFF0000)]
 lockdown._prctl(lockdown.PR_SET_NO_NEW_PRIVS, 1)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from speceyes_plugins.sandbox import Sandbox, boxes, repairs
+from speceyes_plugins.sandbox import Sandbox
 from speceyes_plugins.sandbox.paths import Paths
+from speceyes_plugins.sandbox.worker import boxes, repairs
 
 PATHS = Paths("/s/1/picture", "/mnt/data/picture.bmp", "/s/1/data")
 

@@ -1,0 +1,110 @@
+"""Thyme: the large model writes Python that crops and enhances, within one assistant turn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from typing import TypeVar
+
+from speceyes_cli.core.agents import AgentState
+from speceyes_cli.core.chat import (
+    Answer,
+    Message,
+    Observation,
+    Picture,
+    Reply,
+    Run,
+    Size,
+    ToolError,
+)
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.samples import Sample, question_text
+from speceyes_cli.host.specs import AgentOptions
+from speceyes_plugins.agents.tags import between, load_prompts
+from speceyes_plugins.agents.thyme.sessions import Workshop
+from speceyes_plugins.agents.thyme.texts import opening, results
+from speceyes_plugins.sandbox.parent import isolation as layers
+from speceyes_plugins.sandbox.values import Backend, State
+
+T = TypeVar("T", bound=str)
+
+MAX_TURNS = 5  # upstream SpecEyes
+MAX_NEW_TOKENS = 2048
+BLOCK_SECONDS = 30.0  # 10 s for the block, 10 s for decoding its pictures, and a cold start
+STATES: tuple[State, ...] = ("persist", "fresh")
+BACKENDS: tuple[Backend, ...] = ("auto", "unsafe-subprocess")
+FENCE = re.compile(r"```(?:python|py)?[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
+
+
+class Thyme:
+    """The agent's methods; code runs in its workshop, off the model's thread."""
+
+    stop: tuple[str, ...] = ("</code>", "</answer>")
+    continues_turn = True
+
+    def __init__(self, options: AgentOptions) -> None:
+        """Refuse at once where this machine cannot isolate code."""
+        self.max_turns = options.max_turns or MAX_TURNS
+        self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
+        self.prompts = load_prompts("speceyes_plugins.agents.thyme", options.prompts)
+        state = choice("--thyme-state", options.settings.get("thyme_state", "persist"), STATES)
+        backend = choice("--sandbox", options.settings.get("sandbox", "auto"), BACKENDS)
+        if backend == "auto":
+            layers.require()
+        self._workshop = Workshop(state, backend)
+
+    def screen(self, sample: Sample) -> tuple[Message, ...]:
+        """Ask, yes or no, whether image processing would help."""
+        text = f"{question_text(sample)}\n{self.prompts['screen']}"
+        return (Message("user", (sample.picture, text)),)
+
+    def open(self, sample: Sample) -> tuple[Message, ...]:
+        """The picture, its path and size, and the question."""
+        return opening(sample, Size(*sample.picture.open().size), self.prompts)
+
+    def step(
+        self, reply: Reply, state: AgentState
+    ) -> Generator[Run, Observation | ToolError, Observation | Answer | ToolError]:
+        """An answer ends the loop; code runs; anything else is told to the model."""
+        code = between(reply.text, "<code>", "</code>")
+        answer = between(reply.text, "<answer>", "</answer>")
+        if answer is not None and reply.text.rfind("<answer>") > reply.text.rfind("<code>"):
+            return Answer(answer.strip(), "large")
+        if code is None:
+            return complain("no_action", "Neither <code> nor <answer> was found.")
+        seen = yield Run(
+            self._workshop.run,
+            {"key": state.sample.id, "picture": state.sample.picture, "code": unfenced(code)},
+            timeout=BLOCK_SECONDS,
+            name="python",
+        )
+        if isinstance(seen, ToolError):
+            return complain(seen.kind, seen.text)
+        return Observation(results(seen.content), seen.notes)
+
+    def forget(self, sample: Sample) -> None:
+        """The trajectory has ended: its interpreter and files go."""
+        self._workshop.forget(sample.id)
+
+    def close(self) -> None:
+        """The run has ended: the sandbox goes."""
+        self._workshop.close()
+
+
+def unfenced(code: str) -> str:
+    """The code within its fence; the whole text where there is none."""
+    found = FENCE.search(code)
+    return found.group(1) if found else code
+
+
+def complain(kind: str, text: str) -> ToolError:
+    """An error in the tags the model knows results by."""
+    return ToolError(kind, "".join(p for p in results((text,)) if not isinstance(p, Picture)))
+
+
+def choice(option: str, value: str, known: tuple[T, ...]) -> T:
+    """The value as one of the known ones; raises `UsageError`."""
+    for name in known:
+        if name == value:
+            return name
+    raise UsageError(f"{option} {value}: known are {' and '.join(known)}.")

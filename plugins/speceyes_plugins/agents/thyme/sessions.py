@@ -1,0 +1,77 @@
+"""One sandbox per run, one session per trajectory."""
+
+from __future__ import annotations
+
+import threading
+
+from speceyes_cli.core.chat import Observation, Picture, ToolError
+from speceyes_plugins.agents.thyme.texts import PICTURE_PATH
+from speceyes_plugins.sandbox import Result, Sandbox, Session
+from speceyes_plugins.sandbox.values import Backend, State
+
+TEXT_SHOWN = 4000  # characters of printed text the model gets to read
+
+
+class Workshop:
+    """Starts the sandbox at the first block and keeps each trajectory's session."""
+
+    def __init__(self, state: State, backend: Backend) -> None:
+        self._state: State = state
+        self._backend: Backend = backend
+        self._lock = threading.Lock()
+        self._sandbox: Sandbox | None = None
+        self._sessions: dict[str, Session] = {}
+
+    def run(self, key: str, picture: Picture, code: str) -> Observation | ToolError:
+        """Run one block of the trajectory `key`.
+
+        Raises:
+            SandboxRefusedError: isolation no longer holds; the run must stop.
+        """
+        result = self._session(key, picture).run(code)
+        return observe(result)
+
+    def forget(self, key: str) -> None:
+        """End the trajectory's session."""
+        with self._lock:
+            session = self._sessions.pop(key, None)
+        if session is not None:
+            session.close()
+
+    def close(self) -> None:
+        """End every session and the sandbox."""
+        with self._lock:
+            sessions, sandbox = list(self._sessions.values()), self._sandbox
+            self._sessions.clear()
+            self._sandbox = None
+        for session in sessions:
+            session.close()
+        if sandbox is not None:
+            sandbox.close()
+
+    def _session(self, key: str, picture: Picture) -> Session:
+        with self._lock:
+            if self._sandbox is None:
+                self._sandbox = Sandbox(state=self._state, backend=self._backend)
+            sandbox = self._sandbox
+            session = self._sessions.get(key)
+        if session is None:
+            session = sandbox.open(picture.open(), name=PICTURE_PATH.rsplit("/", 1)[1])
+            with self._lock:
+                self._sessions[key] = session
+        return session
+
+
+def observe(result: Result) -> Observation | ToolError:
+    """Pictures where there are some, else what was printed, else what went wrong."""
+    pictures = tuple(
+        Picture(f"result {i + 1} {image.width}x{image.height}", image.copy)
+        for i, image in enumerate(result.images)
+    )
+    if result.error is not None and not pictures:
+        return ToolError(result.error.kind, f"{result.error.kind}: {result.error.text}")
+    notes = list(result.repairs)
+    if result.error is not None:
+        notes.append(f"{result.error.kind}: {result.error.text}")
+    content = pictures or (result.stdout.strip()[:TEXT_SHOWN],)
+    return Observation(content, tuple(notes))

@@ -1,0 +1,138 @@
+"""The remote engine: a model behind an OpenAI-compatible endpoint such as vLLM or SGLang."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from speceyes_cli.core.chat import Ask, Picture, Reply, Size
+from speceyes_cli.core.errors import RunStopError
+from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.host.specs import EngineOptions
+from speceyes_plugins.engines.openai.addresses import api_key, parse_address
+from speceyes_plugins.engines.openai.client import LIMITS, Answered, Endpoint, EndpointError, Limits
+from speceyes_plugins.engines.openai.pictures import PictureWriter
+from speceyes_plugins.engines.openai.probe import Probe, continues_turns
+from speceyes_plugins.engines.openai.wire import with_stop, write_ask
+from speceyes_plugins.engines.token_scores import read_tokens, score_tokens
+
+CONCURRENCY = 32
+"""Requests in flight by default: enough to fill a server's batch, few enough for a shared one."""
+HOPELESS = (401, 403, 404)
+"""Statuses that every later ask would meet too."""
+
+
+class OpenAIEngine:
+    """Drives one model at one address; nothing of it runs here."""
+
+    max_batch = 1
+
+    def __init__(self, options: EngineOptions, limits: Limits = LIMITS) -> None:
+        """Ask the endpoint what it can do; raises `UsageError` when it will not do."""
+        self._options = options
+        self._address = parse_address(options.model, options.role)
+        self.workers = options.concurrency or CONCURRENCY
+        self.group = self._address.url
+        key = api_key(options.role)
+        self._endpoint = Endpoint(self._address.url, key, self.workers, limits)
+        try:
+            self._finding = Probe(self._endpoint, self._address, options).look()
+        except BaseException:
+            self._endpoint.close()
+            raise
+        self._pictures = PictureWriter(self._finding.rule)
+        self._continues: bool | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def introduction(self) -> str:
+        """What was found, in one line."""
+        told = self._finding.sentence(self._address.url, self._options)
+        return f"{told} · {self.workers} requests at once"
+
+    def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
+        """Answer each ask; raises `RunStopError` for what no later ask could escape."""
+        return [self._answer(ask) for ask in asks]
+
+    def forget(self, trajectory: str) -> None:
+        """Drop the trajectory's encoded pictures."""
+        self._pictures.forget(trajectory)
+
+    def describe(self) -> Mapping[str, Any]:
+        """What `run.json` keeps; never the key."""
+        rule = self._finding.rule
+        return {
+            "engine": "openai",
+            "url": self._address.url,
+            "model": self._finding.model,
+            "logprobs": self._finding.mode,
+            "factor": rule.factor if rule else None,
+            "min_pixels": rule.min_pixels if rule else None,
+            "max_pixels": rule.max_pixels if rule else None,
+        }
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._endpoint.close()
+
+    def _answer(self, ask: Ask) -> Reply | Exception:
+        if ask.continue_turn:
+            self._require_continuing()
+        frames: list[Size] = []
+
+        def show(picture: Picture) -> str:
+            shown = self._pictures.show(picture, ask.trajectory)
+            if shown.frame is not None:
+                frames.append(shown.frame)
+            return shown.url
+
+        try:
+            body = {**write_ask(ask, self._finding.model, show), **self._finding.budget}
+            return read_reply(ask, self._endpoint.complete(body), tuple(frames))
+        except EndpointError as error:
+            if error.status in HOPELESS:
+                raise RunStopError(
+                    f"{self._address.url}: {error}; finished samples are kept."
+                ) from (error)
+            return EndpointError(f"{self._address.url}: {error}", error.status)
+        except Exception as error:  # noqa: BLE001 - a picture or an answer that cannot be read
+            return error
+
+    def _require_continuing(self) -> None:
+        """Refuse an agent that writes on in its own turn where the server opens a new one."""
+        with self._lock:
+            if self._continues is None:
+                self._continues = continues_turns(self._endpoint, self._finding.model)
+        if not self._continues:
+            raise RunStopError(
+                f"{self._address.url} does not go on within an assistant turn "
+                "(continue_final_message), as this agent needs; serve it with vLLM or SGLang."
+            )
+
+
+def read_reply(ask: Ask, answered: Answered, frames: tuple[Size, ...]) -> Reply:
+    """A chat completion as a reply; raises `EndpointError` or `LogprobsError`."""
+    try:
+        choice = answered.body["choices"][0]
+        text = choice["message"].get("content") or ""
+        finish = choice["finish_reason"]
+    except (LookupError, TypeError, AttributeError):
+        raise EndpointError("it answered with JSON that is no chat completion") from None
+    if finish not in ("stop", "length"):
+        raise EndpointError(f"it ended its answer with {finish!r}")
+    usage = answered.body.get("usage") or {}
+    generated = usage.get("completion_tokens")
+    reason = choice.get("stop_reason", choice.get("matched_stop"))
+    at_text = isinstance(reason, str)
+    text = with_stop(text, ask.stop, reason)
+    scores: tuple[TokenScore, ...] = ()
+    if ask.gate is not None:
+        tokens = read_tokens(choice, generated)
+        scores = score_tokens(tokens, ask.gate.top_k, ask.gate.kept)
+        generated = len(tokens)
+    elif generated is None:
+        generated = 0
+    elif finish == "stop" and not at_text:
+        generated = max(0, generated - 1)  # the end of sequence, which a reply does not count
+    return Reply(text, generated, finish, scores, answered.seconds, frames)

@@ -1,0 +1,153 @@
+"""Weights and processor, brought onto the device."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.image_utils import SizeDict
+
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.host.specs import EngineOptions
+from speceyes_plugins.engines.transformers.attention import use_by_length
+from speceyes_plugins.engines.transformers.models import MODEL_TYPES, location
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to answer."""
+
+    model: Any
+    processor: Any
+    device: torch.device
+    dtype: torch.dtype
+    attention: str
+    revision: str | None
+    """The hub's commit, or a digest of a local folder's weights."""
+
+
+def load(options: EngineOptions) -> Loaded:
+    """Read the model; raises `UsageError` in one sentence when it cannot be had."""
+    place = location(options.model, options.role)
+    device = pick_device(options.device)
+    dtype = pick_dtype(options.dtype, device)
+    attention = pick_attention(options.attention, device)
+    noise = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(place)
+        if config.model_type not in MODEL_TYPES:
+            raise UsageError(
+                f"--{options.role}: {options.model} is a {config.model_type!r} model; this engine "
+                f"runs {' and '.join(MODEL_TYPES)}."
+            )
+        processor = AutoProcessor.from_pretrained(place)
+        model = AutoModelForImageTextToText.from_pretrained(
+            place,
+            dtype=dtype,
+            device_map="auto" if options.device == "auto" and str(device) == "cuda" else device,
+            attn_implementation=attention,
+        )
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"--{options.role}: {options.model} cannot be loaded: {first}") from error
+    finally:
+        if noise:
+            transformers.utils.logging.enable_progress_bar()
+    processor.tokenizer.padding_side = "left"
+    size = processor.image_processor.size
+    processor.image_processor.size = SizeDict(
+        shortest_edge=options.min_pixels or size["shortest_edge"],
+        longest_edge=options.max_pixels or size["longest_edge"],
+    )
+    if attention == "sdpa":
+        use_by_length(model)
+    if device.type == "cpu":
+        embed = model.model.visual.patch_embed
+        embed.proj = PatchProjection(embed.proj)
+    model.eval()
+    revision = getattr(config, "_commit_hash", None) or digest(Path(place))
+    return Loaded(model, processor, device, dtype, attention, revision)
+
+
+class PatchProjection(nn.Module):
+    """A convolution over patches that do not overlap, as the matrix product that it is.
+
+    On a CPU it takes a quarter of the convolution's time.
+    """
+
+    def __init__(self, convolution: nn.Conv3d) -> None:
+        """Share the convolution's weights."""
+        super().__init__()
+        self.weight = nn.Parameter(convolution.weight.detach().flatten(1), requires_grad=False)
+        self.bias = convolution.bias
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """[patches, channels, time, height, width] to [patches, hidden]."""
+        return functional.linear(patches.flatten(1), self.weight, self.bias)
+
+
+def pick_device(name: str) -> torch.device:
+    """The named device, or a GPU where there is one."""
+    if name == "auto" and not torch.cuda.is_available():
+        return torch.device("cpu")
+    if name in ("auto", "cuda") and torch.cuda.is_available():
+        own = os.environ.get("LOCAL_RANK")  # of several processes each has its own
+        return torch.device("cuda" if own is None else f"cuda:{int(own)}")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device {name}: known are auto, cpu, cuda and cuda:N.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device {name}: no CUDA device is visible to torch.")
+    return device
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The named type; bfloat16 on a GPU and float32 on a CPU by default."""
+    if name not in DTYPES:
+        raise UsageError(f"--dtype {name}: known are {', '.join(DTYPES)}.")
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def pick_attention(name: str, device: torch.device) -> str:
+    """Flash attention where it can be imported on a GPU, else torch's own."""
+    if name not in ATTENTION:
+        raise UsageError(f"--attention {name}: known are {', '.join(ATTENTION)}.")
+    flash = importlib.util.find_spec("flash_attn") is not None
+    if name == "flash_attention_2" and not flash:
+        raise UsageError("--attention flash_attention_2: the package flash-attn is not installed.")
+    if name != "auto":
+        return name
+    return "flash_attention_2" if flash and device.type == "cuda" else "sdpa"
+
+
+def digest(folder: Path) -> str | None:
+    """A short SHA-256 over a local folder's weight files: names, sizes and first and last MiB."""
+    if not folder.is_dir():
+        return None
+    total = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+        size = path.stat().st_size
+        total.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            total.update(file.read(1 << 20))
+            file.seek(max(0, size - (1 << 20)))
+            total.update(file.read(1 << 20))
+    return f"sha256:{total.hexdigest()[:16]}"

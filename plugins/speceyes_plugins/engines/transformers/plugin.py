@@ -1,0 +1,42 @@
+"""Registers the transformers engine; importing this module imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from speceyes_cli.core.chat import Engine
+from speceyes_cli.host.hookspecs import hookimpl
+from speceyes_cli.host.specs import CheckSpec, EngineOptions, EngineSpec, Finding
+from speceyes_plugins.engines.transformers.models import check, takes
+
+
+def make_engine(options: EngineOptions) -> Engine:
+    """Load the model; heavy imports happen here."""
+    from speceyes_plugins.engines.transformers.engine import TransformersEngine  # noqa: PLC0415 - heavy
+
+    return TransformersEngine(options)
+
+
+@hookimpl
+def speceyes_engines() -> Iterable[EngineSpec]:
+    """The local engine."""
+    yield EngineSpec(
+        name="transformers",
+        takes=takes,
+        check=check,
+        factory=make_engine,
+        summary="Qwen2.5-VL and Qwen3-VL from a folder, a hub id, or the embedded pair",
+    )
+
+
+@hookimpl
+def speceyes_checks() -> Iterable[CheckSpec]:
+    """Look at what local models run on."""
+    yield CheckSpec("models", look, "torch, GPU, Triton and attention for local models")
+
+
+def look() -> list[Finding]:
+    """Libraries and devices as found."""
+    from speceyes_plugins.engines.transformers.machine import findings  # noqa: PLC0415 - heavy
+
+    return findings()

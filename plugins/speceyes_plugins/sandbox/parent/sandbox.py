@@ -1,0 +1,137 @@
+"""The sandbox's door: `Sandbox.open(picture) -> Session`, `session.run(code) -> Result`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import platform
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+
+from speceyes_cli.core.context import Closing
+from speceyes_cli.core.errors import PictureError
+from speceyes_plugins.sandbox import folders
+from speceyes_plugins.sandbox.parent import isolation as layers
+from speceyes_plugins.sandbox.parent.process import Zygote
+from speceyes_plugins.sandbox.parent.session import Session
+from speceyes_plugins.sandbox.paths import Paths
+from speceyes_plugins.sandbox.values import DATA, Backend, Limits, SandboxRefusedError, State
+from speceyes_plugins.sandbox.worker import syscalls
+
+log = logging.getLogger(__name__)
+
+UNSAFE_WARNING: Final = (
+    "the sandbox is off (unsafe-subprocess): model-written code runs with your rights, and can "
+    "read, change and send whatever you can"
+)
+
+
+class Sandbox(Closing):
+    """Runs model-written code where it can do no harm. Started once per run.
+
+    Use it as a context manager. `open` may be called from several threads; a session belongs to
+    one at a time.
+
+    Args:
+        state: "persist": variables live from block to block of a session; "fresh": every block
+            starts anew. Files in the session's folder stay either way.
+        backend: "auto" isolates, or refuses. "unsafe-subprocess" does not isolate, and warns.
+        limits: what one worker may use.
+
+    Raises:
+        SandboxRefusedError: this machine cannot isolate code; the message names what is missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State = "persist",
+        backend: Backend = "auto",
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.state: State = state
+        self.backend: Backend = backend
+        self._locked = backend != "unsafe-subprocess"
+        if self._locked:
+            layers.require()
+        else:
+            log.warning(UNSAFE_WARNING)
+        blob = syscalls.load() if self._locked else b""
+        self._folder = Path(tempfile.mkdtemp(prefix="speceyes-sandbox-")).resolve()
+        try:
+            self._zygote = Zygote(self._folder, blob, locked=self._locked)
+        except BaseException:
+            folders.remove_tree(str(self._folder))
+            raise
+        try:
+            self._zygote.spawn(None, self.limits).close()  # a first worker proves the lock-down
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self, picture: Image.Image | str | Path, name: str | None = None) -> Session:
+        """Begin a trajectory with its input picture.
+
+        Args:
+            picture: an image, or the path of a picture file, which is copied.
+            name: the file name the script knows it by, under /mnt/data.
+
+        Raises:
+            PictureError: the picture cannot be read.
+            SandboxRefusedError: isolation no longer holds.
+        """
+        place = self._folder / secrets.token_hex(8)
+        paths = Paths(
+            picture=str(place / "picture"),
+            picture_name=f"{DATA}/{_file_name(name, picture)}",
+            data=str(place / "data"),
+        )
+        try:
+            Path(paths.output).mkdir(parents=True)
+            _put_picture(picture, Path(paths.picture))
+            return Session(self._zygote, place, paths, self.limits, self.state)
+        except BaseException:
+            folders.remove_tree(str(place))
+            raise
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for `run.json`: how code was isolated, and within which limits."""
+        facts: dict[str, Any] = {"backend": self.backend, "state": self.state}
+        if self._locked:
+            facts["landlock_abi"] = layers.landlock_abi()
+            facts["seccomp_sha256"] = syscalls.SHA256[platform.machine()]
+        facts["block_seconds"] = self.limits.seconds
+        return facts
+
+    def close(self) -> None:
+        """End every worker and remove every file; a second call does nothing."""
+        self._zygote.close()
+        with contextlib.suppress(FileNotFoundError):  # the zygote removes it too
+            folders.remove_tree(str(self._folder))
+
+
+def _file_name(name: str | None, picture: Image.Image | str | Path) -> str:
+    if name is None:
+        name = "picture.bmp" if isinstance(picture, Image.Image) else Path(picture).name
+    if not name or "/" in name or name in {".", "..", "temp_processed_images"}:
+        raise SandboxRefusedError(f"'{name}' is no file name for the script's picture")
+    return name
+
+
+def _put_picture(picture: Image.Image | str | Path, target: Path) -> None:
+    """Put the picture where the worker may read it; libraries go by content, not by suffix."""
+    try:
+        if isinstance(picture, Image.Image):
+            plain = picture if picture.mode in {"RGB", "L"} else picture.convert("RGB")
+            plain.save(target, format="BMP")  # without compression: milliseconds
+        else:
+            shutil.copyfile(picture, target)
+    except (OSError, ValueError) as error:
+        raise PictureError(f"the sandbox cannot read the picture: {error}") from error
+    target.chmod(0o400)

@@ -1,0 +1,163 @@
+"""From paths to rows: our runs and upstream's results, each beside its baseline."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.run.info import RUN_FILE
+from speceyes_cli.core.tables.summaries import (
+    LoadedRun,
+    Row,
+    baselines_beside,
+    load_run,
+    matching_baselines,
+    run_folders,
+    summarize,
+)
+from speceyes_cli.core.tables.upstream.files import Result, find_results
+from speceyes_cli.core.tables.upstream.rows import Choose, upstream_rows
+from speceyes_cli.host.manager import Host, known_names
+from speceyes_cli.host.metrics import add_metrics
+
+SEVERAL = ("phase_mean_s", "answers_by_letter", "right_by_letter", "metrics", "verdicts", "notes")
+FIELDS = tuple(name for name in Row.model_fields if name not in SEVERAL)
+"""What rows can be sorted and grouped by."""
+
+
+class Found(NamedTuple):
+    """What the named paths hold."""
+
+    runs: list[LoadedRun]
+    results: list[Result]
+
+
+def find_all(paths: Iterable[Path]) -> Found:
+    """Runs and upstream's results; `DataError` for a path that holds neither, naming both."""
+    runs: dict[Path, LoadedRun] = {}
+    results: dict[Path, Result] = {}
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path} does not exist; name a run folder, or one that holds some.")
+        folders = run_folders([path]) if any(path.rglob(RUN_FILE)) else []
+        found = find_results(path)
+        if not folders and not found:
+            raise DataError(
+                f"{path} holds no run (a folder with a {RUN_FILE}) and no result of upstream's "
+                "(a file such as vstar_direct_attributes_DeepEyes-7B_baseline_1_None_None.jsonl)."
+            )
+        runs |= {folder.resolve(): load_run(folder) for folder in folders}
+        results |= {result.path.absolute(): result for result in found}
+    return Found(list(runs.values()), list(results.values()))
+
+
+def gather_rows(
+    found: Found, host: Host, choose: Choose, named: Sequence[LoadedRun] = ()
+) -> list[Row]:
+    """The rows of everything found, each against its baseline; `named` ones come first."""
+    rows: list[Row] = []
+    for run in found.runs:
+        candidates = _candidates(run, found.runs, named)
+        agents = sorted({str(other.info.config.agent) for other in candidates})
+        notes: tuple[str, ...] = ()
+        if len(agents) > 1:  # the small model alone, which may stand beside any of them
+            known = f"there are baselines of {' and '.join(agents)}; --baseline names one"
+            candidates, notes = [], (f"no speedup, since {known}",)
+        baseline = _one_of(candidates, run, choose)
+        dataset = host.datasets.specs.get(run.info.config.dataset)
+        rows += [
+            row.model_copy(update={"notes": (*row.notes, *notes)})
+            for row in add_metrics(summarize(run, baseline), run, dataset)
+        ]
+    return rows + upstream_rows(found.results, choose)
+
+
+def _candidates(
+    run: LoadedRun, runs: Sequence[LoadedRun], named: Sequence[LoadedRun]
+) -> list[LoadedRun]:
+    """Its baselines among those named, else among those gathered, else among those beside it."""
+    pools = (named, runs, baselines_beside(run))
+    found = (matching_baselines(run, pool) for pool in pools)
+    return next((candidates for candidates in found if candidates), [])
+
+
+def _one_of(candidates: Sequence[LoadedRun], run: LoadedRun, choose: Choose) -> LoadedRun | None:
+    if len(candidates) < 2:  # noqa: PLR2004 - nothing to choose
+        return next(iter(candidates), None)
+    return candidates[choose(str(run.folder), [other.folder for other in candidates])]
+
+
+def load_named(paths: Sequence[Path], found: Found) -> list[LoadedRun]:
+    """The baselines the user named; `UsageError` for one that matches nothing gathered."""
+    missing = next((path for path in paths if not path.exists()), None)
+    if missing is not None:
+        raise UsageError(f"--baseline: {missing} does not exist.")
+    named = [load_run(path) for path in paths if path.is_dir()]
+    for one in named:
+        if not any(matching_baselines(run, [one]) for run in found.runs):
+            raise UsageError(
+                f"--baseline: {one.folder} is no baseline of any run gathered; a baseline is an "
+                "`eval --method baseline` of the same agent, models, data and options."
+            )
+    return named
+
+
+def make_chooser(named: Sequence[Path]) -> Choose:
+    """Take what the user named; else ask on a terminal, or say which there are."""
+    wanted = {path.resolve() for path in named}
+
+    def choose(what: str, places: Sequence[Path]) -> int:
+        hits = [number for number, place in enumerate(places) if place.resolve() in wanted]
+        if len(hits) == 1:
+            return hits[0]
+        names = [str(place) for place in places]
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(
+                f"{what} has several baselines of the same configuration: {', '.join(names)}; "
+                "choose one with --baseline."
+            )
+        typer.echo(f"{what} has several baselines of the same configuration:", err=True)
+        for number, name in enumerate(names, 1):
+            typer.echo(f"  {number}  {name}", err=True)
+        among = typer.prompt("Which one", type=int, err=True, default=len(names))
+        if not 1 <= among <= len(names):
+            raise UsageError(f"There is no number {among}.")
+        return int(among) - 1
+
+    return choose
+
+
+def take_latest(_what: str, places: Sequence[Path]) -> int:
+    """The place that was changed last, for tables that cannot wait for an answer."""
+    return max(range(len(places)), key=lambda number: places[number].stat().st_mtime)
+
+
+def arrange(rows: Sequence[Row], sort: str | None, group: str | None) -> list[Row]:
+    """The rows by a field, "-field" for the largest first, then together by another."""
+    ordered = list(rows)
+    if sort is not None:
+        field = sort.removeprefix("-")
+        _check_field("--sort", field)
+        known = [row for row in ordered if getattr(row, field) is not None]
+        unknown = [row for row in ordered if getattr(row, field) is None]
+        known.sort(key=lambda row: getattr(row, field), reverse=sort.startswith("-"))
+        ordered = known + unknown
+    if group is not None:
+        _check_field("--group-by", group)
+        places = {value: place for place, value in reversed(_enumerated(ordered, group))}
+        ordered.sort(key=lambda row: places[getattr(row, group)])
+    return ordered
+
+
+def _enumerated(rows: Sequence[Row], field: str) -> list[tuple[int, object]]:
+    return [(place, getattr(row, field)) for place, row in enumerate(rows)]
+
+
+def _check_field(flag: str, field: str) -> None:
+    if field not in FIELDS:
+        raise UsageError(f"{flag}: there is no column {field!r}; {known_names(field, FIELDS)}.")

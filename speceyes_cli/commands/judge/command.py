@@ -1,0 +1,147 @@
+"""`speceyes judge`: verdicts for the answers of runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_module
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from speceyes_cli.commands.judge.report import JudgedRun, report, told_as_json, watch_judging
+from speceyes_cli.commands.options import argument, takes
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.judging.answer_rules import score_by_rule
+from speceyes_cli.core.judging.judging import (
+    Audit,
+    Auditor,
+    Judge,
+    Judging,
+    compare_audit,
+    draw_audit,
+    judge_claims,
+    open_judging,
+)
+from speceyes_cli.core.tables.summaries import run_folders
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.options import option
+from speceyes_cli.host.specs import JudgeOptions
+
+INTERRUPTED = 130
+SOME_FAILED = 1
+JUDGE = "The judge"
+SERVER = "Its server"
+VERDICTS = "The verdicts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeCommandOptions:
+    """All that `speceyes judge` is told."""
+
+    runs: list[Path] = argument("Run folders, or folders that hold them.")
+    judge: str = option(
+        "llm", "rules: offline; llm: rules first, then a model; or a plugin's.", JUDGE
+    )
+    api_url: str = option("http://localhost:23333/v1", "OpenAI-compatible endpoint.", SERVER)
+    api_key: str = option("EMPTY", "Key for it; it is never written to a file.", SERVER)
+    judge_model: str | None = option(
+        None, "Model to ask; the one the endpoint lists when it lists one.", SERVER
+    )
+    concurrency: int = option(32, "Requests in flight.", SERVER)
+    timeout: float = option(60.0, "Seconds to wait for an answer before asking again.", SERVER)
+    judge_cache: Path | None = option(
+        None, "File of answers had before; one of the user's own by default.", SERVER
+    )
+    audit: int = option(0, "Verdicts to have judged a second time, in other words.", VERDICTS)
+    resume: bool = option(
+        default=True,
+        help="Go on where judging stopped, or judge everything anew.",
+        panel=VERDICTS,
+        flags="--resume/--fresh",
+    )
+    retry_errors: bool = option(
+        default=False,
+        help="Ask again where the judge failed.",
+        panel=VERDICTS,
+        flags="--retry-errors",
+    )
+    json: bool = option(
+        default=False, help="Print a list of objects.", panel=VERDICTS, flags="--json"
+    )
+
+
+@takes(JudgeCommandOptions)
+def judge_command(context: typer.Context, options: JudgeCommandOptions) -> None:
+    """Judge the answers of runs: by rule, and by a model where rules are undecided.
+
+    Each verdict is kept as it comes: stop at any time, and the same command goes on. A judge that
+    fails is an error, never a wrong answer; --retry-errors asks again. `gather` then counts these
+    verdicts, and `verdicts.jsonl` in the run folder shows each with the judge's reply.
+
+    A server: vllm serve Qwen/Qwen2.5-72B-Instruct --port 23333
+
+    Exit codes: 0 done, 1 the judge failed on some, 2 something to mend, 130 stopped.
+    """
+    if options.audit < 0:
+        raise UsageError(f"--audit must be at least 0, not {options.audit}.")
+    host: Host = context.obj
+    screen = Console(stderr=True, highlight=False, emoji=False)
+    done = []
+    try:
+        done += [judge_run(folder, options, host, screen) for folder in run_folders(options.runs)]
+    except KeyboardInterrupt:
+        screen.print("Stopped; every verdict so far is kept. The same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+    if options.json:
+        typer.echo(json_module.dumps([told_as_json(one) for one in done], indent=2))
+    else:
+        report(done, Console(highlight=False, emoji=False))
+    if any(one.counts["error"] for one in done):
+        raise typer.Exit(SOME_FAILED)
+
+
+def judge_run(folder: Path, options: JudgeCommandOptions, host: Host, screen: Console) -> JudgedRun:
+    """Judge what is pending in one run; nothing is dropped before the judge is known to work."""
+    with (
+        open_judging(folder) as judging,
+        contextlib.closing(make_judge(options, host, judging.info.config.dataset)) as judge,
+    ):
+        if options.audit and not isinstance(judge, Auditor):
+            raise UsageError(f"--audit needs a judge that can be asked twice; {judge.name} cannot.")
+        claims = judging.claims()
+        if options.resume:
+            claims = judging.pending(judge.name, retry_errors=options.retry_errors)
+        identity = judge.prepare(claims)
+        if options.resume:
+            judging.bind(identity)
+        else:
+            judging.forget()
+        with watch_judging(screen, len(claims), judging.info.name) as observe:
+            judge_claims(judging, judge, claims, observe)
+        return JudgedRun(judging.info, judging.overlaid(), audit_run(judging, judge, options.audit))
+
+
+def audit_run(judging: Judging, judge: Judge, count: int) -> Audit | None:
+    """Have some verdicts judged a second time; None when nobody asked."""
+    if not count or not isinstance(judge, Auditor):
+        return None
+    with contextlib.closing(judge.audit(draw_audit(judging, count))) as batches:
+        return compare_audit(judging.verdicts, [one for some in batches for one in some])
+
+
+def make_judge(options: JudgeCommandOptions, host: Host, dataset: str) -> Judge:
+    """The judge by name, with the rule of the run's dataset."""
+    known = host.datasets.specs.get(dataset)
+    return host.judges.get(options.judge).factory(
+        JudgeOptions(
+            rule=known.score if known is not None else score_by_rule,
+            api_url=options.api_url,
+            api_key=options.api_key,
+            model=options.judge_model,
+            concurrency=options.concurrency,
+            timeout=options.timeout,
+            cache=options.judge_cache,
+        )
+    )

@@ -1,0 +1,334 @@
+"""Judging a run: which answers still need a verdict, and keeping each as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import sqlite3
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple, Protocol, runtime_checkable
+
+from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.context import Closing
+from speceyes_cli.core.errors import DataError, PictureError
+from speceyes_cli.core.judging.verdicts import (
+    ERROR,
+    SCHEMA,
+    ClaimKey,
+    JudgedNote,
+    claims_of,
+    overlay,
+    read_verdicts,
+)
+from speceyes_cli.core.run.info import RunInfo, read_run_info, write_atomically
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.store import (
+    DATABASE,
+    VERDICTS,
+    connect,
+    read_records,
+    take_lock,
+    told,
+    transaction,
+)
+from speceyes_cli.core.samples import Sample, Verdict
+
+Rule = Callable[[Sample, str], Verdict]
+
+# A verdict that decided is never overwritten; what is open gives way.
+_INSERT = """
+INSERT INTO verdicts (split, sample_id, said, body) VALUES (?, ?, ?, ?)
+ON CONFLICT (split, sample_id, said) DO UPDATE SET body = excluded.body
+WHERE json_extract(verdicts.body, '$.right') IS NULL
+"""
+AUDIT_SEED = 0
+
+
+class Claim(NamedTuple):
+    """An answer to be judged."""
+
+    sample: Sample
+    """Its question, options and known answer; the picture is not at hand."""
+    said: str
+    """The answer, word for word."""
+
+    @property
+    def key(self) -> ClaimKey:
+        """What its verdict is kept under."""
+        return ClaimKey(self.sample.split, self.sample.id, self.said)
+
+
+class Judged(NamedTuple):
+    """A claim and its verdict."""
+
+    claim: Claim
+    note: JudgedNote
+
+
+Batches = Generator[Sequence[Judged], None, None]
+"""Verdicts as they come; close it to stop."""
+
+
+class Identity(NamedTuple):
+    """What all verdicts of a run that a model gave must share."""
+
+    model: str
+    prompt: str
+    """A digest of the judge's prompt."""
+
+
+class Judge(Protocol):
+    """A way to tell right answers from wrong ones."""
+
+    @property
+    def name(self) -> str:
+        """What its verdicts are signed with."""
+
+    def prepare(self, claims: Sequence[Claim]) -> Identity | None:
+        """Make sure that these can be judged; `UsageError` when they cannot.
+
+        Gives the model that will be asked, or None where none is needed.
+        """
+
+    def judge(self, claims: Sequence[Claim]) -> Batches:
+        """Verdicts as they come, in any order, each claim once; a failure is a verdict too."""
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+
+
+@runtime_checkable
+class Auditor(Protocol):
+    """What a judge also has when it can be asked a second time in other words."""
+
+    def audit(self, claims: Sequence[Claim]) -> Batches:
+        """A second opinion on each claim, from neither rule nor cache."""
+
+
+@dataclass(frozen=True)
+class RuleJudge:
+    """A judge that is one function of the sample and the answer."""
+
+    name: str
+    rule: Rule
+
+    def prepare(self, claims: Sequence[Claim]) -> None:
+        """Nothing is needed."""
+
+    def judge(self, claims: Sequence[Claim]) -> Batches:
+        """All of them at once."""
+        yield [Judged(claim, by_rule(self.rule, claim, self.name)) for claim in claims]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def by_rule(rule: Rule, claim: Claim, judge: str) -> JudgedNote:
+    """The rule's verdict on a claim."""
+    verdict = rule(claim.sample, claim.said)
+    return JudgedNote(right=verdict.right, provenance=verdict.provenance, judge=judge)
+
+
+class Judging(Closing):
+    """A run folder open for verdicts; use `open_judging`, and close it."""
+
+    def __init__(self, folder: Path, info: RunInfo, lock: IO[str]) -> None:
+        """`lock` is held until `close`."""
+        self.folder = folder
+        self.info = info
+        self._lock = lock
+        with told(folder):
+            self._database = connect(folder / DATABASE)
+            self._database.execute(SCHEMA)
+            self.records = read_records(self._database, folder, info)
+            self.verdicts = read_verdicts(self._database)
+
+    def claims(self) -> list[Claim]:
+        """Every distinct answer of every sample, in the run's order."""
+        return [
+            Claim(_sample_of(record), key.said)
+            for record in self.records
+            for key in claims_of(record)
+        ]
+
+    def pending(self, judge: str, *, retry_errors: bool) -> list[Claim]:
+        """The claims that this judge has not judged yet.
+
+        What a rule left undecided is pending for another judge; an error with `retry_errors` only.
+        """
+
+        def is_open(claim: Claim) -> bool:
+            note = self.verdicts.get(claim.key)
+            if note is None:
+                return True
+            if note.provenance == ERROR:
+                return retry_errors
+            return note.right is None and note.model is None and note.judge != judge
+
+        return [claim for claim in self.claims() if is_open(claim)]
+
+    def bind(self, identity: Identity | None) -> None:
+        """Raise `DataError` when another model or prompt gave some of the verdicts."""
+        if identity is None:
+            return
+        for note in self.verdicts.values():
+            if note.model is not None and note.provenance != ERROR:
+                earlier = Identity(note.model, note.prompt or "")
+                if earlier != identity:
+                    what = "model" if earlier.model != identity.model else "prompt"
+                    raise DataError(
+                        f"{self.folder} was judged with another {what} "
+                        f"({_told(earlier)}, now {_told(identity)}); "
+                        "--fresh judges it anew."
+                    )
+
+    def overlaid(self) -> list[Record]:
+        """The records with these verdicts."""
+        return overlay(self.records, self.verdicts)
+
+    def keep(self, judged: Sequence[Judged]) -> None:
+        """Keep some verdicts in one transaction; when this returns, they are on the disk."""
+        rows = [(*claim.key, note.model_dump_json()) for claim, note in judged]
+        with told(self.folder), transaction(self._database):
+            self._database.executemany(_INSERT, rows)
+        self.verdicts.update({claim.key: note for claim, note in judged})
+
+    def forget(self) -> None:
+        """Drop every verdict, so that the run is judged anew."""
+        with told(self.folder):
+            self._database.execute("DELETE FROM verdicts")
+        self.verdicts.clear()
+
+    def export(self) -> Path:
+        """Write `verdicts.jsonl`, a line for each verdict, whole or not at all."""
+        path = self.folder / VERDICTS
+        wanted = [claim.key for claim in self.claims()]
+        notes = ((key, self.verdicts[key]) for key in wanted if key in self.verdicts)
+        lines = (
+            json.dumps({**key._asdict(), **note.model_dump()}, ensure_ascii=False) + "\n"
+            for key, note in notes
+        )
+        with told(self.folder):
+            write_atomically(path, lines)
+        return path
+
+    def close(self) -> None:
+        """Release the folder, leaving one database file that can be read anywhere."""
+        with contextlib.suppress(sqlite3.Error):
+            self._database.execute("PRAGMA journal_mode = DELETE")
+        self._database.close()
+        self._lock.close()
+
+
+def open_judging(folder: Path) -> Judging:
+    """Open a run for verdicts; `DataError` when it is none, holds nothing yet, or is in use."""
+    info = read_run_info(folder)
+    if not (folder / DATABASE).exists():
+        raise DataError(
+            f"{folder} has no {DATABASE}: the run holds no finished sample yet, or was copied "
+            "without it."
+        )
+    with told(folder):
+        lock = take_lock(folder)
+    try:
+        judging = Judging(folder, info, lock)
+    except BaseException:
+        lock.close()
+        raise
+    if not judging.records:
+        judging.close()
+        raise DataError(f"{folder} holds no finished sample yet; there is nothing to judge.")
+    return judging
+
+
+def judge_claims(
+    judging: Judging, judge: Judge, claims: Sequence[Claim], observe: Callable[[Judged], None]
+) -> None:
+    """Judge the claims, keep each verdict as it comes, then show it to `observe`.
+
+    However this ends, the export is brought up to date.
+    """
+    try:
+        with contextlib.closing(judge.judge(claims)) as batches:
+            for judged in batches:
+                judging.keep(judged)
+                for one in judged:
+                    observe(one)
+    finally:
+        judging.export()
+
+
+class Disagreement(NamedTuple):
+    """A claim on which the second opinion differs."""
+
+    claim: Claim
+    first: JudgedNote
+    second: JudgedNote
+
+
+class Audit(NamedTuple):
+    """What judging a few claims twice came to."""
+
+    asked: int
+    """Claims that got a second opinion."""
+    failed: int
+    """Claims whose second opinion could not be had or was undecided."""
+    disagreements: list[Disagreement]
+
+    @property
+    def share(self) -> float | None:
+        """Disagreements among second opinions; None without any."""
+        compared = self.asked - self.failed
+        return len(self.disagreements) / compared if compared else None
+
+
+def draw_audit(judging: Judging, count: int) -> list[Claim]:
+    """Claims with a verdict, drawn at random but always the same ones."""
+    decided = [claim for claim in judging.claims() if _right(judging.verdicts, claim) is not None]
+    chance = random.Random(AUDIT_SEED)  # noqa: S311 - no secret
+    return chance.sample(decided, min(count, len(decided)))
+
+
+def compare_audit(verdicts: Mapping[ClaimKey, JudgedNote], second: Iterable[Judged]) -> Audit:
+    """Second opinions beside the first."""
+    asked = failed = 0
+    differing = []
+    for claim, note in second:
+        asked += 1
+        first = verdicts[claim.key]
+        if note.right is None:
+            failed += 1
+        elif note.right is not first.right:
+            differing.append(Disagreement(claim, first, note))
+    return Audit(asked, failed, differing)
+
+
+def _right(verdicts: Mapping[ClaimKey, JudgedNote], claim: Claim) -> bool | None:
+    note = verdicts.get(claim.key)
+    return note.right if note is not None else None
+
+
+def _sample_of(record: Record) -> Sample:
+    """The sample again, without its picture."""
+
+    def no_picture() -> None:
+        raise PictureError("a judge sees no picture")
+
+    return Sample(
+        id=record.sample_id,
+        split=record.split,
+        picture=Picture(record.sample_id, no_picture),  # type: ignore[arg-type]
+        question=record.question,
+        options=record.options,
+        answer=record.answer,
+        cluster=record.cluster,
+        category=record.category,
+        meta=record.meta,
+    )
+
+
+def _told(identity: Identity) -> str:
+    return f"{identity.model}, prompt {identity.prompt[:8]}"

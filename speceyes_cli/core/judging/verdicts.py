@@ -1,0 +1,112 @@
+"""Verdicts that a judge gave after the run: kept beside the records, and laid over them.
+
+A verdict belongs to a sample and the very words judged, so an answer that a later try replaced
+is judged again, and both branches of a sample have theirs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.run.records import Record, Text, VerdictNote
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS verdicts (
+    split TEXT NOT NULL,
+    sample_id TEXT NOT NULL,
+    said TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (split, sample_id, said)
+) STRICT
+"""
+ERROR = "error"
+CACHE = "cache"
+LLM = "llm"
+RULE = "rule"
+UNDECIDED = "undecided"
+KINDS = (RULE, LLM, CACHE, UNDECIDED, ERROR)
+"""Where verdicts come from, in the order in which tables show them."""
+
+
+class ClaimKey(NamedTuple):
+    """What a verdict is about."""
+
+    split: str
+    sample_id: str
+    said: str
+    """The answer, word for word."""
+
+
+class JudgedNote(BaseModel):
+    """One verdict of a judge, as kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    right: bool | None
+    """None: undecided, or the judge failed."""
+    provenance: Text
+    """A rule's word such as "letter", or "llm", "cache" or "error"."""
+    judge: Text
+    """The judge's name."""
+    model: Text | None = None
+    """The model that was asked; None where a rule decided."""
+    prompt: Text | None = None
+    """A digest of the judge's prompt; None where a rule decided."""
+    reply: Text = ""
+    """The model's words, or what went wrong."""
+
+
+def kind_of(right: bool | None, provenance: str) -> str:  # noqa: FBT001 - a verdict's own field
+    """Which of `KINDS` a verdict is."""
+    if provenance == ERROR:
+        return ERROR
+    if right is None:
+        return UNDECIDED
+    return provenance if provenance in (LLM, CACHE) else RULE
+
+
+def read_verdicts(connection: sqlite3.Connection) -> dict[ClaimKey, JudgedNote]:
+    """Every verdict of a run; none where no judge has been."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'").fetchone():
+        return {}
+    rows = connection.execute("SELECT split, sample_id, said, body FROM verdicts").fetchall()
+    try:
+        return {ClaimKey(*key): JudgedNote.model_validate_json(body) for *key, body in rows}
+    except ValidationError as error:
+        raise DataError(
+            f"A verdict in this run cannot be read: {error.errors()[0]['msg']}; "
+            "`speceyes judge --fresh` judges it again."
+        ) from None
+
+
+def claims_of(record: Record) -> tuple[ClaimKey, ...]:
+    """What there is to judge of a record: its answer, then its branches; each text once."""
+    texts = [] if record.text is None else [record.text]
+    texts += [branch.text for branch in record.branches.values()]
+    return tuple(ClaimKey(record.split, record.sample_id, text) for text in dict.fromkeys(texts))
+
+
+def overlay(records: Iterable[Record], found: Mapping[ClaimKey, JudgedNote]) -> list[Record]:
+    """The records with the judge's verdicts in place of the dataset's rule, where there are any."""
+    return [_judged(record, found) for record in records] if found else list(records)
+
+
+def _judged(record: Record, found: Mapping[ClaimKey, JudgedNote]) -> Record:
+    def note(text: str | None, unless: VerdictNote | None) -> VerdictNote | None:
+        key = ClaimKey(record.split, record.sample_id, text or "")
+        given = found.get(key) if text is not None else None
+        if given is None:
+            return unless
+        return VerdictNote(right=given.right, provenance=given.provenance)
+
+    branches = {
+        role: branch.model_copy(update={"verdict": note(branch.text, branch.verdict)})
+        for role, branch in record.branches.items()
+    }
+    verdict = note(record.text, record.verdict)
+    return record.model_copy(update={"verdict": verdict, "branches": branches})

@@ -1,0 +1,222 @@
+"""The methods, as generators: they yield what they need and are sent what came back."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy
+from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Reply, Role, ToolError
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.methods.method_options import PAPER, Variations
+from speceyes_cli.core.methods.prompts import draft_messages, score_messages
+from speceyes_cli.core.methods.thinking import THOUGHT_END, without_thought
+from speceyes_cli.core.samples import Sample
+
+SHORT_TOKENS = 10  # facts on agents: a screen's word, and a step's digit
+
+
+def speceyes(sample: Sample, agent: Agent, gate: Gate, variations: Variations = PAPER) -> Policy:
+    """Screen, draft, gate, fall back (paper, section 3): the agent runs only where it must."""
+    if not (yield from passes_screen(sample, agent, variations)):
+        return (yield from solve(sample, agent))
+    draft = yield from write_draft(sample, gate, variations)
+    confidence = finite(gate.confidence(draft))
+    if gate.accepts(draft):
+        return Answer(draft.text.strip(), source="small", confidence=confidence)
+    return replace((yield from solve(sample, agent)), confidence=confidence)
+
+
+def baseline(
+    sample: Sample,
+    agent: Agent,
+    gate: Gate,  # noqa: ARG001 - one signature
+    variations: Variations = PAPER,  # noqa: ARG001 - one signature
+) -> Policy:
+    """The agent alone, on every sample."""
+    return (yield from solve(sample, agent))
+
+
+def draft(
+    sample: Sample,
+    agent: Agent,  # noqa: ARG001 - one signature
+    gate: Gate,
+    variations: Variations = PAPER,
+) -> Policy:
+    """The small model alone; the gate scores every draft to its end and turns none away."""
+    reply = yield from write_draft(sample, replace(gate, hopeless=None), variations)
+    return Answer(reply.text.strip(), source="small", confidence=finite(gate.confidence(reply)))
+
+
+def specreason(
+    sample: Sample,
+    agent: Agent,
+    gate: Gate,
+    variations: Variations = PAPER,  # noqa: ARG001 - one signature
+) -> Policy:
+    """SpecReason: the small model proposes each step, the large one scores it from 0 to 9.
+
+    A step that scores the gate's threshold or more stands; the large model writes any other anew.
+    Whoever wrote it, a step runs its tools, and what they gave back is kept. The answer's source
+    is the model that wrote the last step.
+    """
+    return (yield from _loop(sample, agent, partial(_speculate, least=gate.threshold)))
+
+
+def solve(sample: Sample, agent: Agent) -> Policy:
+    """The agent's loop on the large model, up to its turn limit.
+
+    The answer's details tell how each turn ended (`turns`) and, where no answer was found, why
+    (`stopped`); such an answer is empty.
+    """
+    return (yield from _loop(sample, agent, _write))
+
+
+class Step(NamedTuple):
+    """One turn of the agent's loop as it was written."""
+
+    reply: Reply
+    by: Role
+    notes: Mapping[str, Any]
+    """What the record's note of the turn says beside its outcome."""
+
+
+Writer = Callable[[Ask], Generator[Ask, Reply, Step]]
+"""Gets a turn written, given the ask that the large model would get."""
+
+
+def _write(ask: Ask) -> Generator[Ask, Reply, Step]:
+    """The large model writes."""
+    return Step((yield ask), "large", {})
+
+
+def _speculate(ask: Ask, *, least: float) -> Generator[Ask, Reply, Step]:
+    """The small model writes; the large one scores, and writes itself below the least score."""
+    proposal = yield replace(ask, role="small", phase="propose")
+    messages = score_messages(ask.messages, proposal.text)
+    scored = yield Ask("large", messages, max_new_tokens=SHORT_TOKENS, phase="score")
+    score = read_score(scored.text)
+    if score is not None and score >= least:
+        return Step(proposal, "small", {"by": "small", "score": score})
+    return Step((yield ask), "large", {"by": "large", "score": score})
+
+
+def _loop(sample: Sample, agent: Agent, write: Writer) -> Policy:
+    try:
+        return (yield from _turns(sample, agent, write))
+    finally:
+        if isinstance(agent, Keeper):
+            agent.forget(sample)
+
+
+def _turns(sample: Sample, agent: Agent, write: Writer) -> Policy:
+    messages = agent.open(sample)
+    turns: list[dict[str, Any]] = []
+    for turn in range(agent.max_turns):
+        ask = Ask(
+            role="large",
+            messages=messages,
+            max_new_tokens=agent.max_new_tokens,
+            stop=agent.stop,
+            continue_turn=agent.continues_turn and turn > 0,
+            phase="agent",
+        )
+        step = yield from write(ask)
+        state = AgentState(sample, messages, turn, step.reply.frames)
+        outcome = yield from agent.step(step.reply, state)
+        turns.append({**turn_note(outcome), **step.notes})
+        if isinstance(outcome, Answer):
+            details = {**outcome.details, "turns": turns}
+            return replace(outcome, source=step.by, details=details)
+        messages = extend(messages, step.reply, outcome, continues_turn=agent.continues_turn)
+    return Answer("", source="large", details={"turns": turns, "stopped": "turn_limit"})
+
+
+def passes_screen(
+    sample: Sample, agent: Agent, variations: Variations = PAPER
+) -> Generator[Ask, Reply, bool]:
+    """Phase I: whether the sample goes on to a draft; without a screen, every one does."""
+    if variations.screen == "none":
+        return True
+    screen = yield screen_ask(sample, agent, variations.screen)
+    return says_no(screen.text)
+
+
+def write_draft(
+    sample: Sample, gate: Gate, variations: Variations = PAPER
+) -> Generator[Ask, Reply, Reply]:
+    """Phase II: the small model's answer, scored, without any thought before it."""
+    reply = yield draft_ask(sample, gate, variations)
+    return without_thought(reply) if variations.thinking else reply
+
+
+def screen_ask(sample: Sample, agent: Agent, role: Role = "large") -> Ask:
+    """Would a tool help?"""
+    return Ask(role, agent.screen(sample), max_new_tokens=SHORT_TOKENS, phase="screen")
+
+
+def draft_ask(sample: Sample, gate: Gate, variations: Variations = PAPER) -> Ask:
+    """The small model answers at once, every token of the answer scored."""
+    return Ask(
+        "small",
+        draft_messages(sample),
+        max_new_tokens=variations.draft_tokens,
+        gate=gate,
+        scored_after=THOUGHT_END if variations.thinking else "",
+        phase="draft",
+    )
+
+
+def says_no(text: str) -> bool:
+    """Whether the screen found no need of a tool; anything but a leading "no" is a yes."""
+    return text.lstrip().lower().startswith("no")
+
+
+def read_score(text: str) -> int | None:
+    """The first number of a reply that was asked for one digit; None when it is no digit."""
+    found = re.search(r"\d+", text)
+    if found is None or len(found.group()) > 1:
+        return None
+    return int(found.group())
+
+
+def extend(
+    messages: tuple[Message, ...],
+    reply: Reply,
+    seen: Observation | ToolError,
+    *,
+    continues_turn: bool,
+) -> tuple[Message, ...]:
+    """The conversation after a reply and what the model is shown next.
+
+    With `continues_turn` both go into one assistant message, which the next ask goes on with.
+    """
+    content = seen.content if isinstance(seen, Observation) else (seen.text,)
+    if not continues_turn:
+        return (*messages, Message("assistant", (reply.text,)), Message("user", content))
+    if messages and messages[-1].role == "assistant":
+        begun = messages[-1].content
+        messages = messages[:-1]
+    else:
+        begun = ()
+    return (*messages, Message("assistant", (*begun, reply.text, *content)))
+
+
+def turn_note(outcome: Observation | Answer | ToolError) -> dict[str, Any]:
+    """How one turn of the agent ended, for the record."""
+    match outcome:
+        case Answer():
+            return {"outcome": "answer"}
+        case ToolError(kind=kind):
+            return {"outcome": "tool_error", "kind": kind}
+        case Observation(notes=notes):
+            return {"outcome": "observation", "notes": list(notes)}
+
+
+def finite(confidence: float) -> float | None:
+    """A confidence as records keep it: None where it is undefined."""
+    return confidence if math.isfinite(confidence) else None

@@ -1,0 +1,290 @@
+"""What a run is: its configuration, where it was made, and the file that says so."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from PIL import Image
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+import speceyes_cli
+from speceyes_cli.core.agents import Agent
+from speceyes_cli.core.chat import Message, Picture
+from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.methods.prompts import draft_messages, score_messages
+from speceyes_cli.core.run.records import plain_json
+from speceyes_cli.core.samples import Sample
+
+SCHEMA_VERSION = 1
+RUN_FILE = "run.json"
+LIBRARIES = ("torch", "transformers", "pillow", "numpy", "triton", "pydantic", "openai")
+"""Libraries whose versions can change an answer or a timing."""
+
+Json = Annotated[dict[str, Any], BeforeValidator(plain_json)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RunConfig(_Model):
+    """Everything chosen that can change an answer or its timing; it names the run.
+
+    What a method does not use is None, so that it cannot tell two equal runs apart.
+    """
+
+    method: str
+    """How samples are answered."""
+    agent: str
+    """The tool-using agent."""
+    dataset: str
+    """The benchmark."""
+    splits: tuple[str, ...]
+    """Its splits, in order."""
+    data: str | None
+    """Where its files are; None: the dataset's own place."""
+    option_order: str
+    """"dataset" or "shuffle:SEED"."""
+    limit: int | None
+    """Samples of each split; None: all."""
+    small: str | None
+    """The model that drafts."""
+    large: str | None
+    """The model that screens and runs the agent."""
+    gate: str | None
+    """How token statistics become a confidence."""
+    top_k: int | None
+    """Logits per token that the gate looks at."""
+    threshold: float | None
+    """The confidence a draft must exceed, or the score that keeps a SpecReason step."""
+    screen: str | None = None
+    """The model that screens: "large", "small" or "none"."""
+    draft_tokens: int | None = None
+    """Tokens after which a draft is cut."""
+    thinking: bool = False
+    """The small model thinks before it drafts; only what follows the thought counts."""
+    both_branches: bool = False
+    """Draft and agent were run for every sample, whatever the gate said."""
+    batch_size: int
+    """Asks an engine may take at once."""
+    fallbacks: int | None = None
+    """Agent loops under way at once; None: as many as batches take."""
+    device: str
+    """Where models run."""
+    dtype: str
+    """The models' number format."""
+    attention: str
+    """The models' attention implementation."""
+    small_min_pixels: int | None
+    """The small model's least picture area in pixels; None: the model's own."""
+    small_max_pixels: int | None
+    """The small model's greatest picture area in pixels; None: the model's own."""
+    large_min_pixels: int | None
+    """The large model's least picture area in pixels; None: the model's own."""
+    large_max_pixels: int | None
+    """The large model's greatest picture area in pixels; None: the model's own."""
+    max_turns: int | None
+    """Turns of the agent; None: the agent's own."""
+    max_new_tokens: int | None
+    """Tokens of each turn; None: the agent's own."""
+    agent_settings: dict[str, str] = {}
+    """What only some agents read, such as how model-written code is isolated."""
+    prompt_hashes: dict[str, str]
+    """SHA-256 of the wording of each phase's prompt."""
+    data_fingerprint: dict[str, str | None]
+    """The dataset's digest of each split, where it gives one."""
+
+
+class RunInfo(_Model):
+    """The contents of `run.json`."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this layout."""
+    name: str
+    """The run's name, which is its folder's."""
+    created: str
+    """When it was begun, ISO 8601 in UTC."""
+    config: RunConfig
+    """What was run."""
+    options: Json
+    """Every option as given or defaulted."""
+    passed: tuple[str, ...]
+    """The options the user named, on the command line or in the environment."""
+    engines: dict[str, Json]
+    """Each role's engine in its own words; empty until the models are loaded."""
+    versions: dict[str, str]
+    """The program and libraries."""
+    git_revision: str | None
+    """The source's revision, when it runs from a checkout."""
+    hardware: Json
+    """The machine: system, processor, cores, memory, accelerators."""
+    status: Literal["running", "interrupted", "finished"]
+    """"running" in a folder that nobody holds means that the program was killed."""
+    active_seconds: float = 0.0
+    """Wall time spent answering, over all sessions that ended in order."""
+
+
+def describe_run(config: RunConfig, options: Mapping[str, Any], passed: tuple[str, ...]) -> RunInfo:
+    """What can be said of a run before its models are loaded."""
+    return RunInfo(
+        name=default_name(config),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        config=config,
+        options=dict(options),
+        passed=passed,
+        engines={},
+        versions=library_versions(),
+        git_revision=git_revision(),
+        hardware=hardware(),
+        status="running",
+    )
+
+
+def default_name(config: RunConfig) -> str:
+    """A readable name that is the same for the same configuration, and for no other."""
+    parts = [config.dataset, config.agent, config.method]
+    if config.threshold is not None:
+        parts += [part for part in (config.gate, f"{config.threshold:g}") if part]
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+    return "-".join([*parts, digest[:8]])
+
+
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Each field in which two configurations differ, with both values."""
+    for key in [*earlier, *(key for key in now if key not in earlier)]:
+        before, after = earlier.get(key), now.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from (f"{key}.{inner}" for inner in differences(before, after))
+        elif before != after:
+            yield f"{key} (then {before!r}, now {after!r})"
+
+
+def read_run_info(folder: Path) -> RunInfo:
+    """The run's description; `DataError` when it is missing, damaged or from a later version."""
+    path = folder / RUN_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{folder} is not a run folder: it has no {RUN_FILE}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from None
+    try:
+        return RunInfo.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise DataError(
+            f"{path} is damaged or from another version of the program "
+            f"({where}: {first['msg']}); --fresh starts the run again."
+        ) from None
+
+
+def write_run_info(folder: Path, info: RunInfo) -> None:
+    """Write `run.json` so that it is never seen half-written."""
+    write_atomically(folder / RUN_FILE, [info.model_dump_json(indent=2) + "\n"])
+
+
+def write_atomically(path: Path, chunks: Iterator[str] | list[str]) -> None:
+    """Write a file beside `path`, bring it to the disk, and put it in place in one step."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def prompt_hashes(agent: Agent) -> dict[str, str]:
+    """SHA-256 of each phase's wording, found by asking about a blank picture."""
+    blank = Picture("blank", lambda: Image.new("RGB", (56, 56)))
+    probe = Sample("probe", "probe", blank, "?", options=("first", "second"))
+    prompts = {
+        "screen": agent.screen(probe),
+        "draft": draft_messages(probe),
+        "agent": agent.open(probe),
+        "score": score_messages((), ""),
+    }
+    return {phase: _hash_messages(messages) for phase, messages in prompts.items()}
+
+
+def _hash_messages(messages: tuple[Message, ...]) -> str:
+    digest = hashlib.sha256()
+    for message in messages:
+        digest.update(f"\0{message.role}".encode())
+        for part in message.content:
+            digest.update(f"\1{part}".encode() if isinstance(part, str) else b"\2")
+    return digest.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the program, Python and the libraries that matter, without importing them."""
+    versions = {"speceyes": _version("speceyes") or "unknown", "python": platform.python_version()}
+    versions |= {name: found for name in LIBRARIES if (found := _version(name))}
+    return versions
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def git_revision() -> str | None:
+    """The checkout's revision, marked when files differ from it; None outside a checkout."""
+    root = Path(speceyes_cli.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],  # noqa: S607 - found on PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def hardware() -> dict[str, Any]:
+    """The machine as far as the standard library can tell; engines tell of accelerators."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(pages / 2**30, 1),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()

@@ -1,0 +1,39 @@
+"""Pictures of a run, kept only when the user asks for them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.errors import PictureError
+from speceyes_cli.core.scheduling.scheduler import Asked, Finished
+
+log = logging.getLogger(__name__)
+
+
+def keep_images(folder: Path, finished: Finished) -> None:
+    """Write every picture a trajectory's models saw as PNG, under the trajectory's own folder.
+
+    A picture that cannot be opened is left out: the record tells of it.
+    """
+    seen: dict[int, Picture] = {}
+    for event in finished.events:
+        if isinstance(event, Asked):
+            for message in event.ask.messages:
+                seen |= {id(part): part for part in message.content if isinstance(part, Picture)}
+    place = folder / file_name(finished.key)
+    for number, picture in enumerate(seen.values()):
+        try:
+            image = picture.open()
+        except PictureError as error:
+            log.warning("%s", error)
+            continue
+        place.mkdir(parents=True, exist_ok=True)
+        image.save(place / f"{number:02d}-{file_name(picture.name)}.png")
+
+
+def file_name(text: str) -> str:
+    """The text as a file name that stays within its folder."""
+    return re.sub(r"[^\w.-]+", "_", text).strip(".")[:100] or "_"

@@ -1,0 +1,211 @@
+"""A run shared out over processes: each has its own store, and the first one merges them.
+
+The processes are those of `accelerate launch` or `torchrun`; all they share is the run folder. A
+sample belongs to a process by its place in its split, whatever is done already, so that no two
+processes need to agree on anything while they work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Literal, NamedTuple
+
+from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.run.info import RunInfo, write_atomically
+from speceyes_cli.core.run.store import (
+    IMAGES,
+    PROCESSES,
+    RunStore,
+    SampleKey,
+    open_store,
+    read_run,
+)
+
+PATIENCE = 600.0
+"""Seconds within which every process must have started."""
+POLL = 0.05
+
+
+class Team(NamedTuple):
+    """This process among those that share a run."""
+
+    rank: int = 0
+    """0 for the first, which merges what all have answered and reports."""
+    size: int = 1
+
+    def takes(self, position: int) -> bool:
+        """Whether the sample at this place of its split is this process's own."""
+        return position % self.size == self.rank
+
+
+def team_from(environment: Mapping[str, str]) -> Team:
+    """The team that a launcher tells of in RANK and WORLD_SIZE; alone without them."""
+    try:
+        size = int(environment.get("WORLD_SIZE", "1"))
+        rank = int(environment.get("RANK", "0")) if size > 1 else 0
+    except ValueError:
+        size = rank = -1
+    if not 0 <= rank < size:
+        raise UsageError(
+            f"RANK={environment.get('RANK')} and WORLD_SIZE={environment.get('WORLD_SIZE')} name "
+            "no process of a launch; unset both to run alone."
+        )
+    return Team(rank, size)
+
+
+@contextlib.contextmanager
+def open_shared(
+    team: Team, folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]
+) -> Iterator[RunStore]:
+    """This process's store of the run: the run's own for the first, one beside it for the others.
+
+    Whatever an earlier session left unmerged is merged first, or dropped with "fresh". Raises what
+    `open_store` raises, and `DataError` when a process does not start.
+    """
+    if team.rank == 0:
+        with open_store(folder, info, mode) as store:
+            for part in sorted((folder / PROCESSES).glob("*/")):
+                if mode == "resume":
+                    _merge(store, part)
+                shutil.rmtree(part)
+            if team.size == 1:
+                shutil.rmtree(folder / PROCESSES, ignore_errors=True)
+            for rank in range(1, team.size):
+                _greet(folder, rank)
+            yield store
+        return
+    own = _part(folder, team.rank)
+    with _announced(folder, team.rank), open_store(own, info, "fresh") as store:
+        store.update(name=folder.name)
+        yield store
+
+
+def merge_others(team: Team, store: RunStore) -> None:
+    """The first process waits for the others and takes their records into the run.
+
+    Raises `DataError` when one of them ended before its share was done.
+    """
+    if team.size == 1 or team.rank > 0:
+        return
+    unfinished = []
+    for rank in range(1, team.size):
+        while _is_held(_lock(store.folder, rank)):
+            time.sleep(POLL)
+        if _merge(store, _part(store.folder, rank)) != "finished":
+            unfinished.append(rank)
+    shutil.rmtree(store.folder / PROCESSES)
+    store.update(status="interrupted" if unfinished else "finished")
+    store.export()
+    if unfinished:
+        raise DataError(
+            f"Process {unfinished[0]} ended before its share was done; what it finished is kept, "
+            "and the same command goes on."
+        )
+
+
+def _merge(store: RunStore, part: Path) -> str:
+    """Take a part's records and pictures; doing it twice changes nothing. Gives its status."""
+    try:
+        info, records = read_run(part)
+    except DataError:  # killed before it wrote anything
+        return "running"
+    if info.engines:
+        store.bind_engines(info.engines)
+    done = store.done()
+    store.add(
+        *(
+            record
+            for record in records
+            if done.get(SampleKey(record.split, record.sample_id), "error") == "error"
+        )
+    )
+    for folder in (part / IMAGES).glob("*/"):
+        shutil.copytree(folder, store.folder / IMAGES / folder.name, dirs_exist_ok=True)
+    return info.status
+
+
+def _greet(folder: Path, rank: int) -> None:
+    """Wait until the process is there, and tell it to begin.
+
+    It is there while it holds its lock; the word it wrote tells it from one that died before it.
+    """
+    lock, go = _lock(folder, rank), _go(folder, rank)
+    greeted = ""
+    go.unlink(missing_ok=True)
+
+    def begun() -> bool:
+        nonlocal greeted
+        if greeted and not go.exists():
+            return True
+        word = lock.read_text(encoding="utf-8") if _is_held(lock) else ""
+        if word and word != greeted:
+            write_atomically(go, [word])
+            greeted = word
+        return False
+
+    _wait(begun, f"Process {rank} did not start")
+
+
+@contextlib.contextmanager
+def _announced(folder: Path, rank: int) -> Iterator[None]:
+    """Be there for the first process, from its word to begin until the end of the block."""
+    path, go = _lock(folder, rank), _go(folder, rank)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    word = uuid.uuid4().hex
+    with path.open("a+", encoding="utf-8") as lock:
+        _wait(lambda: _take(lock), f"Process {rank} of {folder} is in use by another run")
+        lock.truncate(0)
+        lock.write(word)
+        lock.flush()
+        _wait(
+            lambda: go.exists() and go.read_text(encoding="utf-8") == word,
+            "The first process did not start",
+        )
+        go.unlink()
+        yield
+
+
+def _wait(ready: Callable[[], bool], told: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        if time.monotonic() > deadline:
+            raise DataError(f"{told} within {PATIENCE:g} seconds.")
+        time.sleep(POLL)
+
+
+def _take(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a living process holds the lock."""
+    try:
+        with path.open(encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def _part(folder: Path, rank: int) -> Path:
+    return folder / PROCESSES / str(rank)
+
+
+def _lock(folder: Path, rank: int) -> Path:
+    return folder / PROCESSES / f"{rank}.lock"
+
+
+def _go(folder: Path, rank: int) -> Path:
+    return folder / PROCESSES / f"{rank}.go"

@@ -1,0 +1,394 @@
+"""What is kept of one finished sample: typed, versioned, without tensors or pixels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Picture, Reply, Role, Size
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.gate.scores import diagnose_ties
+from speceyes_cli.core.methods.policies import says_no
+from speceyes_cli.core.methods.thinking import without_thought
+from speceyes_cli.core.samples import Sample, Verdict
+from speceyes_cli.core.scheduling.scheduler import Asked, Finished, Ran
+
+SCHEMA_VERSION = 1
+
+ERROR_TEXT_LIMIT = 2_000
+"""Characters of an error's text that are kept."""
+
+
+def plain_json(value: Any) -> Any:
+    """The value with nothing JSON lacks: NaN and infinities become null, strangers their text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {_writable(str(key)): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_json(item) for item in value]
+    if value is None or isinstance(value, int):
+        return value
+    return _writable(str(value))
+
+
+def _writable(text: Any) -> Any:
+    """Text without lone surrogates, which no file can hold; anything else as it is."""
+    return text.encode("utf-8", "replace").decode("utf-8") if isinstance(text, str) else text
+
+
+Number = Annotated[float | None, BeforeValidator(plain_json)]
+"""A finite number, or None where it is undefined."""
+Text = Annotated[str, BeforeValidator(_writable)]
+Json = Annotated[dict[str, Any], BeforeValidator(plain_json)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PictureNote(_Model):
+    """A picture in a message: its name, never its pixels."""
+
+    picture: Text
+    """The name of the picture, or of the crop."""
+    width: int | None = None
+    """Pixels the model saw across; None when the engine did not tell."""
+    height: int | None = None
+    """Pixels the model saw down; None when the engine did not tell."""
+
+
+class MessageNote(_Model):
+    """One chat turn without pixels."""
+
+    role: Literal["system", "user", "assistant"]
+    """Whose turn it is."""
+    content: tuple[Text | PictureNote, ...]
+    """Texts and pictures in the order the model read them."""
+
+
+class TokenNote(_Model):
+    """How one token of a draft stood among its rivals; None where undefined."""
+
+    text: Text = ""
+    """The token's text, where the engine told."""
+    separability: Number
+    """Gap of the top logit to the mean of its rivals, in their standard deviations."""
+    logprob: Number
+    """Natural log of the top token's probability."""
+    margin: Number
+    """Gap of the top logit to the second, in logits."""
+    entropy: Number
+    """Entropy of the top K, in nats."""
+    fault: str = ""
+    """Why they are undefined: "nan", "infinite" or "too_few" finite logits."""
+    rivals: tuple[float, ...] = ()
+    """How far each rival lies below the top logit, nearest first; kept by both-branches runs."""
+
+
+class CallNote(_Model):
+    """One call of a model."""
+
+    role: Role
+    """The model that was asked."""
+    phase: Text
+    """What for: "screen", "draft", "agent", or SpecReason's "propose" and "score"."""
+    text: Text
+    """What it replied."""
+    tokens: int
+    """Generated tokens."""
+    finish: Literal["stop", "length", "rejected"]
+    """How the reply ended."""
+    seconds: Number
+    """Its share of its batch's wall time."""
+    cached: bool = False
+    """Replayed from the call cache: `seconds` were measured when the call was made."""
+
+
+class ToolNote(_Model):
+    """One call of a tool."""
+
+    name: Text
+    """The tool."""
+    arguments: Json
+    """What it was called with; pictures by name."""
+    outcome: Text
+    """"ok", or the kind of its error."""
+    text: Text
+    """The text it gave back, or its error's."""
+    notes: tuple[Text, ...]
+    """What was repaired or clamped on the way."""
+    seconds: Number
+    """Wall time."""
+
+
+class DraftNote(_Model):
+    """The small model's answer as the gate saw it."""
+
+    text: Text
+    """The draft."""
+    accepted: bool
+    """Whether the gate let it stand."""
+    confidence: Number
+    """The gate's score in 0..1; None when undefined."""
+    tokens: tuple[TokenNote, ...]
+    """One entry per generated token."""
+    tied_tokens: int
+    """Tokens that were as good as tied with a rival: a coin flip that separability cannot see."""
+    lowest_margin: Number
+    """The smallest gap between first and second logit."""
+    lowest_probability: Number
+    """The smallest probability of a top token."""
+
+
+class VerdictNote(_Model):
+    """Whether the answer is right."""
+
+    right: bool | None
+    """None: undecided."""
+    provenance: Text
+    """How it was found, such as "letter" or "text"."""
+
+
+class BranchNote(_Model):
+    """One of the two answers of a both-branches run."""
+
+    text: Text
+    """The answer of this branch."""
+    verdict: VerdictNote
+    """The dataset's rule on it."""
+
+
+class ErrorNote(_Model):
+    """Why a sample has no answer."""
+
+    kind: Text
+    """The error's class."""
+    text: Text
+    """Its message."""
+    phase: Text | None
+    """The phase or tool at work when it came."""
+
+
+class Record(_Model):
+    """Everything kept of one sample."""
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this layout."""
+    sample_id: Text
+    """Unique within the split."""
+    split: Text
+    """The dataset's split."""
+    position: int
+    """Place of the sample in its split, from 0."""
+    question: Text
+    """The question asked."""
+    options: tuple[Text, ...]
+    """Option texts in the order shown."""
+    answer: Text | None
+    """The known right answer."""
+    category: Text | None
+    """The dataset's group."""
+    cluster: Text | None
+    """Samples that share this are not independent."""
+    meta: Json
+    """What the dataset added."""
+    route: Literal["small", "large", "error"]
+    """Who answered."""
+    text: Text | None
+    """The answer given; None after an error."""
+    confidence: Number
+    """The gate's score of the draft in 0..1; None without a draft or when undefined."""
+    passed_screen: bool | None
+    """Whether the screen let the sample on to the draft; None when there was no screen."""
+    draft: DraftNote | None
+    """The draft; None when none was made."""
+    details: Json
+    """What the policy added, such as how each turn ended."""
+    verdict: VerdictNote | None
+    """The dataset's rule on the answer; None after an error."""
+    branches: dict[Role, BranchNote] = {}
+    """Both models' answers, where both were run for every sample; empty otherwise."""
+    error: ErrorNote | None
+    """Why there is no answer; None when there is one."""
+    calls: tuple[CallNote, ...]
+    """Every call of a model, in order."""
+    tools: tuple[ToolNote, ...]
+    """Every call of a tool, in order."""
+    messages: dict[str, tuple[MessageNote, ...]]
+    """The whole conversation of each phase, the last reply included."""
+    small_tokens: int
+    """Tokens the small model generated."""
+    large_tokens: int
+    """Tokens the large model generated."""
+    phase_seconds: dict[str, float]
+    """Seconds per phase and under "tool": model time is the share of each batch."""
+    seconds: float
+    """Sum of the phases: what the sample cost."""
+    cached_seconds: float = 0.0
+    """How many of these were not measured in this run: its calls came from the call cache."""
+    elapsed: float
+    """Wall time from admission to end, waiting for other samples included."""
+
+
+def build_record(
+    sample: Sample,
+    position: int,
+    finished: Finished,
+    gate: Gate,
+    verdict: Verdict | None,
+    branches: Mapping[Role, Verdict] | None = None,
+) -> Record:
+    """The record of a trajectory that has ended; `branches` judges the answer's branches."""
+    asked = [event for event in finished.events if isinstance(event, Asked)]
+    ran = [event for event in finished.events if isinstance(event, Ran)]
+    answer = finished.answer
+    seconds = _phase_seconds(asked, ran)
+    return Record(
+        sample_id=sample.id,
+        split=sample.split,
+        position=position,
+        question=sample.question,
+        options=sample.options,
+        answer=sample.answer,
+        category=sample.category,
+        cluster=sample.cluster,
+        meta=dict(sample.meta),
+        route=answer.source if answer else "error",
+        text=answer.text if answer else None,
+        confidence=answer.confidence if answer else None,
+        passed_screen=_passed_screen(asked),
+        draft=_draft_note(asked, answer, gate),
+        details=dict(answer.details) if answer else {},
+        verdict=_verdict_note(verdict) if verdict else None,
+        branches={
+            role: BranchNote(text=answer.branches[role], verdict=_verdict_note(judged))
+            for role, judged in (branches or {}).items()
+        }
+        if answer
+        else {},
+        error=_error_note(finished),
+        calls=tuple(_call_note(event) for event in asked),
+        tools=tuple(_tool_note(event) for event in ran),
+        messages=_conversations(asked),
+        small_tokens=sum(e.reply.tokens for e in asked if e.ask.role == "small"),
+        large_tokens=sum(e.reply.tokens for e in asked if e.ask.role == "large"),
+        phase_seconds=seconds,
+        seconds=math.fsum(seconds.values()),
+        cached_seconds=math.fsum(e.reply.seconds for e in asked if e.reply.cached),
+        elapsed=finished.elapsed,
+    )
+
+
+def _phase_seconds(asked: Sequence[Asked], ran: Sequence[Ran]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for event in asked:
+        phase = event.ask.phase or event.ask.role
+        seconds[phase] = seconds.get(phase, 0.0) + (plain_json(event.reply.seconds) or 0.0)
+    if ran:
+        seconds["tool"] = math.fsum(event.seconds for event in ran)
+    return seconds
+
+
+def _passed_screen(asked: Sequence[Asked]) -> bool | None:
+    screens = [event.reply.text for event in asked if event.ask.phase == "screen"]
+    return says_no(screens[-1]) if screens else None
+
+
+def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> DraftNote | None:
+    drafts = [event for event in asked if event.ask.gate is not None]
+    if not drafts:
+        return None
+    ask, reply = drafts[-1]
+    if ask.scored_after:
+        reply = without_thought(reply)
+    ties = diagnose_ties(reply.statistics)
+    return DraftNote(
+        text=reply.text,
+        accepted=answer is not None and answer.source == "small",
+        confidence=gate.confidence(reply),
+        tokens=_token_notes(reply),
+        tied_tokens=ties.tied_tokens,
+        lowest_margin=ties.lowest_margin,
+        lowest_probability=ties.lowest_probability,
+    )
+
+
+def _verdict_note(verdict: Verdict) -> VerdictNote:
+    return VerdictNote(right=verdict.right, provenance=verdict.provenance)
+
+
+def _token_notes(reply: Reply) -> tuple[TokenNote, ...]:
+    told = len(reply.pieces) == len(reply.statistics)
+    pieces = reply.pieces if told else ("",) * len(reply.statistics)
+    return tuple(
+        TokenNote(text=piece, **score._asdict())
+        for piece, score in zip(pieces, reply.statistics, strict=True)
+    )
+
+
+def _call_note(event: Asked) -> CallNote:
+    ask, reply = event
+    return CallNote(
+        role=ask.role,
+        phase=ask.phase,
+        text=reply.text,
+        tokens=reply.tokens,
+        finish=reply.finish,
+        seconds=reply.seconds,
+        cached=reply.cached,
+    )
+
+
+def _tool_note(event: Ran) -> ToolNote:
+    run, outcome, seconds = event
+    return ToolNote(
+        name=run.name,
+        arguments={
+            key: value.name if isinstance(value, Picture) else value
+            for key, value in run.arguments.items()
+        },
+        outcome="ok" if isinstance(outcome, Observation) else outcome.kind,
+        text="".join(part for part in outcome.content if isinstance(part, str))
+        if isinstance(outcome, Observation)
+        else outcome.text,
+        notes=outcome.notes if isinstance(outcome, Observation) else (),
+        seconds=seconds,
+    )
+
+
+def _conversations(asked: Sequence[Asked]) -> dict[str, tuple[MessageNote, ...]]:
+    """The last ask of each phase holds the whole conversation; its reply ends it."""
+    last = {event.ask.phase or event.ask.role: event for event in asked}
+    return {phase: _conversation(event.ask, event.reply) for phase, event in last.items()}
+
+
+def _conversation(ask: Ask, reply: Reply) -> tuple[MessageNote, ...]:
+    sizes = iter(reply.frames)
+    notes = [_message_note(message, sizes) for message in ask.messages]
+    return (*notes, MessageNote(role="assistant", content=(reply.text,)))
+
+
+def _message_note(message: Message, sizes: Any) -> MessageNote:
+    content: list[str | PictureNote] = []
+    for part in message.content:
+        if isinstance(part, str):
+            content.append(part)
+        else:
+            size: Size | None = next(sizes, None)
+            width, height = size or (None, None)
+            content.append(PictureNote(picture=part.name, width=width, height=height))
+    return MessageNote(role=message.role, content=tuple(content))
+
+
+def _error_note(finished: Finished) -> ErrorNote | None:
+    if finished.error is None:
+        return None
+    return ErrorNote(
+        kind=type(finished.error).__name__,
+        text=str(finished.error)[:ERROR_TEXT_LIMIT],
+        phase=finished.failed_in,
+    )

@@ -1,0 +1,464 @@
+"""The scheduler: many generators alive at once, their asks batched per model, tools beside them.
+
+It is plain Python, knows no tensors, and reads: admit → dispatch → collect → hand out. Each
+generator is advanced on the caller's thread only; engines and tools run on workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.chat import (
+    Answer,
+    Ask,
+    Engine,
+    Observation,
+    Reply,
+    Role,
+    Run,
+    ToolError,
+)
+from speceyes_cli.core.errors import CancelledSampleError, RunStopError, WorkerDiedError
+from speceyes_cli.core.scheduling import calls
+from speceyes_cli.core.scheduling.batching import Waiting, next_batch
+from speceyes_cli.core.scheduling.phase_limits import PhaseLimits
+from speceyes_cli.core.scheduling.workers import ThreadWorkers, Workers
+
+log = logging.getLogger(__name__)
+
+MAX_STEPS = 1_000
+"""Asks and tool calls of one trajectory; a policy that wants more is taken for an endless loop."""
+TOOL_WORKERS = 4
+BATCHES_AHEAD = 2
+"""Live trajectories per place in a batch: enough to fill one while another computes."""
+
+
+Observer = Callable[[str, "Ask | Run | Asked | Ran"], None]
+"""Told, on the scheduler's thread, of a trajectory's key with each need and then its outcome."""
+
+
+class Task(NamedTuple):
+    """One trajectory to be run."""
+
+    key: str
+    """Unique among the live ones; engines know it as `Ask.trajectory`."""
+    start: Callable[[], Policy]
+
+
+class Asked(NamedTuple):
+    """A model was asked and replied."""
+
+    ask: Ask
+    reply: Reply
+
+
+class Ran(NamedTuple):
+    """A tool ran."""
+
+    run: Run
+    outcome: Observation | ToolError
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A trajectory that has ended, with an answer or an error, never both."""
+
+    key: str
+    answer: Answer | None
+    error: Exception | None
+    failed_in: str | None
+    """The phase or tool that was at work when the error came."""
+    events: tuple[Asked | Ran, ...]
+    elapsed: float
+    """Seconds from admission to end, waiting for others included."""
+
+
+@dataclass(slots=True, eq=False)
+class _Trajectory:
+    index: int
+    key: str
+    policy: Policy
+    started: float
+    events: list[Asked | Ran] = field(default_factory=list)
+    need: Ask | Run | None = None
+    lost: int = 0
+    """Calls for the present need that were lost with their batch or worker."""
+    overtaken: int = 0
+    """Calls of its engines that went ahead of its present need."""
+    cancelled: bool = False
+    """Nobody wants its answer: it ends when the call it is in comes back."""
+
+    def turns(self, phase: str) -> int:
+        """How often it has asked in that phase."""
+        return sum(isinstance(one, Asked) and one.ask.phase == phase for one in self.events)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Engines that never compute at once, and the workers they share."""
+
+    engines: dict[Role, Engine]
+    workers: Workers
+    idle: int
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One call on a worker, and what came of it for each trajectory."""
+
+    trajectories: list[_Trajectory]
+    group: _Group | None = None
+    """None: a tool call."""
+    timeout: float = math.inf
+    deadline: float = math.inf
+    """When a tool call is given up, on the monotonic clock."""
+    outcomes: list[Any] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class _Notice(NamedTuple):
+    """A word from another thread: the source has more, or a trajectory is to end."""
+
+    cancelled: str | None = None
+
+
+_NO_MORE = object()
+
+
+class Scheduler:
+    """Runs trajectories over engines; one `run` per scheduler."""
+
+    def __init__(
+        self,
+        engines: Mapping[Role, Engine],
+        window: int | None = None,
+        make_workers: Callable[[int, str], Workers] = ThreadWorkers,
+        *,
+        limits: Mapping[str, int] | None = None,
+        observe: Observer = lambda _key, _event: None,
+    ) -> None:
+        """`window` bounds live trajectories; by default it keeps every engine's batches full.
+
+        `limits` bounds, for a phase, the trajectories between their first ask of it and their end.
+        With limits, trajectories are admitted in waves, so that those which wait for their turn
+        do not thin the batches of those which follow.
+        """
+        self._engines = engines
+        self._window = window or window_for(engines)
+        self._groups = _group_engines(engines, make_workers)
+        self._tools = make_workers(TOOL_WORKERS, "speceyes-tool")
+        self._idle_tools = TOOL_WORKERS
+        self._limits = PhaseLimits(limits or {})
+        self._observe = observe
+        self._live: dict[str, _Trajectory] = {}
+        self._waiting: list[_Trajectory] = []
+        self._running: list[_Job] = []
+        self._admitted = 0
+        self._finished: deque[Finished] = deque()
+        self._completed: SimpleQueue[_Job | _Notice] = SimpleQueue()
+        self._idle_source = False
+
+    @property
+    def window(self) -> int:
+        """Most trajectories that are alive at once."""
+        return self._window
+
+    @property
+    def ended(self) -> int:
+        """Trajectories that have ended and are still to be handed out."""
+        return len(self._finished)
+
+    def wake(self) -> None:
+        """Tell `run` that its source has something again. Safe from any thread."""
+        self._completed.put(_Notice())
+
+    def cancel(self, key: str) -> None:
+        """End a trajectory with `CancelledSampleError`, or do nothing if it is not alive.
+
+        A call that it is in is not interrupted, but nothing follows it. Safe from any thread.
+        """
+        self._completed.put(_Notice(key))
+
+    def run(self, tasks: Iterable[Task | None]) -> Generator[Finished, None, None]:
+        """Run every task, handing out each as it ends; close the iterator to stop early.
+
+        Tasks are drawn as the window has room. A source that has nothing now but may have later
+        gives None, and is asked again after a call has ended or `wake`. Raises what drawing a task
+        raises, and a tool's `RunStopError`.
+        """
+        source = iter(tasks)
+        try:
+            while self._admit(source) or self._live or self._finished:
+                self._dispatch()
+                self._collect()
+                if self._finished:
+                    self._dispatch(only_full=True)  # models go on while the caller keeps a record
+                while self._finished:
+                    yield self._finished.popleft()
+        finally:
+            self._stop()
+
+    def _admit(self, source: Iterator[Task | None]) -> bool:
+        """Fill the window; whether anything was admitted or may yet come."""
+        before = self._admitted
+        self._idle_source = False
+        if self._limits and self._live:
+            return False
+        while len(self._live) + len(self._finished) < self._window:
+            task = next(source, _NO_MORE)
+            self._idle_source = task is None
+            if not isinstance(task, Task):
+                break
+            if task.key in self._live:
+                raise ValueError(f"two live trajectories are called {task.key!r}")
+            trajectory = _Trajectory(self._admitted, task.key, task.start(), time.monotonic())
+            self._admitted += 1
+            self._live[task.key] = trajectory
+            self._advance(trajectory, None)
+        return self._admitted > before or self._idle_source
+
+    def _dispatch(self, *, only_full: bool = False) -> None:
+        """Give every idle worker the most that fits; `only_full`: where no more would fit."""
+        self._waiting.sort(key=lambda trajectory: trajectory.index)
+        for group in self._groups:
+            while group.idle and (batch := self._next_batch(group)):
+                asks = [t.need for t in batch if isinstance(t.need, Ask)]
+                engine = group.engines[asks[0].role]
+                if only_full and len(batch) < engine.max_batch:
+                    break
+                group.idle -= 1
+                generate = partial(calls.generate, engine, asks)
+                self._send(group.workers, _Job(batch, group), generate)
+                for overtaken, _ in self._asking(group):
+                    overtaken.overtaken += 1
+        for trajectory in tuple(self._waiting):
+            if self._idle_tools and isinstance(run := trajectory.need, Run):
+                self._idle_tools -= 1
+                deadline = time.monotonic() + run.timeout
+                job = _Job([trajectory], timeout=run.timeout, deadline=deadline)
+                self._send(self._tools, job, partial(calls.run_tool, run))
+
+    def _next_batch(self, group: _Group) -> list[_Trajectory]:
+        asking = [
+            (trajectory, ask)
+            for trajectory, ask in self._asking(group)
+            if self._limits.enter(trajectory.key, ask.phase)
+        ]
+        waiting = [
+            Waiting(ask.role, ask.phase, one.turns(ask.phase), one.lost > 0, one.overtaken)
+            for one, ask in asking
+        ]
+        sizes = {role: engine.max_batch for role, engine in group.engines.items()}
+        return [asking[place][0] for place in next_batch(waiting, sizes)]
+
+    def _asking(self, group: _Group) -> list[tuple[_Trajectory, Ask]]:
+        return [
+            (trajectory, trajectory.need)
+            for trajectory in self._waiting
+            if isinstance(trajectory.need, Ask) and trajectory.need.role in group.engines
+        ]
+
+    def _send(self, workers: Workers, job: _Job, execute: Callable[[], list[Any]]) -> None:
+        """Hand a job to the workers; it comes back through the queue when it is done."""
+
+        def call() -> None:
+            began = time.monotonic()
+            try:
+                job.outcomes = execute()
+            except BaseException as error:  # noqa: BLE001 - a worker must always report
+                job.outcomes = [_LostCallError(error)] * len(job.trajectories)
+            job.seconds = time.monotonic() - began
+            self._completed.put(job)
+
+        for trajectory in job.trajectories:
+            self._waiting.remove(trajectory)
+        self._running.append(job)
+        workers.submit(call)
+
+    def _collect(self) -> None:
+        """Wait for a completed job unless something has ended already; take all there are."""
+        block = (bool(self._running) or self._idle_source) and not self._finished
+        while job := self._next_completed(block=block):
+            block = False
+            if isinstance(job, _Notice):
+                self._cancel(job.cancelled)
+                continue
+            if job not in self._running:  # a tool that was given up before it came back
+                continue
+            self._retire(job)
+            for trajectory, outcome in zip(job.trajectories, job.outcomes, strict=True):
+                self._receive(trajectory, outcome, job.seconds)
+        self._give_up_late_tools()
+
+    def _cancel(self, key: str | None) -> None:
+        trajectory = self._live.get(key) if key is not None else None
+        if trajectory is None:
+            return
+        trajectory.cancelled = True
+        if trajectory in self._waiting:
+            self._waiting.remove(trajectory)
+            self._end(trajectory, error=CancelledSampleError())
+
+    def _next_completed(self, *, block: bool) -> _Job | _Notice | None:
+        deadline = min((job.deadline for job in self._running), default=math.inf)
+        timeout = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+        try:
+            return self._completed.get(block=block, timeout=timeout)
+        except Empty:
+            return None
+
+    def _give_up_late_tools(self) -> None:
+        now = time.monotonic()
+        for job in [job for job in self._running if job.deadline <= now]:
+            self._tools.replace_one()
+            self._retire(job)
+            told = ToolError("timeout", f"The tool did not finish within {job.timeout:g} seconds.")
+            self._receive(job.trajectories[0], told, job.timeout)
+
+    def _retire(self, job: _Job) -> None:
+        self._running.remove(job)
+        if job.group is None:
+            self._idle_tools += 1
+        else:
+            job.group.idle += 1
+
+    def _receive(self, trajectory: _Trajectory, outcome: Any, seconds: float) -> None:
+        """Note what came back for the trajectory's need, and let it go on, try again or end."""
+        need = trajectory.need
+        if isinstance(outcome, _LostCallError) and isinstance(outcome.cause, RunStopError):
+            raise outcome.cause
+        if trajectory.cancelled:
+            self._end(trajectory, error=CancelledSampleError())
+            return
+        if isinstance(outcome, _LostCallError | WorkerDiedError) and not trajectory.lost:
+            trajectory.lost += 1
+            self._waiting.append(trajectory)
+            return
+        if isinstance(need, Ask) and isinstance(outcome, Reply):
+            trajectory.events.append(Asked(need, outcome))
+        elif isinstance(need, Run) and isinstance(outcome, Observation | ToolError):
+            trajectory.events.append(Ran(need, outcome, seconds))
+        else:
+            self._end(trajectory, error=_as_error(outcome))
+            return
+        self._observe(trajectory.key, trajectory.events[-1])
+        trajectory.lost = 0
+        self._advance(trajectory, outcome)
+
+    def _advance(self, trajectory: _Trajectory, outcome: Any) -> None:
+        """Let the generator run to its next need or its end."""
+        try:
+            need = trajectory.policy.send(outcome)
+        except StopIteration as end:
+            self._end(trajectory, answer=end.value)
+            return
+        except Exception as error:  # noqa: BLE001 - it becomes the sample's error record
+            self._end(trajectory, error=error)
+            return
+        if len(trajectory.events) >= MAX_STEPS:
+            self._end(trajectory, error=RuntimeError(f"no answer after {MAX_STEPS} steps"))
+        elif isinstance(need, Ask) and need.role in self._engines:
+            self._await(trajectory, replace(need, trajectory=trajectory.key))
+        elif isinstance(need, Run):
+            self._await(trajectory, need)
+        else:
+            self._end(trajectory, error=TypeError(f"nobody can serve {type(need).__name__}"))
+
+    def _await(self, trajectory: _Trajectory, need: Ask | Run) -> None:
+        trajectory.need, trajectory.overtaken = need, 0
+        self._waiting.append(trajectory)
+        self._observe(trajectory.key, need)
+
+    def _end(
+        self, trajectory: _Trajectory, answer: Any = None, error: Exception | None = None
+    ) -> None:
+        if error is None and not isinstance(answer, Answer):
+            error = TypeError(f"the policy ended with {type(answer).__name__}, not an Answer")
+        failed_in = None
+        if error is not None:
+            answer = None
+            failed_in = _phase_of(trajectory.need)
+            log.debug("%s failed in %s", trajectory.key, failed_in, exc_info=error)
+        self._close_policy(trajectory)
+        del self._live[trajectory.key]
+        self._limits.leave(trajectory.key)
+        for group in self._groups:
+            for engine in _distinct(group.engines.values()):
+                group.workers.submit(partial(calls.forget, engine, trajectory.key))
+        elapsed = time.monotonic() - trajectory.started
+        self._finished.append(
+            Finished(trajectory.key, answer, error, failed_in, tuple(trajectory.events), elapsed)
+        )
+
+    @staticmethod
+    def _close_policy(trajectory: _Trajectory) -> None:
+        try:
+            trajectory.policy.close()
+        except Exception:
+            log.exception("%s could not be closed", trajectory.key)
+
+    def _stop(self) -> None:
+        """Drop what is live; engine calls that run are waited for, tools are not."""
+        for trajectory in self._live.values():
+            self._close_policy(trajectory)
+        self._live.clear()
+        self._tools.close()
+        for group in self._groups:
+            group.workers.close()
+        for group in self._groups:
+            group.workers.join()
+
+
+def window_for(engines: Mapping[Role, Engine]) -> int:
+    """How many trajectories keep every engine busy."""
+    return BATCHES_AHEAD * sum(engine.max_batch * engine.workers for engine in engines.values())
+
+
+class _LostCallError(Exception):
+    """A whole call was lost: what it was for is tried again, each ask alone."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _group_engines(
+    engines: Mapping[Role, Engine], make_workers: Callable[[int, str], Workers]
+) -> list[_Group]:
+    """One group of workers for each `Engine.group`, as many as its most careful engine takes."""
+    by_name: dict[str, dict[Role, Engine]] = {}
+    for role, engine in engines.items():
+        by_name.setdefault(engine.group, {})[role] = engine
+    groups = []
+    for name, members in by_name.items():
+        count = min(engine.workers for engine in members.values())
+        groups.append(_Group(members, make_workers(count, f"speceyes-{name}"), count))
+    return groups
+
+
+def _as_error(outcome: Any) -> Exception:
+    if isinstance(outcome, _LostCallError):
+        outcome = outcome.cause
+    if isinstance(outcome, Exception):
+        return outcome
+    return TypeError(f"a worker gave back {type(outcome).__name__}")
+
+
+def _phase_of(need: Ask | Run | None) -> str | None:
+    if isinstance(need, Run):
+        return need.name
+    return need.phase if need is not None else None
+
+
+def _distinct(engines: Iterable[Engine]) -> list[Engine]:
+    return list({id(engine): engine for engine in engines}.values())

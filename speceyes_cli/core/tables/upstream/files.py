@@ -1,0 +1,169 @@
+"""One experiment on one split: the answers, the judge's summary of them, and the time."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.tables.upstream.names import ResultName, parse_name
+
+LATENCIES = "latency_summary.json"
+RAW, JUDGED = "eval_results", "judge_results"
+_JUDGED_END = "_acc.jsonl"
+
+
+class Answers(NamedTuple):
+    """What a file of answers tells; all but `lines` leave failed samples out."""
+
+    lines: int
+    answered: int
+    yes: int
+    """Samples the screen kept for the agent."""
+    no: int
+    """Samples it let on to the small model."""
+    small: int
+    """Samples the small model answered."""
+    confidences: bool
+    """Whether every gate's score was exported, as for the small model alone."""
+
+
+class Result(NamedTuple):
+    """A result file and what belongs to it."""
+
+    path: Path
+    """The file of answers, or where it would be."""
+    name: ResultName
+    answers: Answers | None
+    """None where only the judge's summary is at hand."""
+    judged: Mapping[str, Any] | None
+    """The judge's summary, NaN left out; None where there is none."""
+    seconds: float | None
+    """Time of the whole split."""
+
+    @property
+    def average(self) -> float | None:
+        """Seconds per line, failed ones included, as upstream counts."""
+        if self.seconds is None or self.answers is None or not self.answers.lines:
+            return None
+        return self.seconds / self.answers.lines
+
+    @property
+    def method(self) -> str:
+        """How samples were answered; an export of the small model is one of drafts."""
+        exported = self.answers is not None and self.answers.confidences
+        return "draft" if exported else self.name.method
+
+    @property
+    def experiment(self) -> tuple[Path, str, str]:
+        """The same for all splits of one experiment."""
+        return self.path.parent, self.name.dataset, self.name.rest
+
+
+def find_results(path: Path) -> list[Result]:
+    """Every result of upstream's at or below a path, by name; none where there is none."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.jsonl"))
+    places = {raw_place(file): None for file in files}
+    return [read_result(place) for place in places if parse_name(place.stem) is not None]
+
+
+def raw_place(file: Path) -> Path:
+    """Where the answers are that a file holds, or sums up."""
+    if not file.name.endswith(_JUDGED_END):
+        return file
+    folder = Path(str(file.parent.absolute()).replace(JUDGED, RAW))
+    return folder / f"{file.name.removesuffix(_JUDGED_END)}.jsonl"
+
+
+def judged_place(file: Path) -> Path:
+    """Where the judge's summary of a file of answers is."""
+    folder = Path(str(file.parent.absolute()).replace(RAW, JUDGED))
+    return folder / f"{file.stem}{_JUDGED_END}"
+
+
+def read_result(place: Path) -> Result:
+    """Read what there is of a result; `DataError` names the file and line that is damaged."""
+    name = parse_name(place.stem)
+    if name is None:
+        raise DataError(f"{place} is not named as a result of upstream's.")
+    return Result(
+        path=place,
+        name=name,
+        answers=read_answers(place) if place.exists() else None,
+        judged=read_summary(judged_place(place)),
+        seconds=_number(_read_json(place.parent / LATENCIES).get(place.name)),
+    )
+
+
+def read_answers(path: Path) -> Answers:
+    """Count the lines of a file of answers."""
+    lines = 0
+    counts: Counter[str] = Counter()
+    for row in _rows(path):
+        lines += 1
+        counts["confidences"] += "confidence_score_infos" in row
+        if row.get("status") == "error":
+            continue
+        counts["answered"] += 1
+        counts[f"screen {row.get('judge_tc')}"] += 1
+        counts["small"] += row.get("use_model") == "small"
+    return Answers(
+        lines,
+        counts["answered"],
+        counts["screen yes"],
+        counts["screen no"],
+        counts["small"],
+        confidences=counts["confidences"] > 0,
+    )
+
+
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """The judge's summary, without what is NaN; None where there is none, or an empty one."""
+    return _read_json(path) or None
+
+
+def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise DataError(f"{path}, line {number}: not a JSON object.")
+                yield row
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {number}: not JSON ({error.msg}).") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """An object without its NaN values; empty where there is no file or nothing in it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from None
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg}).") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{path} is not a JSON object.")
+    return {key: item for key, item in value.items() if not _is_undefined(item)}
+
+
+def _is_undefined(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

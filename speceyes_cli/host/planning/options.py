@@ -1,0 +1,172 @@
+"""The options of the command line as plain values, each defined once with its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speceyes_cli.core.gate.decision import DEFAULT_TOP_K
+
+
+def option(default: Any, help: str, panel: str, flags: str | None = None) -> Any:  # noqa: A002 - the command line's word
+    """A field that is an option; `flags` where its name alone does not say them."""
+    return field(default=default, metadata={"help": help, "panel": panel, "flags": flags})
+
+
+def argument(help: str) -> Any:  # noqa: A002 - the command line's word
+    """A field that is given by its place, and may be left out."""
+    return field(default=None, metadata={"help": help, "argument": True})
+
+
+WHAT = "What to run"
+DECISION = "The decision"
+MODELS = "Models"
+AGENT = "The agent"
+RUN = "The run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which samples."""
+
+    dataset: str = option("needle", "Benchmark; `speceyes plugins` lists them.", WHAT)
+    split: str = option("all", "One of its splits, or all.", WHAT)
+    data: str | None = option(None, "Folder of its files, or hub to download them.", WHAT)
+    option_order: str = option("shuffle:0", "dataset (as published) or shuffle:SEED.", WHAT)
+    limit: int | None = option(
+        None,
+        "Samples of each split; 0 for all. Without it the dataset decides: needle takes as many "
+        "as a laptop answers in about a minute, the others all.",
+        WHAT,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which models, and how they run."""
+
+    models: str = option(
+        "embedded",
+        "embedded: the tiny pair that comes along; paper: the published models of the agent.",
+        MODELS,
+    )
+    small: str | None = option(None, "Model that drafts: folder, hub id or URL#model.", MODELS)
+    large: str | None = option(None, "Model that screens and runs the agent.", MODELS)
+    batch_size: int = option(8, "Asks a model answers at once.", MODELS)
+    concurrency: int | None = option(
+        None, "Requests in flight at an endpoint; 32 by default, fewer after its 429s.", MODELS
+    )
+    device: str = option("auto", "Where they run: auto, cpu, cuda or cuda:N.", MODELS)
+    dtype: str = option("auto", "auto, float32, bfloat16 or float16.", MODELS)
+    attention: str = option("auto", "auto, eager, sdpa or flash_attention_2.", MODELS)
+    small_min_pixels: int | None = option(None, "Least picture area the small sees.", MODELS)
+    small_max_pixels: int | None = option(None, "Greatest picture area the small sees.", MODELS)
+    large_min_pixels: int | None = option(None, "Least picture area the large sees.", MODELS)
+    large_max_pixels: int | None = option(None, "Greatest picture area the large sees.", MODELS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionOptions:
+    """How samples are answered."""
+
+    method: str = option(
+        "speceyes",
+        "speceyes; one end of it: baseline (agent alone) or draft (small alone); or specreason "
+        "(small proposes each step, large scores it).",
+        WHAT,
+    )
+    threshold: float | None = option(
+        None,
+        "Confidence in 0..1 that a draft must exceed to stand; 0.98 by default. For specreason the "
+        "score from 0 to 9 that keeps a step; 7 by default.",
+        DECISION,
+    )
+    gate: str = option("min", "How a draft's tokens become one confidence.", DECISION)
+    top_k: int = option(DEFAULT_TOP_K, "Logits of each token that the gate looks at.", DECISION)
+    screen: str = option(
+        "large",
+        "Model asked whether a tool would help: large, small, or none to draft every sample.",
+        DECISION,
+    )
+    thinking: bool = option(
+        default=False,
+        help="The small model thinks before it drafts: only what follows </think> is scored.",
+        panel=DECISION,
+        flags="--thinking",
+    )
+    draft_tokens: int | None = option(
+        None, "Tokens that cut a draft; 20 by default, 1024 with --thinking.", DECISION
+    )
+    certificate: Path | None = option(
+        None,
+        "File of `analyze calibrate`: its gate, K and threshold are used, and a run that it does "
+        "not speak for is refused.",
+        DECISION,
+    )
+    both_branches: bool = option(
+        default=False,
+        help="Draft and run the agent for every sample, so that `analyze replay` and `analyze "
+        "calibrate` can tell what any threshold would do. Takes longer; measures no speedup.",
+        panel=DECISION,
+        flags="--both-branches",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentChoice:
+    """Which agent, and its budget."""
+
+    agent: str = option("deepeyes", "Agent that answers what the gate turns away.", WHAT)
+    max_turns: int | None = option(None, "Turns of the agent's loop; its own by default.", AGENT)
+    max_new_tokens: int | None = option(None, "Tokens of each turn; its own by default.", AGENT)
+    fallbacks: int | None = option(
+        None,
+        "Agent loops under way at once; 1 is the paper's serial setting. By default as many as "
+        "fill the batches.",
+        AGENT,
+    )
+    prompts: Path | None = option(None, "TOML file that replaces the agent's prompts.", AGENT)
+    thyme_state: str = option(
+        "persist", "Thyme's variables: persist from block to block, or fresh for each.", AGENT
+    )
+    sandbox: str = option(
+        "auto",
+        "auto isolates model-written code or refuses; unsafe-subprocess does not isolate it.",
+        AGENT,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(DataOptions, ModelOptions, DecisionOptions, AgentChoice):
+    """All that `speceyes eval` is told."""
+
+    out: Path | None = option(
+        None, "Run folder; by default runs/ and a name made of the configuration.", RUN
+    )
+    resume: bool = option(
+        default=True,
+        help="Go on with the run in the folder, or begin it anew.",
+        panel=RUN,
+        flags="--resume/--fresh",
+    )
+    retry_errors: bool = option(
+        default=False, help="Try failed samples again.", panel=RUN, flags="--retry-errors"
+    )
+    max_errors: int = option(0, "Failed samples that still make a success (exit 0).", RUN)
+    cache: bool | None = option(
+        None,
+        "Replay model calls made before in place of making them again; their time is marked as "
+        "cached. By default on with --sweep, off without: only calls that are made are timed.",
+        RUN,
+        flags="--cache/--no-cache",
+    )
+    cache_dir: Path | None = option(
+        None, "Folder of the call cache; runs/.cache by default. It may be deleted any time.", RUN
+    )
+    keep_images: bool = option(
+        default=False,
+        help="Keep the pictures the models saw, as PNG in the run folder.",
+        panel=RUN,
+        flags="--keep-images",
+    )

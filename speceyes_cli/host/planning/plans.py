@@ -1,0 +1,350 @@
+"""From options to a plan: everything that can be wrong is found before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+from speceyes_cli.analysis.certificate import (
+    Certificate,
+    read_certificate,
+    require_data,
+    require_setting,
+)
+from speceyes_cli.core.chat import Engine, Introduced, Role
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.methods.method_options import (
+    DRAFT_TOKENS,
+    THINKING_TOKENS,
+    Screen,
+    Variations,
+)
+from speceyes_cli.core.run.evaluate import Placed, Recipe, unfinished
+from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run, prompt_hashes
+from speceyes_cli.core.run.store import SampleKey
+from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.manager import Host, known_names
+from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.specs import (
+    CONFIDENCE,
+    Agent,
+    AgentOptions,
+    DatasetSpec,
+    DataSource,
+    EngineOptions,
+    EngineSpec,
+    MethodSpec,
+    Policy,
+)
+
+RUNS = Path("runs")
+CACHE = RUNS / ".cache"
+MODEL_SETS = ("embedded", "paper")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One model to be loaded."""
+
+    spec: EngineSpec
+    options: EngineOptions
+
+    def __call__(self) -> Engine:
+        """Load it."""
+        return self.spec.factory(self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run that is known to be possible."""
+
+    info: RunInfo
+    folder: Path
+    recipe: Recipe
+    dataset: DatasetSpec
+    source: DataSource
+    loads: Mapping[Role, Load]
+    retry_errors: bool
+    certificate: Certificate | None = None
+    """What the loaded models must match, where the threshold comes from one."""
+
+    def samples(self, done: Mapping[SampleKey, str]) -> Iterator[Placed]:
+        """The samples still to be answered, split after split."""
+        config = self.info.config
+        for split in config.splits:
+            rows = islice(self.dataset.open(split, self.source), config.limit)
+            yield from unfinished(rows, done, retry_errors=self.retry_errors)
+
+    def size(self) -> int | None:
+        """How many samples the whole run has, where the dataset can tell."""
+        config = self.info.config
+        sizes = [self.dataset.size(split, self.source) for split in config.splits]
+        limit = config.limit
+        known = [size if limit is None else min(size, limit) for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
+
+def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
+    """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
+    check_numbers(options)
+    method = host.methods.get(options.method)
+    certificate = read_certificate(options.certificate) if options.certificate else None
+    if certificate is not None:
+        options = follow(certificate, options, passed)
+    options = replace(options, threshold=choose_threshold(options, method))
+    variations = choose_variations(options)
+    gate = make_gate(options, host)
+    agent = make_agent(options, host)
+    dataset = host.datasets.get(options.dataset)
+    source = DataSource(options.data, options.option_order)
+    splits = choose_splits(dataset, options.split)
+    for split in splits:
+        dataset.check(split, source)
+    loads = {role: plan_load(role, options, host) for role in method.roles}
+    config = make_config(options, method, dataset, splits, agent, loads)
+    if certificate is not None:
+        require_setting(certificate, config)
+        require_data(certificate, config)
+    info = describe_run(config, asdict(options), passed)
+    return Plan(
+        info=info,
+        folder=options.out or RUNS / info.name,
+        recipe=Recipe(
+            choose_policy(options, method),
+            agent,
+            gate,
+            dataset.score,
+            options.keep_images,
+            variations,
+            options.fallbacks,
+        ),
+        dataset=dataset,
+        source=source,
+        loads=loads,
+        retry_errors=options.retry_errors,
+        certificate=certificate,
+    )
+
+
+def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...]) -> RunOptions:
+    """The options with the certificate's gate, K and threshold; they may not be named otherwise."""
+    for name in ("gate", "top_k", "threshold"):
+        named, certified = getattr(options, name), getattr(certificate, name)
+        if name in passed and named != certified:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is {named}, but the certificate says {certified}; "
+                "leave one of the two out."
+            )
+    return replace(
+        options,
+        gate=certificate.gate,
+        top_k=certificate.top_k,
+        threshold=certificate.threshold,
+    )
+
+
+def choose_policy(options: RunOptions, method: MethodSpec) -> Callable[..., Policy]:
+    """The method's policy, or the one that leaves no branch out."""
+    if not options.both_branches:
+        return method.policy
+    if method.both_branches is None:
+        raise UsageError(
+            f"--both-branches needs a method with two branches, such as speceyes; "
+            f"{method.name} has one."
+        )
+    return method.both_branches
+
+
+def choose_threshold(options: RunOptions, method: MethodSpec) -> float:
+    """The threshold in the method's measure, its own where none is named."""
+    bar = method.bar
+    if options.threshold is None:
+        return bar.default
+    fits = 0 <= options.threshold <= bar.high
+    if not fits or (bar.whole and options.threshold != int(options.threshold)):
+        raise UsageError(
+            f"--threshold is {bar.measure} from 0 to {bar.high}, not {options.threshold:g}"
+            + (f", for the method {method.name}." if bar is not CONFIDENCE else ".")
+        )
+    return options.threshold
+
+
+def choose_variations(options: RunOptions) -> Variations:
+    """How the method screens and drafts."""
+    screens: tuple[Screen, ...] = get_args(Screen)
+    screen = next((name for name in screens if name == options.screen), None)
+    if screen is None:
+        raise UsageError(
+            f"--screen {options.screen} is not known; {known_names(options.screen, screens)}."
+        )
+    usual = THINKING_TOKENS if options.thinking else DRAFT_TOKENS
+    return Variations(screen, options.draft_tokens or usual, options.thinking)
+
+
+def check_numbers(options: RunOptions) -> None:
+    """Raise `UsageError` for a number outside its range."""
+    least: dict[str, tuple[int | None, int]] = {
+        "--top-k": (options.top_k, 2),
+        "--batch-size": (options.batch_size, 1),
+        "--draft-tokens": (options.draft_tokens, 1),
+        "--fallbacks": (options.fallbacks, 1),
+        "--concurrency": (options.concurrency, 1),
+        "--limit": (options.limit, 0),
+        "--max-errors": (options.max_errors, 0),
+        "--max-turns": (options.max_turns, 1),
+        "--max-new-tokens": (options.max_new_tokens, 1),
+        "--small-min-pixels": (options.small_min_pixels, 1),
+        "--small-max-pixels": (options.small_max_pixels, 1),
+        "--large-min-pixels": (options.large_min_pixels, 1),
+        "--large-max-pixels": (options.large_max_pixels, 1),
+    }
+    for flag, (value, bound) in least.items():
+        if value is not None and value < bound:
+            raise UsageError(f"{flag} must be at least {bound}, not {value}.")
+
+
+def make_gate(options: RunOptions, host: Host) -> Gate:
+    """The gate by name, with its K and threshold."""
+    spec = host.gates.get(options.gate)
+    threshold = CONFIDENCE.default if options.threshold is None else options.threshold
+    return Gate(spec.name, spec.score, options.top_k, threshold, spec.hopeless)
+
+
+def make_agent(options: RunOptions, host: Host) -> Agent:
+    """The agent by name, with its budget and prompts."""
+    if options.prompts is not None and not options.prompts.is_file():
+        raise UsageError(f"--prompts: there is no file {options.prompts}.")
+    spec = host.agents.get(options.agent)
+    return spec.factory(
+        AgentOptions(
+            options.max_turns, options.max_new_tokens, options.prompts, agent_settings(options)
+        )
+    )
+
+
+def agent_settings(options: RunOptions) -> dict[str, str]:
+    """What only some agents read."""
+    return {"thyme_state": options.thyme_state, "sandbox": options.sandbox}
+
+
+def choose_splits(dataset: DatasetSpec, split: str) -> tuple[str, ...]:
+    """The named split, or all of them."""
+    if split == "all":
+        return dataset.splits
+    if split not in dataset.splits:
+        known = known_names(split, [*dataset.splits, "all"])
+        raise UsageError(f"There is no split {split!r} in {dataset.name}; {known}.")
+    return (split,)
+
+
+def plan_load(role: Role, options: RunOptions, host: Host) -> Load:
+    """The engine that takes the role's model, checked but not loaded."""
+    model = model_name(role, options, host)
+    small = role == "small"
+    spec = next((spec for spec in host.engines if spec.takes(model)), None)
+    if spec is None:
+        engines = ", ".join(f"{spec.name} ({spec.summary})" for spec in host.engines) or "none"
+        broken = "".join(f" {plugin}" for plugin in host.broken)
+        raise UsageError(f"No engine takes the model {model!r}; engines: {engines}.{broken}")
+    engine_options = EngineOptions(
+        model=model,
+        role=role,
+        batch_size=options.batch_size,
+        device=options.device,
+        dtype=options.dtype,
+        attention=options.attention,
+        min_pixels=options.small_min_pixels if small else options.large_min_pixels,
+        max_pixels=options.small_max_pixels if small else options.large_max_pixels,
+        concurrency=options.concurrency,
+        top_k=options.top_k,
+    )
+    spec.check(engine_options)
+    return Load(spec, engine_options)
+
+
+def model_name(role: Role, options: RunOptions, host: Host) -> str:
+    """The model of a role: named itself, or by its set."""
+    named = options.small if role == "small" else options.large
+    if named is not None:
+        return named
+    if options.models not in MODEL_SETS:
+        known = known_names(options.models, MODEL_SETS)
+        raise UsageError(f"There is no set of models {options.models!r}; {known}.")
+    if options.models == "paper":
+        return host.agents.get(options.agent).models[role]
+    return options.models
+
+
+def make_config(
+    options: RunOptions,
+    method: MethodSpec,
+    dataset: DatasetSpec,
+    splits: tuple[str, ...],
+    agent: Agent,
+    loads: Mapping[Role, Load],
+) -> RunConfig:
+    """What identifies the run; what its method does not use is None."""
+    source = DataSource(options.data, options.option_order)
+    drafts = "small" in method.roles
+    large = "large" in method.roles
+    scored = drafts and method.bar is CONFIDENCE
+    variations = choose_variations(options)
+    limit = dataset.default_limit if options.limit is None else options.limit or None
+    models = {role: load.options.model for role, load in loads.items()}
+    return RunConfig(
+        method=method.name,
+        agent=options.agent,
+        dataset=dataset.name,
+        splits=splits,
+        data=options.data,
+        option_order=options.option_order,
+        limit=limit,
+        small=models.get("small"),
+        large=models.get("large"),
+        gate=options.gate if scored else None,
+        top_k=options.top_k if scored else None,
+        threshold=options.threshold if drafts and large else None,
+        screen=variations.screen if scored and large else None,
+        draft_tokens=variations.draft_tokens if scored else None,
+        thinking=variations.thinking and scored,
+        both_branches=options.both_branches,
+        batch_size=options.batch_size,
+        fallbacks=options.fallbacks if large else None,
+        device=options.device,
+        dtype=options.dtype,
+        attention=options.attention,
+        small_min_pixels=options.small_min_pixels if drafts else None,
+        small_max_pixels=options.small_max_pixels if drafts else None,
+        large_min_pixels=options.large_min_pixels if large else None,
+        large_max_pixels=options.large_max_pixels if large else None,
+        max_turns=options.max_turns if large else None,
+        max_new_tokens=options.max_new_tokens if large else None,
+        agent_settings=agent_settings(options) if large else {},
+        prompt_hashes=prompt_hashes(agent),
+        data_fingerprint={split: dataset.fingerprint(split, source) for split in splits},
+    )
+
+
+def load_engines(loads: Mapping[Role, Load], announce: Callable[[str], None]) -> dict[Role, Engine]:
+    """Load every model; those already loaded are closed when one fails."""
+    engines: dict[Role, Engine] = {}
+    try:
+        for role, load in loads.items():
+            announce(f"Loading the {role} model: {load.options.model}")
+            engines[role] = engine = load()
+            if isinstance(engine, Introduced):
+                announce(strip_control(engine.introduction))
+    except BaseException:
+        close_engines(engines)
+        raise
+    return engines
+
+
+def close_engines(engines: Mapping[Role, Engine]) -> None:
+    """Release every model once."""
+    for engine in {id(engine): engine for engine in engines.values()}.values():
+        engine.close()

@@ -1,0 +1,85 @@
+"""One question about one picture, planned as a run is but without a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.chat import Picture, Role
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.pictures.loading import load_picture
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.plans import (
+    Load,
+    check_numbers,
+    choose_policy,
+    choose_threshold,
+    choose_variations,
+    make_agent,
+    make_gate,
+    plan_load,
+)
+from speceyes_cli.host.specs import CONFIDENCE, Agent
+
+FEWEST_OPTIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPlan:
+    """A question that can be answered once its models are loaded."""
+
+    sample: Sample
+    policy: Policy
+    agent: Agent
+    gate: Gate
+    method: str
+    gated: bool
+    """A gate decides, so its threshold is a confidence."""
+    loads: Mapping[Role, Load]
+
+
+def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPlan:
+    """Resolve every name; the draft is scored to its end, so that each token can be shown."""
+    check_numbers(options)
+    method = host.methods.get(options.method)
+    options = replace(options, threshold=choose_threshold(options, method))
+    gate = replace(make_gate(options, host), hopeless=None)
+    variations = choose_variations(options)
+    agent = make_agent(options, host)
+    policy = choose_policy(options, method)
+    return QuestionPlan(
+        sample=sample,
+        policy=policy(sample, agent, gate, variations),
+        agent=agent,
+        gate=gate,
+        method=method.name,
+        gated=method.bar is CONFIDENCE and len(method.roles) > 1,
+        loads={role: plan_load(role, options, host) for role in method.roles},
+    )
+
+
+def make_question(picture: str, question: str, choices: tuple[str, ...]) -> Sample:
+    """The sample, its picture opened at once: `PictureError` before any model is loaded."""
+    if not question.strip():
+        raise UsageError("The question is empty.")
+    if choices and len(choices) < FEWEST_OPTIONS:
+        raise UsageError("One option is no choice: name at least two with --option, or none.")
+    if Path(picture).expanduser().is_dir():
+        raise UsageError(f"{picture} is a folder: name one picture, or use --dataset for many.")
+    image = load_picture(picture, picture)
+    return Sample("question", "infer", Picture(picture, lambda: image), question, choices)
+
+
+def require_choices(options: RunOptions, choices: tuple[str, ...], host: Host) -> None:
+    """Raise `UsageError` when the named dataset asks multiple choice and no option is given."""
+    dataset = host.datasets.get(options.dataset)
+    if dataset.multiple_choice and not choices:
+        raise UsageError(
+            f"Every question of {dataset.name} has options; name each with --option, such as "
+            "--option red --option blue."
+        )

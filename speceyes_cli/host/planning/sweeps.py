@@ -1,0 +1,163 @@
+"""A grid of runs: from `--sweep axis=values` to one plan for each point that differs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple, TypeVar
+
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.host.manager import Host, known_names
+from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.plans import RUNS, Plan, plan_run
+from speceyes_cli.host.specs import CONFIDENCE
+
+Options = TypeVar("Options", bound=RunOptions)
+
+AXES: dict[str, type] = {
+    "agent": str,
+    "batch-size": int,
+    "draft-tokens": int,
+    "fallbacks": int,
+    "gate": str,
+    "large": str,
+    "max-new-tokens": int,
+    "max-turns": int,
+    "method": str,
+    "screen": str,
+    "small": str,
+    "threshold": float,
+    "top-k": int,
+}
+"""The options that can be swept, and what their values are."""
+MOST_POINTS = 1_000
+_WITHOUT_AGENT = ("agent", "gate", "prompt_hashes")
+"""What changes nothing for a method that runs no large model."""
+
+
+class Axis(NamedTuple):
+    """One option and the values it takes."""
+
+    option: str
+    values: tuple[Any, ...]
+
+
+def plan_sweep(
+    options: RunOptions, sweep: Sequence[str], passed: tuple[str, ...], host: Host
+) -> list[Plan]:
+    """One plan for each point, points that a method cannot tell apart taken once.
+
+    Every point is checked before the first is run; an option that is swept may not be given by
+    itself. Models are shared: all are asked for the largest K of the sweep.
+    """
+    axes = parse_axes(sweep)
+    for axis in axes:
+        if axis.option in passed:
+            flag = axis.option.replace("_", "-")
+            raise UsageError(
+                f"--{flag} is given beside --sweep {flag}, on the command line or as "
+                f"SPECEYES_{axis.option.upper()}; keep one of them."
+            )
+    passed = tuple(dict.fromkeys([*passed, *(axis.option for axis in axes)]))
+    plans: dict[str, Plan] = {}
+    for point in points(options, axes, host):
+        plan = plan_run(replace(point, out=None), passed, host)
+        plan = replace(plan, folder=(options.out or RUNS) / plan.info.name)
+        plans.setdefault(_what_counts(plan), plan)
+    most = max(load.options.top_k for plan in plans.values() for load in plan.loads.values())
+    return [_asking_for(plan, most) for plan in plans.values()]
+
+
+def points(options: Options, axes: Sequence[Axis], host: Host) -> Iterator[Options]:
+    """The options of each point; the last axis changes fastest.
+
+    Among several methods, a threshold is meant for those that weigh a confidence; the others keep
+    their own.
+    """
+    names = [axis.option for axis in axes]
+    grid = [
+        replace(options, **dict(zip(names, values, strict=True)))
+        for values in itertools.product(*(axis.values for axis in axes))
+    ]
+    bars = [host.methods.get(point.method).bar for point in grid]
+    for point, bar in zip(grid, bars, strict=True):
+        foreign = bar is not CONFIDENCE and CONFIDENCE in bars
+        yield replace(point, threshold=None) if foreign else point
+
+
+def parse_axes(sweep: Sequence[str]) -> list[Axis]:
+    """Every axis; `UsageError` for what cannot be swept, and for a grid that is too large."""
+    axes = [parse_axis(text) for text in sweep]
+    names = [axis.option for axis in axes]
+    for name in names:
+        if names.count(name) > 1:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--sweep {flag} is given twice; list its values behind one.")
+    total = 1
+    for axis in axes:
+        total *= len(axis.values)
+    if total > MOST_POINTS:
+        raise UsageError(f"The sweep has {total:,} points; at most {MOST_POINTS:,} are run.")
+    return axes
+
+
+def parse_axis(text: str) -> Axis:
+    """`gate=min,mean` or `threshold=0.94:0.99:0.01`, whose end is included."""
+    name, equals, values = text.partition("=")
+    name = name.strip().replace("_", "-")
+    if not equals:
+        raise UsageError(f"--sweep {text}: write axis=values, such as gate=min,mean.")
+    if name not in AXES:
+        raise UsageError(f"--sweep {name}: there is no such axis; {known_names(name, AXES)}.")
+    listed = [part.strip() for part in values.split(",") if part.strip()]
+    if not listed:
+        raise UsageError(f"--sweep {name} has no values.")
+    number = AXES[name] is not str
+    spelled = [s for part in listed for s in (_range(name, part) if number else [part])]
+    found = dict.fromkeys(_number(name, part) if number else part for part in spelled)
+    return Axis(name.replace("-", "_"), tuple(found))
+
+
+def _range(name: str, text: str) -> list[str]:
+    """The numbers of start:stop:step, exactly; a plain number stays as it is."""
+    if ":" not in text:
+        return [text]
+    try:
+        start, stop, step = (Decimal(part) for part in text.split(":"))
+        steps = (stop - start) / step
+    except (ValueError, ArithmeticError, InvalidOperation):
+        raise UsageError(f"--sweep {name}={text}: a range is start:stop:step.") from None
+    if not steps.is_finite() or steps < 0:
+        raise UsageError(f"--sweep {name}={text}: the range is empty.")
+    if steps >= MOST_POINTS:
+        raise UsageError(f"--sweep {name}={text}: more than {MOST_POINTS:,} points.")
+    return [str(start + i * step) for i in range(int(steps) + 1)]
+
+
+def _number(name: str, text: str) -> float | int:
+    whole = AXES[name] is int
+    with contextlib.suppress(ValueError, OverflowError):
+        value = float(text)
+        if not whole:
+            return value
+        if value == int(value):
+            return int(value)
+    raise UsageError(f"--sweep {name}: {text!r} is not a {'whole ' if whole else ''}number.")
+
+
+def _what_counts(plan: Plan) -> str:
+    config = plan.info.config
+    if config.large is None:
+        return config.model_dump_json(exclude=set(_WITHOUT_AGENT))
+    return config.model_dump_json()
+
+
+def _asking_for(plan: Plan, top_k: int) -> Plan:
+    loads = {
+        role: replace(load, options=replace(load.options, top_k=top_k))
+        for role, load in plan.loads.items()
+    }
+    return replace(plan, loads=loads)

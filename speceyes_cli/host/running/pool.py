@@ -1,0 +1,61 @@
+"""Loaded models, kept from one run to the next for as long as a later run needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Self
+
+from speceyes_cli.core.call_cache.engine import CachedEngine
+from speceyes_cli.core.call_cache.store import CallCache
+from speceyes_cli.core.chat import Engine, Role
+from speceyes_cli.core.run.info import library_versions
+from speceyes_cli.host.planning.plans import Load, load_engines
+
+IRRELEVANT = ("top_k", "concurrency")
+"""Options of an engine that change no answer; the K of each call is in its key."""
+
+
+class EnginePool:
+    """The engines of one command; use as a context."""
+
+    def __init__(self, announce: Callable[[str], None], cache: CallCache | None = None) -> None:
+        self._announce = announce
+        self._cache = cache
+        self._loaded: dict[Load, Engine] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._keep(())
+
+    def take(self, loads: Mapping[Role, Load], later: Iterable[Load] = ()) -> dict[Role, Engine]:
+        """The engines of one run; those that neither it nor a later one needs are closed first."""
+        self._keep({*loads.values(), *later})
+        missing = {role: load for role, load in loads.items() if load not in self._loaded}
+        for role, engine in load_engines(missing, self._announce).items():
+            self._loaded[loads[role]] = self._behind_cache(loads[role], engine)
+        return {role: self._loaded[load] for role, load in loads.items()}
+
+    def _keep(self, wanted: Iterable[Load]) -> None:
+        for load in set(self._loaded) - set(wanted):
+            self._loaded.pop(load).close()
+
+    def _behind_cache(self, load: Load, engine: Engine) -> Engine:
+        if self._cache is None:
+            return engine
+        return CachedEngine(engine, self._cache, identity(load, engine))
+
+
+def identity(load: Load, engine: Engine) -> dict[str, Any]:
+    """All of a loaded model that can change an answer."""
+    options = {
+        name: value for name, value in asdict(load.options).items() if name not in IRRELEVANT
+    }
+    return {
+        "engine": load.spec.name,
+        "options": options,
+        "model": dict(engine.describe()),
+        "versions": library_versions(),
+    }

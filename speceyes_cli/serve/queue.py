@@ -1,0 +1,181 @@
+"""Where questions are handed in and answers come out: one scheduler, on a thread of its own.
+
+Questions that are alive together are batched together, as the samples of a run are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from functools import partial
+
+from speceyes_cli.core.agents import Keeper
+from speceyes_cli.core.chat import Engine, Role
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
+from speceyes_cli.core.run.records import Record, build_record
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.scheduling.scheduler import Finished, Scheduler, Task
+from speceyes_cli.serve.service import Service
+
+log = logging.getLogger(__name__)
+
+LONGEST_RETRY = 60
+REMEMBERED = 64
+"""Latest endings from which the pace is known."""
+
+
+class DeskClosedError(Exception):
+    """Nothing is answered any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question's record, and how long it waited to be begun."""
+
+    record: Record
+    waited: float
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    sample: Sample
+    gate: Gate
+    future: Future[Answered] = field(default_factory=Future)
+    handed_in: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
+
+
+class Desk:
+    """Takes questions from any thread. Cancelling the future it gives drops the question."""
+
+    def __init__(self, service: Service, engines: Mapping[Role, Engine]) -> None:
+        self._service = service
+        self._scheduler = Scheduler(engines, limits=service.phase_limits)
+        self.pictures = OpenedPictures()
+        self._lock = threading.Lock()
+        self._waiting: deque[_Ticket] = deque()
+        self._live: dict[str, _Ticket] = {}
+        self._endings: deque[float] = deque(maxlen=REMEMBERED)
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="speceyes-desk", daemon=True)
+        self._thread.start()
+
+    @property
+    def capacity(self) -> int:
+        """Requests that may be inside at once: those at work, and those that may wait."""
+        return self._scheduler.window + self._service.limits.waiting
+
+    @property
+    def waiting(self) -> int:
+        """Questions not yet begun."""
+        return len(self._waiting)
+
+    @property
+    def live(self) -> int:
+        """Questions at work."""
+        return len(self._live)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether questions are taken."""
+        return self._thread.is_alive() and not self._closing
+
+    def submit(self, sample: Sample, gate: Gate) -> Future[Answered]:
+        """Hand in a question, its id unique; raises `DeskClosedError`."""
+        ticket = _Ticket(sample, gate)
+        with self._lock:
+            if not self.is_open:
+                raise DeskClosedError
+            self._waiting.append(ticket)
+        ticket.future.add_done_callback(partial(self._drop_if_cancelled, sample.id))
+        self._scheduler.wake()
+        return ticket.future
+
+    def retry_after(self) -> int:
+        """Whole seconds in which half of those inside should have been answered."""
+        endings = tuple(self._endings)
+        if len(endings) < 2 or endings[-1] <= endings[0]:  # noqa: PLR2004 - a pace needs two
+            return 1
+        pace = (len(endings) - 1) / (endings[-1] - endings[0])
+        return min(LONGEST_RETRY, max(1, math.ceil((self.live + self.waiting) / 2 / pace)))
+
+    def close(self, seconds: float) -> bool:
+        """Finish what was handed in; after `seconds` drop the rest. Whether all was finished."""
+        self._closing = True
+        self._scheduler.wake()
+        self._thread.join(seconds)
+        finished = not self._thread.is_alive()
+        with self._lock:
+            tickets = [*self._waiting, *self._live.values()]
+        for ticket in tickets:
+            ticket.future.cancel()
+        self._thread.join()
+        return finished
+
+    def _work(self) -> None:
+        cause: BaseException | None = None
+        try:
+            with contextlib.closing(self._scheduler.run(self._tasks())) as ended:
+                for finished in ended:
+                    self._settle(finished)
+        except BaseException as error:
+            log.exception("nothing is answered any more")
+            cause = error
+        finally:
+            with self._lock:
+                self._closing = True
+                left = [*self._waiting, *self._live.values()]
+                self._waiting.clear()
+                self._live.clear()
+            for ticket in left:
+                with contextlib.suppress(InvalidStateError):
+                    ticket.future.set_exception(DeskClosedError(str(cause or "")))
+            if isinstance(self._service.agent, Keeper):
+                self._service.agent.close()
+
+    def _tasks(self) -> Iterator[Task | None]:
+        while True:
+            with self._lock:
+                ticket = self._waiting.popleft() if self._waiting else None
+                if ticket is not None and not ticket.future.cancelled():
+                    self._live[ticket.sample.id] = ticket
+                elif ticket is not None:
+                    self.pictures.forget(ticket.sample.id)
+                    continue
+                elif self._closing:
+                    return
+            if ticket is None:
+                yield None
+            else:
+                ticket.waited = time.monotonic() - ticket.handed_in
+                yield Task(
+                    ticket.sample.id, partial(self._service.start, ticket.sample, ticket.gate)
+                )
+
+    def _settle(self, finished: Finished) -> None:
+        with self._lock:
+            ticket = self._live.pop(finished.key)
+        self.pictures.forget(finished.key)
+        if ticket.future.cancelled():
+            return
+        self._endings.append(time.monotonic())
+        try:
+            record = build_record(ticket.sample, 0, finished, ticket.gate, None)
+        except Exception as error:  # noqa: BLE001 - a plugin's odd answer fails its question only
+            with contextlib.suppress(InvalidStateError):
+                ticket.future.set_exception(error)
+            return
+        with contextlib.suppress(InvalidStateError):  # cancelled this instant
+            ticket.future.set_result(Answered(record, ticket.waited))
+
+    def _drop_if_cancelled(self, key: str, future: Future[Answered]) -> None:
+        if future.cancelled():
+            self._scheduler.cancel(key)

@@ -1,0 +1,157 @@
+"""`speceyes judge` as a user meets it when something is wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from speceyes_example.judge_server import JudgeServer
+from typer.testing import Result
+
+from speceyes_cli.core.run.store import open_store, read_run
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def run(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of two answers that no rule can judge."""
+    monkeypatch.setenv("SPECEYES_JUDGE_CACHE", str(tmp_path / "cache.sqlite"))
+    Image.new("RGB", (32, 32)).save(tmp_path / "dot.png")
+    rows = [f'{{"image": "dot.png", "question": "dot {n}?", "answer": "r"}}\n' for n in (0, 1)]
+    (tmp_path / "questions.jsonl").write_text("".join(rows))
+    done = invoke(
+        *("eval", "--method", "draft", "--agent", "looker", "--small", "scripted"),
+        *("--dataset", "jsonl", "--data", "questions.jsonl", "--out", "run"),
+    )
+    assert done.exit_code == 0, done.output
+    return tmp_path / "run"
+
+
+def refused(done: Result, told: str) -> None:
+    assert done.exit_code == 2, done.output
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.iterdir()}
+
+
+def test_no_server_is_told_with_the_way_to_start_one(invoke: Invoke, run: Path) -> None:
+    before = contents(run)
+    done = invoke("judge", "run", "--api-url", "http://127.0.0.1:9/v1")
+    refused(done, "No judge answers at http://127.0.0.1:9/v1: start one, such as `vllm serve ")
+    assert "--port 9`" in done.stderr
+    assert "--judge rules" in done.stderr
+    assert contents(run).keys() == before.keys()
+    assert contents(run)["run.json"] == before["run.json"]
+    assert read_run(run)[1][0].verdict is not None
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (JudgeServer(models=()), "lists no model"),
+        (JudgeServer(models=("a", "b")), "has several models: a, b; choose one with --judge-model"),
+        (JudgeServer(listing=b"<html>hello</html>"), "answers with a web page"),
+        (JudgeServer(answer=lambda _case: "Sure, it is right."), "answers 'Sure, it is right.'"),
+        (JudgeServer(answer=lambda _case: None), "answers '' where one digit was asked for"),
+    ],
+    ids=["no model", "several", "web page", "prose", "nothing"],
+)
+def test_a_server_that_cannot_judge(
+    invoke: Invoke, run: Path, server: JudgeServer, told: str
+) -> None:
+    with server.running():
+        refused(invoke("judge", "run", "--api-url", server.url), told)
+    assert not (run / "verdicts.jsonl").exists()
+
+
+def test_a_model_the_server_has_not(invoke: Invoke, run: Path) -> None:
+    assert run.is_dir()
+    with JudgeServer(models=("m",)).running() as server:
+        done = invoke("judge", "run", "--api-url", server.url, "--judge-model", "n")
+    refused(done, "There is no model 'n' at")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere"], "nowhere does not exist"),
+        (["."], "holds no run"),
+    ],
+)
+def test_a_path_that_is_no_run(invoke: Invoke, arguments: list[str], told: str) -> None:
+    refused(invoke("judge", *arguments), told)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--judge", "nobody"], "no judge 'nobody'"),
+        (["--api-url", "localhost:23333"], "--api-url is an address such as"),
+        (["--concurrency", "0"], "--concurrency must be at least 1"),
+        (["--timeout", "0"], "--timeout must be more than 0"),
+        (["--audit", "-1"], "--audit must be at least 0"),
+        (["--audit", "1", "--judge", "rules"], "rules cannot"),
+        (
+            ["--judge-cache", "questions.jsonl"],
+            "The cache of verdicts questions.jsonl cannot be used",
+        ),
+    ],
+)
+def test_bad_options(invoke: Invoke, run: Path, options: list[str], told: str) -> None:
+    with JudgeServer().running() as server:
+        refused(invoke("judge", str(run), "--api-url", server.url, *options), told)
+
+
+def test_a_run_half_written(invoke: Invoke, run: Path) -> None:
+    (run / "run.sqlite").unlink()
+    refused(invoke("judge", "run"), "has no run.sqlite")
+    (run / "run.json").write_text("{")
+    refused(invoke("judge", "run"), "is damaged or from another version")
+
+
+def test_a_run_in_use(invoke: Invoke, run: Path) -> None:
+    info, _ = read_run(run)
+    with open_store(run, info, "resume"):
+        refused(invoke("judge", "run"), "in use by another run")
+
+
+def test_verdicts_of_two_models_are_not_mixed(invoke: Invoke, run: Path) -> None:
+    with JudgeServer(models=("one",), answer=lambda _case: "1").running() as server:
+        assert invoke("judge", "run", "--api-url", server.url).exit_code == 0
+        before = (run / "verdicts.jsonl").read_text()
+        shutil.copytree(run, run.with_name("copy"))
+        server.models = ("two",)
+        assert invoke("judge", "copy", "--api-url", server.url).exit_code == 0  # nothing is pending
+        server.fault = lambda case, _times: "500" if "1" in case["question"] else None
+        assert invoke("judge", "run", "--fresh", "--api-url", server.url).exit_code == 1
+        server.models = ("three",)
+        done = invoke("judge", "run", "--retry-errors", "--api-url", server.url)
+    refused(done, "was judged with another model (two, prompt ")
+    assert before.count('"one"') == 2
+
+
+def test_fresh_drops_nothing_when_the_server_is_gone(invoke: Invoke, run: Path) -> None:
+    with JudgeServer().running() as server:
+        invoke("judge", "run", "--api-url", server.url)
+    before = (run / "verdicts.jsonl").read_text()
+    assert invoke("judge", "run", "--api-url", server.url, "--fresh").exit_code == 2
+    assert (run / "verdicts.jsonl").read_text() == before
+    _, records = read_run(run)
+    assert {r.verdict.provenance for r in records if r.verdict is not None} == {"llm"}
+
+
+def test_a_run_begun_anew_forgets_its_verdicts(invoke: Invoke, run: Path) -> None:
+    with JudgeServer().running() as server:
+        invoke("judge", "run", "--api-url", server.url)
+    info, _ = read_run(run)
+    open_store(run, info, "fresh").close()
+    assert not (run / "verdicts.jsonl").exists()
+    assert read_run(run)[1] == []

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speceyes_cli.core.tables.intervals import mcnemar, paired_speedup, percentile, wilson
+
+
+def test_wilson_against_published_values() -> None:
+    # Newcombe (1998), table I: 81 of 263 and 15 of 148
+    for right, total, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605)):
+        interval = wilson(right, total)
+        assert interval is not None
+        assert interval.low == pytest.approx(low, abs=5e-5)
+        assert interval.high == pytest.approx(high, abs=5e-5)
+
+
+def test_wilson_of_nothing_and_of_everything() -> None:
+    assert wilson(0, 0) is None
+    everything = wilson(10, 10)
+    assert everything is not None
+    assert everything.value == everything.high == 1.0
+    assert 0.7 < everything.low < 0.75
+
+
+@given(st.integers(1, 300), st.data())
+def test_wilson_holds_its_value(total: int, data: st.DataObject) -> None:
+    interval = wilson(data.draw(st.integers(0, total)), total)
+    assert interval is not None
+    assert -1e-12 <= interval.low <= interval.value + 1e-12
+    assert interval.value <= interval.high + 1e-12 <= 1 + 2e-12
+
+
+def test_speedup_is_the_ratio_of_means() -> None:
+    speedup = paired_speedup([2.0, 4.0, 6.0], [1.0, 1.0, 2.0])
+    assert speedup is not None
+    assert speedup.value == pytest.approx(3.0)
+    assert speedup.low <= 3.0 <= speedup.high
+
+
+def test_a_constant_ratio_has_no_spread() -> None:
+    speedup = paired_speedup([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])
+    assert speedup is not None
+    assert (speedup.low, speedup.high) == (pytest.approx(2.0), pytest.approx(2.0))
+
+
+def test_speedup_is_reproducible_and_needs_time() -> None:
+    times = [0.1 * n for n in range(1, 30)]
+    assert paired_speedup(times[::-1], times) == paired_speedup(times[::-1], times)
+    assert paired_speedup([], []) is None
+    assert paired_speedup([1.0], [0.0]) is None
+
+
+def test_mcnemar_by_hand() -> None:
+    first = [True] * 10 + [False] * 2 + [True] * 5
+    second = [False] * 10 + [True] * 2 + [True] * 5
+    # two-sided binomial: 2 * (1 + 12 + 66) / 4096
+    assert mcnemar(first, second) == pytest.approx(2 * 79 / 4096)
+    assert mcnemar(first, first) == 1.0
+
+
+def test_percentiles() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([3.0], 0.95) == 3.0
+    assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 2.5
+    assert percentile([float(n) for n in range(101)], 0.95) == pytest.approx(95.0)

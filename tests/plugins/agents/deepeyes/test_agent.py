@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from speceyes_plugins.agents.deepeyes.agent import GRID, DeepEyes, crop_size
+
+from speceyes_cli.core.agents import AgentState
+from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, Size, ToolError
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.host.specs import AgentOptions
+
+ORIGINAL = Size(1680, 840)
+SEEN = Size(168, 84)
+
+
+def quadrants() -> Image.Image:
+    """Red, green / blue, white."""
+    picture = Image.new("RGB", ORIGINAL, "white")
+    half = (ORIGINAL.width // 2, ORIGINAL.height // 2)
+    picture.paste("red", (0, 0, *half))
+    picture.paste("green", (half[0], 0, ORIGINAL.width, half[1]))
+    picture.paste("blue", (0, half[1], half[0], ORIGINAL.height))
+    return picture
+
+
+SAMPLE = Sample("s", "all", Picture("p", quadrants), "Which?", ("red", "green"), "red")
+
+
+def call(box: object, **extra: object) -> str:
+    arguments = {"bbox_2d": box, **extra}
+    body = json.dumps({"name": "image_zoom_in_tool", "arguments": arguments})
+    return f"<think>closer</think>\n<tool_call>\n{body}\n</tool_call>"
+
+
+def step(text: str) -> Observation | Answer | ToolError:
+    """One turn with the tool really run, as the scheduler would."""
+    agent = DeepEyes(AgentOptions())
+    state = AgentState(SAMPLE, agent.open(SAMPLE), 0, (SEEN,))
+    turn = agent.step(Reply(text, 10, "stop"), state)
+    try:
+        run = next(turn)
+        assert isinstance(run, Run)
+        turn.send(run.tool(**run.arguments))
+    except StopIteration as end:
+        return end.value
+    pytest.fail("the agent wanted two tool runs in one turn")
+
+
+def crop_of(outcome: object) -> Image.Image:
+    assert isinstance(outcome, Observation), outcome
+    return next(part for part in outcome.content if isinstance(part, Picture)).open()
+
+
+@pytest.mark.parametrize(
+    ("box", "colour"),
+    [
+        ([0, 0, 84, 42], (255, 0, 0)),
+        ([90, 0, 168, 40], (0, 128, 0)),
+        ([0, 50, 80, 84], (0, 0, 255)),
+        ([100.5, 50.5, 160.0, 80.0], (255, 255, 255)),
+    ],
+)
+def test_a_box_is_mapped_from_the_frame_the_model_saw(
+    box: list[float], colour: tuple[int, int, int]
+) -> None:
+    crop = crop_of(step(call(box, label="x")))
+    assert crop.getpixel((crop.width // 2, crop.height // 2)) == colour
+
+
+def test_a_crop_is_taken_from_the_original_pixels() -> None:
+    crop = crop_of(step(call([0, 0, 28, 28])))
+    assert crop.size == (280, 280)
+
+
+def test_a_box_beyond_the_edge_is_cut_and_noted() -> None:
+    outcome = step(call([90, -20, 400, 40]))
+    assert crop_of(outcome).getpixel((5, 5)) == (0, 128, 0)
+    assert isinstance(outcome, Observation)
+    assert "cut to the picture" in outcome.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("<tool_call>{not json</tool_call>", "bad_json"),
+        ("<tool_call>[1, 2]</tool_call>", "bad_json"),
+        ('<tool_call>{"name": "search", "arguments": {}}</tool_call>', "unknown_tool"),
+        (call([1, 2, 3]), "bad_box"),
+        (call(None), "bad_box"),
+        (call("1,2,3,4"), "bad_box"),
+        (call([1, 2, True, 4]), "bad_box"),
+        (call([50, 10, 20, 40]), "bad_box"),
+        (call([10, 10, 10, 40]), "bad_box"),
+        (call([500, 500, 600, 600]), "bad_box"),
+        (call([float("nan"), 0, 1, 1]), "bad_box"),
+        (call([float("inf"), 0, 1, 1]), "bad_box"),
+        ("I would rather talk.", "no_action"),
+        ("", "no_action"),
+    ],
+)
+def test_a_broken_call_is_told_to_the_model(text: str, kind: str) -> None:
+    outcome = step(text)
+    assert isinstance(outcome, ToolError)
+    assert outcome.kind == kind
+    assert outcome.text.startswith("<tool_response>")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>clear</think><answer>red</answer>", "red"),
+        ("<answer> B. green ", "B. green"),
+        ("<answer>first</answer> no, <answer>second</answer>", "second"),
+        ("<answer></answer>", ""),
+    ],
+)
+def test_an_answer_ends_the_loop(text: str, answer: str) -> None:
+    outcome = step(text)
+    assert isinstance(outcome, Answer)
+    assert outcome.text == answer
+    assert outcome.source == "large"
+
+
+def test_a_call_whose_closing_tag_was_eaten_still_runs() -> None:
+    crop = crop_of(step(call([0, 0, 84, 42]).removesuffix("</tool_call>")))
+    assert crop.getpixel((5, 5)) == (255, 0, 0)
+
+
+@given(st.text())
+def test_no_reply_raises(text: str) -> None:
+    assert isinstance(step(text), Answer | ToolError | Observation)
+
+
+numbers = st.one_of(st.floats(), st.integers(), st.none(), st.text(max_size=3), st.booleans())
+
+
+@given(st.lists(numbers, max_size=6))
+def test_no_box_raises(box: list[object]) -> None:
+    assert isinstance(step(call(box)), ToolError | Observation)
+
+
+@given(st.integers(1, 20_000), st.integers(1, 20_000))
+def test_crop_sizes_are_multiples_within_the_limits(width: int, height: int) -> None:
+    size = crop_size((width, height))
+    assert all(side % GRID == 0 and side > 0 for side in size)
+    assert 4 * GRID * GRID <= size[0] * size[1] <= 16384 * GRID * GRID
+
+
+def test_own_prompts_replace_ours(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('system = "Look twice."', encoding="utf-8")
+    agent = DeepEyes(AgentOptions(prompts=own))
+    assert agent.open(SAMPLE)[0].content == ("Look twice.",)
+
+
+@pytest.mark.parametrize("text", ["sistem = 'x'", "system = ", None])
+def test_wrong_prompt_files_are_one_sentence(tmp_path: Path, text: str | None) -> None:
+    own = tmp_path / "own.toml"
+    if text is not None:
+        own.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"own\.toml"):
+        DeepEyes(AgentOptions(prompts=own))

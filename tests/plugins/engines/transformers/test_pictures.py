@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from speceyes_plugins.engines.transformers.loading import load
+from speceyes_plugins.engines.transformers.pictures import PictureEncoder
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from speceyes_cli.core.chat import Picture, Role
+from speceyes_cli.host.specs import EngineOptions
+
+LARGE = (2600, 1800)
+"""Pixels: more than Pillow keeps in one piece."""
+
+
+def noise(mode: str, size: tuple[int, int]) -> Image.Image:
+    drawn = torch.randint(0, 256, (9, 7, 4), generator=torch.Generator().manual_seed(1))
+    small = Image.fromarray(drawn.to(torch.uint8).numpy())
+    return small.resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"), [("RGB", (300, 210)), ("RGB", LARGE), ("L", (64, 300)), ("RGBA", (90, 70))]
+)
+@pytest.mark.parametrize("role", ["small", "large"])
+def test_pictures_are_encoded_as_the_library_does(
+    untrained: dict[Role, Path], role: Role, mode: str, size: tuple[int, int]
+) -> None:
+    image = noise(mode, size)
+    model: Any = AutoModelForImageTextToText.from_pretrained(untrained[role], dtype=torch.float32)
+    given = AutoProcessor.from_pretrained(untrained[role]).image_processor(
+        images=[image.convert("RGB")], return_tensors="pt"
+    )
+    grid = given["image_grid_thw"]
+    with torch.inference_mode():
+        wanted = model.model.get_image_features(given["pixel_values"], grid, return_dict=True)
+        loaded = load(EngineOptions(str(untrained[role]), role))
+        encoder = PictureEncoder(loaded.model, loaded.processor.image_processor)
+        key = ("one", Picture("noise", lambda: image))
+        found = encoder.encode([key])[key]
+    assert found.grid == tuple(grid[0].tolist())
+    torch.testing.assert_close(found.features, wanted.pooler_output[0], rtol=1e-4, atol=1e-5)

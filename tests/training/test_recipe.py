@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from speceyes_datasets.needle.scene import COLOURS, SIDE, draw, make_problem, make_scene
+from speceyes_training import architecture, lessons, recipe
+from speceyes_training.architecture import FRAME, MERGE, PATCH
+from speceyes_training.batches import Encoder, cut
+from speceyes_training.lesson_sampling import School
+from speceyes_training.training_model import SMOOTHING, Student, prior
+from speceyes_training.views import UNKNOWN, render
+
+from speceyes_cli.core.gate.decision import confidence_from_separability
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> object:
+    return recipe.make_tokenizer()
+
+
+def scene(seed: int = 0) -> object:
+    return make_scene(random.Random(seed), target_large=True)[0]
+
+
+def test_patches_are_those_of_the_real_processor(tokenizer: object) -> None:
+    processor = architecture.build_processor(tokenizer)
+    one = scene()
+    real = processor.image_processor(images=[draw(one)], return_tensors="pt")
+    pixels, grid, _ = cut([render(one)])
+    assert torch.equal(grid, real["image_grid_thw"])
+    assert (pixels - real["pixel_values"]).abs().max() < 0.02
+
+
+def test_lessons_are_encoded_as_the_chat_template_does(tokenizer: object) -> None:
+    encoder = Encoder(tokenizer)
+    target = scene().discs[0]
+    lesson = lessons.draft_lesson(random.Random(0), target)
+    ids, goals = encoder.encode(lesson)
+    processor = architecture.build_processor(tokenizer)
+    content = [{"type": "image"}, {"type": "text", "text": lesson.messages[0].content[1]}]
+    chat = [
+        {"role": "user", "content": content},
+        {"role": "assistant", "content": lesson.messages[1].content[0]},
+    ]
+    text = processor.apply_chat_template(chat, tokenize=False)
+    tokens = (FRAME // PATCH // MERGE) ** 2
+    text = text.replace("<|image_pad|>", "<|image_pad|>" * tokens)
+    assert ids == tokenizer(text)["input_ids"]
+    learnt = [token for token in goals if token != UNKNOWN]
+    assert tokenizer.decode(learnt) == lesson.messages[1].content[0] + "<|im_end|>"
+
+
+def test_labels_name_the_disc_under_a_token() -> None:
+    one = scene(3)
+    token = PATCH * MERGE
+    count = FRAME // token
+    labels = render(one).classes.reshape(count, count, 4)
+    for disc in one.discs:
+        scale = FRAME / SIDE
+        row, column = int(disc.y * scale // token), int(disc.x * scale // token)
+        assert labels[row, column, 0] == COLOURS.index(disc.colour) + 1
+        assert labels[row, column, 1] == disc.large
+        known = labels[row, column, 2] != UNKNOWN
+        assert known == disc.large  # a small disc's dot is not to be guessed
+
+
+def test_a_shared_prefix_changes_nothing(tokenizer: object) -> None:
+    school = School("large", tokenizer)
+    school.pool.renew(2)
+    student = Student(architecture.build_qwen3(tokenizer)).eval()
+    batch = school.lesson_batch("zoom", 2)
+    assert batch.shared_prefix > 50
+    features = student.see(batch.pixels, batch.grid)
+    once = student.read(batch, features)
+    again = student.read(replace(batch, shared_prefix=0), features)
+    assert torch.equal(once[1], again[1])
+    assert (once[0] - again[0]).abs().max() < 1e-4
+
+
+def separability(target: torch.Tensor) -> float:
+    top = target.log().topk(64).values
+    return float((top[0] - top[1:].mean()) / (top[1:].std(correction=0) + 1e-6))
+
+
+def test_the_smoothed_target_puts_sure_answers_above_the_bar_and_ties_below() -> None:
+    losers = prior(architecture.VOCABULARY)
+    sure, tie = SMOOTHING * losers, SMOOTHING * losers
+    sure[5] += 1 - SMOOTHING
+    tie[[5, 9]] += (1 - SMOOTHING) / 2
+    assert confidence_from_separability(separability(sure)) > 0.98
+    assert confidence_from_separability(separability(tie)) < 0.98
+
+
+def test_a_new_tokenizer_knows_every_word_of_the_lessons_whole() -> None:
+    learnt = recipe.learn_tokenizer()
+    assert len(learnt) <= architecture.VOCABULARY
+    for word in (*COLOURS, "left", "right", "</tool_call>", "</code>", "<sandbox_output>"):
+        assert len(learnt(word)["input_ids"]) == 1, word
+
+
+def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    plan = recipe.Plan(
+        "small",
+        architecture.NARROW,
+        steps=4,
+        rows=2,
+        rate=1e-3,
+        dense_share=0.25,
+        first={"caption": 1.0},
+        first_until=0.5,
+        then={"draft": 0.5, "zoom": 0.5},
+        vision_until=0.75,
+        pool=16,
+        save_every=2,
+    )
+    recipe.Trainer(plan, tmp_path).run(until=2)
+    second = recipe.Trainer(plan, tmp_path)
+    assert second.step == 2
+    second.run()
+    second.export()
+    lines = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    steps = [json.loads(line)["step"] for line in lines]
+    assert steps == [2, 4]
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mode & 0o044
+
+
+def test_no_training_scene_is_a_test_scene(tokenizer: object) -> None:
+    pool = School("small", tokenizer).pool
+    pool.renew(50)
+    tests = {
+        repr(make_problem(split, seed).scene) for split in lessons.SPLITS for seed in range(250)
+    }
+    assert not tests & {repr(one) for one, _ in pool.scenes}

@@ -1,0 +1,100 @@
+"""Lessons drawn at random, as batches."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from speceyes_datasets.needle.scene import Disc, Scene
+from speceyes_plugins.agents.deepeyes.agent import DeepEyes
+from speceyes_plugins.agents.tags import load_prompts
+from torch import Tensor
+
+from speceyes_cli.host.specs import AgentOptions
+from speceyes_training import lessons
+from speceyes_training.architecture import WIDE, Part, Shape
+from speceyes_training.batches import Batch, Encoder, Labels, Pool, cut
+from speceyes_training.views import View, render
+
+QUESTIONS = {"draft": 3, "screen": 3, "scan": 2}  # about one picture, so that it is looked at once
+SEEN_AT_ONCE = {"draft", "screen", "caption"}
+
+
+class School:
+    """Draws lessons of a part."""
+
+    def __init__(
+        self,
+        part: Part,
+        tokenizer: Any,
+        *,
+        shape: Shape = WIDE,
+        seed: int = 0,
+        pool: int = 8000,
+    ) -> None:
+        self.part = part
+        self.patch = shape.patch
+        self.agent = DeepEyes(AgentOptions())
+        self.thyme = load_prompts("speceyes_plugins.agents.thyme", None)
+        self.encoder = Encoder(tokenizer, shape.patch)
+        self.pool = Pool(part, seed, pool, shape.patch)
+        self.rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
+
+    def glance(self, count: int) -> tuple[Tensor, Tensor, Labels]:
+        """Whole pictures and crops as `cut` gives them, for dense supervision alone."""
+        views = []
+        for scene, view in self.pool.draw(count):
+            if self.part == "large" and self.rng.random() < 0.4:  # noqa: PLR2004
+                views.append(self.crop(scene))
+            else:
+                views.append(view)
+        return cut(views, self.patch)
+
+    def crop(self, scene: Scene) -> View:
+        """The crop of a zoom lesson."""
+        lesson = lessons.zoom_lesson(self.rng, self.agent, scene, self.rng.choice(scene.discs))
+        return render(scene, lesson.crop, patch=self.patch)
+
+    def lesson_batch(self, kind: str, rows: int) -> Batch:
+        """A batch of one kind; `zoom` brings two pictures a row."""
+        made: list[lessons.Lesson] = []
+        views: list[View] = []
+        seen: list[int] = []
+        for scene, view in self.pool.draw(rows):
+            for target in self.targets(scene, kind):
+                lesson = self.lesson(kind, scene, target)
+                made.append(lesson)
+                seen.append(len(views))
+            views.append(view)
+            if lesson.crop is not None:
+                seen.append(len(views))
+                by_code = lesson.by_code
+                views.append(render(scene, lesson.crop, by_code=by_code, patch=self.patch))
+        return self.encoder.batch(made, views, seen)
+
+    def targets(self, scene: Scene, kind: str) -> list[Disc]:
+        """Discs to ask about, for a draft large ones three times in four: only they can be read."""
+        discs = self.rng.sample(scene.discs, len(scene.discs))
+        if kind in SEEN_AT_ONCE and self.part == "small" and self.rng.random() < 0.75:  # noqa: PLR2004
+            discs.sort(key=lambda disc: not disc.large)
+        return discs[: QUESTIONS.get(kind, 1)]
+
+    def lesson(self, kind: str, scene: Scene, target: Disc) -> lessons.Lesson:
+        """One lesson about a disc."""
+        rng, agent = self.rng, self.agent
+        match kind:
+            case "draft":
+                made = lessons.draft_lesson(rng, target)
+            case "screen":
+                made = lessons.screen_lesson(rng, agent, target)
+            case "caption":
+                made = lessons.caption_lesson(scene)
+            case "scan":
+                made = lessons.scan_lesson(rng, scene, target)
+            case "code":
+                made = lessons.code_lesson(rng, self.thyme, scene, target)
+            case "score":
+                made = lessons.score_lesson(rng, agent, scene, target)
+            case _:
+                made = lessons.zoom_lesson(rng, agent, scene, target)
+        return made

@@ -1,0 +1,284 @@
+"""What the pair is taught to write, from scenes that no test split contains."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from PIL import Image
+from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene, Split, ask_about
+from speceyes_plugins.agents.deepeyes.agent import DeepEyes, observation
+from speceyes_plugins.agents.thyme.texts import (
+    PICTURE_PATH,
+    RESULTS_CLOSE,
+    RESULTS_OPEN,
+    opening,
+    results,
+)
+
+from speceyes_cli.core.chat import Message, Picture, Size
+from speceyes_cli.core.methods.prompts import SCORE_INSTRUCTION, draft_messages
+from speceyes_cli.core.samples import Sample, question_text
+from speceyes_training.architecture import FRAME, WORDS
+from speceyes_training.views import Box
+
+BLANK = Picture("lesson", lambda: Image.new("RGB", (1, 1)))  # lessons bring their own pixels
+SPLITS: tuple[Split, ...] = ("direct_attributes", "relative_position")
+SNAP = 8  # pixels of the model's frame; boxes are centred on this grid
+BABBLE = (*COLOURS, "nothing", "large", "small", "left", "right", "is", "dot", "_in")
+HALF = {False: 12, True: 28}  # half a box's side around a small or large disc, in the frame
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A conversation; the model learns its assistant turns."""
+
+    messages: tuple[Message, ...]
+    crop: Box | None = None
+    """The second picture, in original pixels."""
+    by_code: bool = False
+    """The crop comes from code, which does not resize it as the zoom tool does."""
+    given: tuple[str, ...] = ()
+    """Parts of assistant turns that are shown to the model, not learnt."""
+
+
+def by_cell(scene: Scene, describe: Callable[[Disc], str]) -> str:
+    """Every cell of the grid, row by row."""
+    cells = ["nothing"] * (CELLS * CELLS)
+    for disc in scene.discs:
+        cells[disc.cell] = describe(disc)
+    rows = [", ".join(cells[i : i + CELLS]) for i in range(0, len(cells), CELLS)]
+    return "; ".join(rows)
+
+
+def caption(scene: Scene) -> str:
+    """The speculator's description: what can be told of each disc at its frame."""
+
+    def describe(disc: Disc) -> str:
+        dot = f" {disc.dot_colour} {disc.dot_side}" if disc.large else ""
+        return f"{'large' if disc.large else 'small'} {disc.colour}{dot}"
+
+    return by_cell(scene, describe)
+
+
+def scan(scene: Scene, target: Disc) -> str:
+    """The agent's look over the cells: what is in each, and where the asked disc is.
+
+    A place is told as its disc is named, while the model looks at that cell, and no other numbers
+    stand in the thought: to look a place up again among several is more than so small a model
+    learns in an hour.
+    """
+
+    def describe(disc: Disc) -> str:
+        x, y, _, _ = frame_box(disc, FRAME)
+        place = f" {x} {y}" if disc is target else ""
+        return f"{disc.colour}{place} {'large' if disc.large else 'small'}"
+
+    return by_cell(scene, describe)
+
+
+def frame_box(disc: Disc, side: int) -> Box:
+    """The square around a disc in a frame of `side` pixels, on a coarse grid, inside the frame."""
+    half = HALF[disc.large]
+    corners = []
+    for centre in (disc.x, disc.y):
+        snapped = round(centre * side / SIDE / SNAP) * SNAP
+        corners.append(min(max(snapped - half, 0), side - 2 * half))
+    x, y = corners
+    return x, y, x + 2 * half, y + 2 * half
+
+
+def original_box(box: Box, side: int) -> Box:
+    """The same box in original pixels."""
+    left, top, right, bottom = (round(v * SIDE / side) for v in box)
+    return left, top, right, bottom
+
+
+def make_sample(rng: random.Random, split: Split, target: Disc) -> tuple[Sample, str]:
+    """A training question and its answer."""
+    question, options, answer = ask_about(rng, split, target)
+    return Sample("lesson", split, BLANK, question, options), answer
+
+
+def draft_lesson(rng: random.Random, target: Disc) -> Lesson:
+    """The answer alone."""
+    sample, answer = make_sample(rng, rng.choice(SPLITS), target)
+    return Lesson((*draft_messages(sample), Message("assistant", (answer,))))
+
+
+def caption_lesson(scene: Scene) -> Lesson:
+    """The whole picture in words."""
+    return Lesson(
+        (
+            Message("user", (BLANK, "Describe the picture.")),
+            Message("assistant", (caption(scene),)),
+        )
+    )
+
+
+def scan_lesson(rng: random.Random, scene: Scene, target: Disc) -> Lesson:
+    """The first thought of a zoom lesson, without its long prompt."""
+    sample, _ = make_sample(rng, rng.choice(SPLITS), target)
+    return Lesson(
+        (
+            Message("user", (BLANK, question_text(sample))),
+            Message("assistant", (look(scene, target),)),
+        )
+    )
+
+
+def screen_lesson(rng: random.Random, agent: DeepEyes, target: Disc) -> Lesson:
+    """Would a tool help: yes for a small disc."""
+    sample, _ = make_sample(rng, rng.choice(SPLITS), target)
+    verdict = Message("assistant", ("no" if target.large else "yes",))
+    return Lesson((*agent.screen(sample), verdict))
+
+
+def look(scene: Scene, target: Disc) -> str:
+    """The thought of the first turn."""
+    return f"<think>I see {scan(scene, target)}.</think>"
+
+
+def tell(target: Disc, answer: str) -> str:
+    """The last turn, before a crop."""
+    return (
+        f"<think>The dot is {target.dot_colour}, on the {target.dot_side}.</think>\n"
+        f"<answer>{answer}</answer>"
+    )
+
+
+def zoom_call(box: Box, label: str) -> str:
+    """DeepEyes' call."""
+    call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": list(box), "label": label}}
+    return f"\n<tool_call>\n{json.dumps(call)}\n</tool_call>"
+
+
+def crop_code(box: Box) -> str:
+    """Thyme's block."""
+    corners = ", ".join(f"{v} * s" for v in box)
+    return (
+        "\n<code>\n```python\nfrom PIL import Image\n"
+        f'image = Image.open("{PICTURE_PATH}")\n'
+        f"s = image.width / {FRAME}\n"
+        f"crop = image.crop(({corners}))\n"
+        'path = "/mnt/data/temp_processed_images/crop.png"\n'
+        "crop.save(path)\nprint(path)\n```\n</code>"
+    )
+
+
+def near(rng: random.Random, box: Box, side: int) -> Box:
+    """The box with a small slip, as the model's own boxes will have; in original pixels."""
+    width = box[2] - box[0]
+    x, y = (min(max(corner + rng.choice([-4, 0, 0, 4]), 0), side - width) for corner in box[:2])
+    return original_box((x, y, x + width, y + width), side)
+
+
+def zoom_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
+    """DeepEyes in two turns: think and zoom, then read the crop and answer."""
+    side = FRAME
+    sample, answer = make_sample(rng, rng.choice(SPLITS), target)
+    box = frame_box(target, side)
+    first = look(scene, target) + zoom_call(box, f"{target.colour} disc")
+    return Lesson(
+        (
+            *agent.open(sample),
+            Message("assistant", (first,)),
+            Message("user", observation(BLANK, agent.prompts["reminder"])),
+            Message("assistant", (tell(target, answer),)),
+        ),
+        crop=near(rng, box, side),
+    )
+
+
+def code_lesson(
+    rng: random.Random, prompts: Mapping[str, str], scene: Scene, target: Disc
+) -> Lesson:
+    """Thyme in one turn: think and crop by code, then read the crop and answer."""
+    side = FRAME
+    sample, answer = make_sample(rng, rng.choice(SPLITS), target)
+    box = frame_box(target, side)
+    shown = results((BLANK,))
+    turn = (look(scene, target) + crop_code(box), *shown, tell(target, answer))
+    return Lesson(
+        (*opening(sample, Size(SIDE, SIDE), prompts), Message("assistant", turn)),
+        crop=near(rng, box, side),
+        by_code=True,
+        given=(RESULTS_OPEN, RESULTS_CLOSE),
+    )
+
+
+def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
+    """SpecReason's digit: a step as taught deserves 9; one that goes astray, or is no step, 2."""
+    lesson = zoom_lesson(rng, agent, scene, target)
+    good = rng.random() < 0.5  # noqa: PLR2004
+    wrong = rng.choice([disc for disc in scene.discs if disc is not target])
+    opened, first, seen, last = split_turns(lesson.messages)
+    final = rng.random() < 0.5  # noqa: PLR2004
+    if final:
+        astray = tell(wrong, rng.choice([wrong.dot_colour, wrong.dot_side]))
+        before: tuple[Message, ...] = (*opened, Message("assistant", (first,)), seen)
+    else:
+        box = frame_box(wrong, FRAME)
+        astray = look(scene, wrong) + zoom_call(box, f"{wrong.colour} disc")
+        before = opened
+    no_step = [babble(rng), babble(rng), target.dot_colour, target.dot_side, "", "I do not know."]
+    bad = astray if rng.random() < 0.5 else rng.choice(no_step)  # noqa: PLR2004
+    step = (last if final else first) if good else bad
+    messages = (
+        *before,
+        Message("assistant", (step,)),
+        Message("user", (SCORE_INSTRUCTION,)),
+        Message("assistant", ("9" if good else "2",)),
+    )
+    return Lesson(messages, crop=lesson.crop if final else None, given=(first, step))
+
+
+def babble(rng: random.Random) -> str:
+    """Words without a sense: what the speculator says when it is asked for a step."""
+    words = rng.choices(BABBLE, k=rng.randint(1, 14))
+    return "".join(rng.choice(["", " "]) + word for word in words)
+
+
+def split_turns(
+    messages: tuple[Message, ...],
+) -> tuple[tuple[Message, ...], str, Message, str]:
+    """A zoom lesson's opening, first turn, observation and last turn."""
+    *opened, first, seen, last = messages
+    return tuple(opened), str(first.content[0]), seen, str(last.content[0])
+
+
+def later_words(prompts: Mapping[str, str], scenes: list[Scene], known: Iterable[str]) -> list[str]:
+    """Words of protocols taught after the tokenizer was learnt, to be added to it whole.
+
+    None occurs within a known text, so that what was learnt before keeps its tokens.
+    """
+    rng = random.Random(0)  # noqa: S311 - reproducible, not secret
+    text = SCORE_INSTRUCTION
+    for scene in scenes[:20]:
+        lesson = code_lesson(rng, prompts, scene, scene.discs[0])
+        parts = [part for message in lesson.messages for part in message.content]
+        text += " ".join(part for part in parts if isinstance(part, str))
+    old = "\n".join(known)
+    words = {word for word in re.findall(WORDS, text) if len(word) > 2}  # noqa: PLR2004
+    return sorted(word for word in words if word not in old)
+
+
+def corpus(agent: DeepEyes, scenes: list[Scene]) -> Iterator[str]:
+    """Texts that the tokenizer is learnt from: every kind of lesson and every coordinate."""
+    rng = random.Random(0)  # noqa: S311 - reproducible, not secret
+    for scene in scenes:
+        target = scene.discs[0]
+        lessons = (
+            draft_lesson(rng, target),
+            caption_lesson(scene),
+            screen_lesson(rng, agent, target),
+            zoom_lesson(rng, agent, scene, target),
+        )
+        for lesson in lessons:
+            for message in lesson.messages:
+                yield "".join(part for part in message.content if isinstance(part, str))
+    for number in range(0, FRAME + 1, 2):
+        yield f"[{number}, {number}]" * 40

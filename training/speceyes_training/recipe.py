@@ -1,0 +1,324 @@
+"""Train the embedded pair: `python -m speceyes_training.recipe base --out training/base`.
+
+Three stages, each from the one before: `base` sees, describes and answers; `large` is the agent;
+`small` is the speculator, an agent that is taught again to answer at once, and so can also propose
+steps. Seeded, resumable from the last checkpoint, on a GPU or on CPU threads. Three ideas make it
+fast enough for a laptop: every visual token is also taught what lies under it (dense supervision),
+the system prompt that all rows share is computed once a batch, and the speculator is trained
+towards a smoothed target whose losers follow a fixed prior, so that its gate can see (see
+MODEL_CARD.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from speceyes_datasets.needle.scene import make_scene
+from speceyes_plugins.agents.deepeyes.agent import DeepEyes
+from speceyes_plugins.agents.tags import load_prompts
+from torch import Tensor, nn
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+from speceyes_cli.host.specs import AgentOptions
+from speceyes_training import architecture, lessons
+from speceyes_training.architecture import NARROW, WIDE, Part, Shape
+from speceyes_training.lesson_sampling import School
+from speceyes_training.shrink import shrunk
+from speceyes_training.training_model import SIZES, Student, loss_of, prior
+from speceyes_training.views import UNKNOWN
+
+DENSE_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides the result."""
+
+    part: Part
+    shape: Shape
+    steps: int
+    rows: int
+    rate: float
+    dense_share: float
+    """Of the steps, at the start, in which only the visual tokens are taught."""
+    first: Mapping[str, float]
+    """How often each kind of lesson is drawn at first."""
+    first_until: float
+    """Share of the steps after which `then` is drawn: questions reuse what captions teach."""
+    then: Mapping[str, float]
+    vision_until: float
+    """Share of the steps after which the vision tower rests: it sees well by then."""
+    seed: int = 0
+    pool: int = 8000
+    """Scenes kept; the pool starts with an eighth of them and grows by six a step."""
+    save_every: int = 100
+
+
+Stage = Literal["base", "large", "small"]
+PLANS: dict[Stage, Plan] = {
+    "base": Plan(
+        "small",
+        WIDE,
+        steps=3700,
+        rows=32,
+        rate=1.5e-3,
+        dense_share=0.1,
+        first={"caption": 0.65, "draft": 0.3, "screen": 0.05},
+        first_until=0.5,
+        then={"draft": 0.85, "caption": 0.1, "screen": 0.05},
+        vision_until=0.5,
+    ),
+    "large": Plan(
+        "large",
+        WIDE,
+        steps=6000,
+        rows=32,
+        rate=1e-3,
+        dense_share=0.0,
+        first={"scan": 0.75, "zoom": 0.15, "screen": 0.1},
+        first_until=0.15,
+        then={"scan": 0.22, "zoom": 0.27, "code": 0.35, "screen": 0.03, "score": 0.13},
+        vision_until=0.25,
+    ),
+    "small": Plan(
+        "small",
+        NARROW,
+        steps=3000,
+        rows=32,
+        rate=8e-4,
+        dense_share=0.06,
+        first={"draft": 0.6, "caption": 0.25, "zoom": 0.05, "code": 0.05, "screen": 0.05},
+        first_until=0.4,
+        then={"draft": 0.6, "zoom": 0.16, "code": 0.16, "caption": 0.03, "screen": 0.05},
+        vision_until=0.6,
+    ),
+}
+
+
+def mix_at(step: int, plan: Plan) -> Mapping[str, float]:
+    """How often each kind of lesson is drawn."""
+    return plan.first if step < plan.first_until * plan.steps else plan.then
+
+
+def rate_at(step: int, plan: Plan) -> float:
+    """Warm-up over the first 4%, then a cosine to a hundredth."""
+    warm = 0.04 * plan.steps
+    if step < warm:
+        return plan.rate * (step + 1) / warm
+    progress = (step - warm) / max(1, plan.steps - warm)
+    return plan.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def measure(
+    student: Student, school: School, kinds: Mapping[str, float], rows: int
+) -> dict[str, float]:
+    """Per kind, the share of tokens right under teacher forcing.
+
+    Apart, what a draft's word, a box's numbers and what is named after "is" come to.
+    """
+    student.eval()
+    figures = {}
+    with torch.inference_mode():
+        for kind in kinds:
+            batch = school.lesson_batch(kind, rows)
+            logits, targets = student.read(batch, student.see(batch.pixels, batch.grid))
+            right = logits.argmax(-1) == targets
+            figures[kind] = round(right.float().mean().item(), 4)
+            if kind == "draft":
+                figures["draft_word"] = round(right[::2].float().mean().item(), 4)
+            if kind in {"scan", "zoom"}:
+                tokenizer: Any = school.encoder.tokenizer
+                words = tokenizer.convert_ids_to_tokens(targets.tolist())
+                guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())
+                figures[f"{kind}_box"] = close_numbers(words, guesses)
+                if kind == "zoom":
+                    named = torch.tensor([word == "Ġis" for word in ["", *words[:-1]]])
+                    figures["named"] = round(right[named].float().mean().item(), 4)
+    student.train()
+    return figures
+
+
+def close_numbers(goals: list[str], guesses: list[str | None]) -> float:
+    """Share of the goals that are numbers for which the guess is at most one grid step away."""
+    near = []
+    for goal, guess in zip(goals, guesses, strict=True):
+        number, found = goal.lstrip("Ġ"), (guess or "").lstrip("Ġ")  # spare tokens have no text
+        if number.isdigit():
+            near.append(found.isdigit() and abs(int(number) - int(found)) <= lessons.SNAP)
+    return round(sum(near) / max(1, len(near)), 4)
+
+
+def dense_figures(student: Student, school: School) -> dict[str, float]:
+    """Share of discs' visual tokens whose labels are read off right."""
+    pixels, grid, labels = school.glance(32)
+    with torch.inference_mode():
+        out = student.heads(torch.cat(tuple(student.see(pixels, grid).pooler_output)))
+    figures = {}
+    names = ("disc", "size", "dot", "side")
+    for i, (name, part) in enumerate(zip(names, out.split((*SIZES, 2), -1)[:4], strict=True)):
+        goal = labels.classes[:, i]
+        asked = (goal != UNKNOWN) & (labels.classes[:, 0] > 0)
+        figures[name] = round((part.argmax(-1) == goal)[asked].float().mean().item(), 4)
+    return figures
+
+
+def make_tokenizer() -> Any:
+    """The pair's tokenizer: kept with the weights, since weights mean nothing without it."""
+    folder = resources.files("speceyes_plugins.embedded").joinpath("weights", "small")
+    return AutoTokenizer.from_pretrained(str(folder))
+
+
+def learn_tokenizer() -> Any:
+    """A new tokenizer from the lessons' own texts, for a pair begun from nothing."""
+    rng = random.Random(1)  # noqa: S311 - reproducible, not secret
+    scenes = [make_scene(rng, target_large=i % 2 == 0)[0] for i in range(300)]
+    known = list(lessons.corpus(DeepEyes(AgentOptions()), scenes))
+    tokenizer = architecture.train_tokenizer(known)
+    thyme = load_prompts("speceyes_plugins.agents.thyme", None)
+    tokenizer.add_tokens(lessons.later_words(thyme, scenes, known))
+    return tokenizer
+
+
+class Trainer:
+    """One part on its way through a plan, with a folder for checkpoints and the result."""
+
+    def __init__(self, plan: Plan, folder: Path, start: Path | None = None) -> None:
+        """Begin, from a trained model's folder if given, or go on from the folder's checkpoint."""
+        torch.manual_seed(plan.seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.plan, self.folder = plan, folder
+        self.tokenizer = make_tokenizer()
+        self.student = Student(architecture.build_qwen3(self.tokenizer, plan.shape))
+        self.optimizer = torch.optim.AdamW(
+            self.student.parameters(), lr=plan.rate, weight_decay=0.02
+        )
+        self.school = School(
+            plan.part, self.tokenizer, shape=plan.shape, seed=plan.seed, pool=plan.pool
+        )
+        self.losers = prior(architecture.VOCABULARY)
+        self.step, self.averages = 0, dict[str, float]()
+        self.checkpoint = folder / "checkpoint.pt"
+        spent = 0.0
+        if self.checkpoint.exists():
+            spent = self._resume()
+        elif start is not None:
+            trained = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
+            model = self.student.model
+            model.load_state_dict(shrunk(trained.state_dict(), model.state_dict()))
+        self.school.pool.renew(plan.pool // 8)
+        self.started = time.monotonic() - spent
+
+    def run(self, until: int | None = None) -> None:
+        """Train to the plan's end, or to an earlier step."""
+        plan = self.plan
+        while self.step < min(plan.steps, until or plan.steps):
+            self._learn()
+            self.step += 1
+            if self.step % 25 == 0:
+                self._report(dense_figures(self.student, self.school))
+            if self.step % plan.save_every == 0 or self.step == plan.steps:
+                if self.step > plan.dense_share * plan.steps:
+                    kinds = mix_at(self.step - 1, plan)
+                    self._report(measure(self.student, self.school, kinds, 4 * plan.rows))
+                self._save()
+
+    def export(self) -> None:
+        """Write the model, in half precision, as `from_pretrained` reads it."""
+        processor = architecture.build_processor(self.tokenizer, self.plan.shape.patch)
+        architecture.save(self.student.model.half(), processor, self.folder / "model")
+        text = json.dumps(asdict(self.plan), indent=1)
+        (self.folder / "plan.json").write_text(text, encoding="utf-8")
+
+    def _learn(self) -> None:
+        self.school.pool.renew(6)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate_at(self.step, self.plan)
+        kind, loss = one_step(self.student, self.school, self.plan, self.step, self.losers)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        self.optimizer.step()
+        self.averages[kind] = 0.95 * self.averages.get(kind, loss.item()) + 0.05 * loss.item()
+
+    def _save(self) -> None:
+        state = {
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": time.monotonic() - self.started,
+        }
+        fresh = self.checkpoint.with_suffix(".new")
+        torch.save(state, fresh)
+        fresh.replace(self.checkpoint)
+
+    def _resume(self) -> float:
+        """Take up the checkpoint; the seconds spent so far. Scenes go on from new seeds."""
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.school.pool.rng.seed(f"resume/{self.step}")
+        self.school.rng.seed(self.step)
+        return float(state["seconds"])
+
+    def _report(self, figures: Mapping[str, float]) -> None:
+        """A line on the terminal and in `log.jsonl`."""
+        line = {
+            "step": self.step,
+            "seconds": round(time.monotonic() - self.started, 1),
+            "loss": {kind: round(value, 4) for kind, value in self.averages.items()},
+            **figures,
+        }
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+
+def one_step(
+    student: Student, school: School, plan: Plan, step: int, losers: Tensor
+) -> tuple[str, Tensor]:
+    """The kind of this step's lesson and its loss."""
+    if step < plan.dense_share * plan.steps:
+        pixels, grid, labels = school.glance(plan.rows)
+        return "dense", student.dense_loss(student.see(pixels, grid), labels)
+    mix = mix_at(step, plan)
+    kind = school.rng.choices(list(mix), weights=list(mix.values()))[0]
+    batch = school.lesson_batch(kind, plan.rows)
+    if step >= plan.vision_until * plan.steps:
+        with torch.no_grad():
+            features = student.see(batch.pixels, batch.grid)
+        return kind, loss_of(plan.part, *student.read(batch, features), losers)
+    features = student.see(batch.pixels, batch.grid)
+    logits, targets = student.read(batch, features)
+    dense = student.dense_loss(features, batch.labels)
+    return kind, loss_of(plan.part, logits, targets, losers) + DENSE_WEIGHT * dense
+
+
+def main() -> None:
+    """Parse the command line and train one stage."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=PLANS)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="a model folder to begin from")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    trainer = Trainer(PLANS[arguments.stage], arguments.out, arguments.start)
+    trainer.run()
+    trainer.export()
+
+
+if __name__ == "__main__":
+    main()
