@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from speceyes_cli.core.errors import DataError
-from speceyes_cli.host.specs import DataSource
+from speceyes_cli.plugin import DataError, DataSource
 from speceyes_datasets.rows import digest
 
 HUB = "hub"

@@ -8,10 +8,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from speceyes_cli.core.judging.answer_rules import score_choice
-from speceyes_cli.core.samples import Sample
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import DatasetSpec, DataSource, Scored
+from speceyes_cli.plugin import DatasetSpec, DataSource, Sample, Scored, hookimpl, score_choice
 from speceyes_datasets.files import Origin, find_files, fingerprint, is_hub
 from speceyes_datasets.rows import (
     Order,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from speceyes_cli.core.errors import DataError
+from speceyes_cli.plugin import DataError
 from speceyes_datasets.rows import Row
 
 LONGEST_LINE = 512 * 2**20

@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.judging.answer_rules import score_by_rule
-from speceyes_cli.core.pictures.loading import picture_from
-from speceyes_cli.core.samples import Sample
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import DatasetSpec, DataSource
+from speceyes_cli.plugin import (
+    DataError,
+    DatasetSpec,
+    DataSource,
+    Sample,
+    hookimpl,
+    picture_from,
+    score_by_rule,
+)
 from speceyes_datasets.files import fingerprint
 from speceyes_datasets.json_lines import read_json_lines
 from speceyes_datasets.rows import (

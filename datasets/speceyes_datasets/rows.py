@@ -9,9 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from PIL import Image
 
-from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.errors import RowError, UsageError
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.plugin import Picture, RowError, Sample, UsageError
 
 MOST_OPTIONS = 26
 """Options are lettered A to Z."""

@@ -15,9 +15,14 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from PIL import Image
 
-from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.errors import DataError, PictureError
-from speceyes_cli.core.pictures.loading import decode_base64, decode_picture, picture_from
+from speceyes_cli.plugin import (
+    DataError,
+    Picture,
+    PictureError,
+    decode_base64,
+    decode_picture,
+    picture_from,
+)
 from speceyes_datasets.rows import Row, as_text
 
 Looked = TypeVar("Looked")

@@ -13,12 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.judging.answer_rules import score_choice
-from speceyes_cli.core.pictures.loading import picture_from
-from speceyes_cli.core.samples import Sample
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import DatasetSpec, DataSource
+from speceyes_cli.plugin import (
+    DataError,
+    DatasetSpec,
+    DataSource,
+    Sample,
+    hookimpl,
+    picture_from,
+    score_choice,
+)
 from speceyes_datasets.files import Origin, fingerprint, locate
 from speceyes_datasets.json_lines import read_json_lines, read_object
 from speceyes_datasets.rows import (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.core.judging.judging import RuleJudge
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import JudgeOptions, JudgeSpec
+from speceyes_cli.plugin import JudgeOptions, JudgeSpec, RuleJudge, hookimpl
 
 NAME = "rules"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from speceyes_cli.analysis.table import ScoredDraft, ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.core.gate.token import TokenScore
 
 Score = Callable[[Sequence[TokenScore]], float]
 """A gate's score: one confidence in 0..1 from at least one token, NaN when undefined."""

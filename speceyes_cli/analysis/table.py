@@ -8,7 +8,7 @@ from typing import Literal
 
 from speceyes_cli.core.chat import Finish, Role
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.run.info import RunConfig
 from speceyes_cli.core.run.records import DraftNote, PictureNote, Record, TokenNote, VerdictNote
 from speceyes_cli.core.tables.summaries import LoadedRun

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from PIL import Image
 
-from speceyes_cli.core.gate.decision import Gate, TokenScore
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.gate.token import TokenScore
 
 Role = Literal["small", "large"]
 Finish = Literal["stop", "length", "rejected"]

@@ -17,8 +17,8 @@ from speceyes_cli.analysis.scores import (
 )
 from speceyes_cli.analysis.table import read_table, read_tables
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.gate.decision import TokenScore
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.gate.token import TokenScore
 from tests.analysis.conftest import MakeRun, Spec
 
 

@@ -20,8 +20,9 @@ from speceyes_cli.core.chat import (
     Size,
     ToolError,
 )
-from speceyes_cli.core.gate.decision import Gate, TokenScore
+from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run
 from speceyes_cli.core.run.records import Record, build_record
 from speceyes_cli.core.samples import Sample, Verdict

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.judging.answer_rules import score_choice
-from speceyes_cli.core.samples import Sample
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import DatasetSpec, DataSource
+from speceyes_cli.plugin import DatasetSpec, DataSource, Picture, Sample, hookimpl, score_choice
 from speceyes_datasets.needle.scene import SIDE, Split, draw, make_problem
 
 SPLITS: tuple[Split, ...] = ("direct_attributes", "relative_position")

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.text import one_line
+from speceyes_cli.plugin import UsageError, one_line
 
 if TYPE_CHECKING:
     import openai

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.judging.judging import Batches, Claim, Identity, Judged, by_rule
-from speceyes_cli.core.judging.verdicts import CACHE, ERROR, LLM, JudgedNote
-from speceyes_cli.core.text import one_line
-from speceyes_cli.host.specs import JudgeOptions
+from speceyes_cli.plugin import (
+    CACHE,
+    ERROR,
+    LLM,
+    Batches,
+    Claim,
+    Identity,
+    Judged,
+    JudgedNote,
+    JudgeOptions,
+    UsageError,
+    by_rule,
+    one_line,
+)
 from speceyes_judges.llm.cache import Cache, cache_key, default_cache
 from speceyes_judges.llm.endpoint import Asked, Endpoint
 from speceyes_judges.llm.prompt import (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import JudgeOptions, JudgeSpec
+from speceyes_cli.plugin import JudgeOptions, JudgeSpec, hookimpl
 
 if TYPE_CHECKING:
     from speceyes_judges.llm.judge import LlmJudge

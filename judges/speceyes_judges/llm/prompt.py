@@ -7,8 +7,7 @@ import json
 import re
 from typing import NamedTuple
 
-from speceyes_cli.core.judging.judging import Claim
-from speceyes_cli.core.text import strip_control
+from speceyes_cli.plugin import Claim, strip_control
 
 ANSWER_LIMIT = 4_000
 """Characters of an answer that the judge reads; the middle of a longer one is left out."""

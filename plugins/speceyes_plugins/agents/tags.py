@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from speceyes_cli.core.errors import UsageError
+from speceyes_cli.plugin import UsageError
 
 
 def between(text: str, opening: str, closing: str) -> str | None:

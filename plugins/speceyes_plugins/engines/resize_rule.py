@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from speceyes_cli.core.chat import Size
+from speceyes_cli.plugin import Size
 
 FACTORS = (28, 32)
 """Qwen2.5-VL and Qwen3-VL: patch x merge, in pixels (facts on transformers)."""

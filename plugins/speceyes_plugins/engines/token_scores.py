@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.plugin import TokenScore
 
 MASKED = -9998.0
 """vLLM writes -9999 for minus infinity, which only processed log-probabilities hold."""

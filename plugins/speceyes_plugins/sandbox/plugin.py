@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import CheckSpec, Finding
+from speceyes_cli.plugin import CheckSpec, Finding, UsageError, hookimpl
 
 if TYPE_CHECKING:
     from speceyes_plugins.sandbox.values import Result

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from PIL import Image
 
-from speceyes_cli.core.errors import RunStopError
+from speceyes_cli.plugin import RunStopError
 
 State = Literal["persist", "fresh"]
 Backend = Literal["auto", "unsafe-subprocess"]

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from speceyes_cli.core.chat import Reply, Size
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.core.gate.token import TokenScore
 
 log = logging.getLogger(__name__)
 

@@ -5,33 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from speceyes_cli.core.chat import Reply
+from speceyes_cli.core.gate.token import TokenScore
 
 SIGMOID_SCALE = 0.6  # paper, equation 5: confidence = sigmoid(0.6 S)
 DEFAULT_TOP_K = 64
 DEFAULT_THRESHOLD = 0.98
 KEPT_LOGITS = 128
 """Logits per token that a thorough gate keeps: the K of the paper's sweep go up to 96."""
-
-
-class TokenScore(NamedTuple):
-    """How one generated token stood among its rivals; plain floats, NaN where undefined."""
-
-    separability: float
-    """(z1 - mean(z2..zK)) / (popstd(z2..zK) + 1e-6), in standard deviations."""
-    logprob: float
-    """Natural log of the top token's probability over the whole vocabulary."""
-    margin: float
-    """z1 - z2, in logits."""
-    entropy: float
-    """Entropy of the renormalised top-K distribution, in nats."""
-    fault: str = ""
-    """Why the figures are undefined: "nan", "infinite" or "too_few" finite logits."""
-    rivals: tuple[float, ...] = ()
-    """z1 - z2, z1 - z3, … in logits, where the gate keeps them: what any smaller K follows from."""
 
 
 def confidence_from_separability(separability: float) -> float:
@@ -42,6 +24,22 @@ def confidence_from_separability(separability: float) -> float:
         grown = math.exp(max(SIGMOID_SCALE * separability, -700.0))
         return grown / (1.0 + grown)
     return 1.0 / (1.0 + math.exp(-SIGMOID_SCALE * separability))
+
+
+class Draft(Protocol):
+    """What the gate reads of a reply: `speceyes_cli.core.chat.Reply` has it."""
+
+    @property
+    def text(self) -> str:
+        """What was generated."""
+
+    @property
+    def finish(self) -> str:
+        """How the reply ended: "stop" where it ended by itself."""
+
+    @property
+    def statistics(self) -> Sequence[TokenScore]:
+        """One per generated token before the end of sequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Gate:
     kept: int = 0
     """Logits of each token that an engine may keep as `TokenScore.rivals`; 0: none."""
 
-    def confidence(self, draft: Reply) -> float:
+    def confidence(self, draft: Draft) -> float:
         """The draft's confidence in 0..1; NaN for a draft without tokens or with NaN scores."""
         return self.score(draft.statistics) if draft.statistics else math.nan
 
@@ -68,7 +66,7 @@ class Gate:
         """The same decision from drafts scored to their end, with what any other K needs."""
         return replace(self, hopeless=None, kept=KEPT_LOGITS)
 
-    def accepts(self, draft: Reply) -> bool:
+    def accepts(self, draft: Draft) -> bool:
         """Whether the draft may stand: it ended by itself and its confidence exceeds the bar."""
         if draft.finish != "stop" or not draft.text.strip():
             return False

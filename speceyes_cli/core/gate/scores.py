@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from speceyes_cli.core.gate.decision import TokenScore, confidence_from_separability
+from speceyes_cli.core.gate.decision import confidence_from_separability
+from speceyes_cli.core.gate.token import TokenScore
 
 BOTTOM_SHARE = 0.2  # paper, section 3.3: the lowest fifth of the tokens
 TIE_MARGIN = 1e-4

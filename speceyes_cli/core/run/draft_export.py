@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.run.records import Record, TokenNote, plain_json
 
 Score = Callable[[Sequence[TokenScore]], float]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speceyes_cli.core.chat import Reply
-from speceyes_cli.core.gate.decision import Gate, TokenScore, confidence_from_separability
+from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
 from speceyes_cli.core.gate.scores import (
     bottom20_score,
     diagnose_ties,
@@ -21,6 +21,7 @@ from speceyes_cli.core.gate.scores import (
     min_hopeless,
     min_score,
 )
+from speceyes_cli.core.gate.token import TokenScore
 
 Score = Callable[[Sequence[TokenScore]], float]
 SCORES: list[Score] = [

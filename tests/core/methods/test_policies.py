@@ -20,8 +20,9 @@ from speceyes_cli.core.chat import (
     Size,
     ToolError,
 )
-from speceyes_cli.core.gate.decision import Gate, TokenScore
+from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_hopeless, min_score
+from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.methods.method_options import Variations
 from speceyes_cli.core.methods.policies import (
     baseline,

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from speceyes_cli.core.chat import Answer, Ask, Message, Picture, Reply
-from speceyes_cli.core.gate.decision import Gate, TokenScore
+from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.run import info as runs
 from speceyes_cli.core.run import records
 from speceyes_cli.core.run.records import Record, TokenNote, build_record, plain_json

@@ -7,11 +7,16 @@ from functools import partial
 
 from PIL import Image, ImageDraw
 
-from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.errors import DataError, PictureError
-from speceyes_cli.core.judging.answer_rules import score_choice
-from speceyes_cli.core.samples import Sample
-from speceyes_cli.host.specs import DatasetSpec, DataSource, Scored
+from speceyes_cli.plugin import (
+    DataError,
+    DatasetSpec,
+    DataSource,
+    Picture,
+    PictureError,
+    Sample,
+    Scored,
+    score_choice,
+)
 
 COLOURS = ("red", "green", "blue", "yellow")
 SIZES = {"near": 40, "far": 20}

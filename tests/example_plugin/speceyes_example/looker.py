@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from speceyes_cli.core.chat import Answer, Message, Observation, Picture, Reply, Run, ToolError
-from speceyes_cli.core.samples import Sample, question_text
-from speceyes_cli.host.specs import AgentOptions, AgentSpec, AgentState
+from speceyes_cli.plugin import (
+    AgentOptions,
+    AgentSpec,
+    AgentState,
+    Answer,
+    Message,
+    Observation,
+    Picture,
+    Reply,
+    Run,
+    Sample,
+    ToolError,
+    question_text,
+)
 
 
 @dataclass(frozen=True, slots=True)

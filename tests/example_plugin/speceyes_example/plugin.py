@@ -7,25 +7,29 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from speceyes_cli.core.agents import Agent, Policy
-from speceyes_cli.core.chat import Answer
-from speceyes_cli.core.gate.decision import Gate, TokenScore, confidence_from_separability
-from speceyes_cli.core.judging.judging import RuleJudge
-from speceyes_cli.core.methods.method_options import Variations
-from speceyes_cli.core.methods.policies import draft_ask
-from speceyes_cli.core.run.info import RunInfo
-from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import (
+from speceyes_cli.plugin import (
+    Agent,
     AgentSpec,
+    Answer,
     CheckSpec,
     DatasetSpec,
     EngineSpec,
     Finding,
+    Gate,
     GateSpec,
     JudgeSpec,
     MethodSpec,
+    Policy,
+    Record,
+    RuleJudge,
+    RunInfo,
+    Sample,
+    TokenScore,
+    Variations,
+    Verdict,
+    confidence_from_separability,
+    draft_ask,
+    hookimpl,
 )
 from speceyes_example.dots import DOTS
 from speceyes_example.looker import LOOKER

@@ -21,10 +21,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from speceyes_cli.core.chat import Ask, Picture, Reply, Size
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.gate.decision import TokenScore
-from speceyes_cli.host.specs import EngineOptions, EngineSpec
+from speceyes_cli.plugin import (
+    Ask,
+    EngineOptions,
+    EngineSpec,
+    Picture,
+    Reply,
+    Size,
+    TokenScore,
+    UsageError,
+)
 from speceyes_example.dots import COLOURS
 
 SURE = TokenScore(separability=12.0, logprob=-0.001, margin=9.0, entropy=0.01)

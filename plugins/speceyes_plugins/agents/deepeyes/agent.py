@@ -8,18 +8,20 @@ from collections.abc import Generator
 
 from PIL import Image
 
-from speceyes_cli.core.chat import (
+from speceyes_cli.plugin import (
+    AgentOptions,
+    AgentState,
     Answer,
     Message,
     Observation,
     Picture,
     Reply,
     Run,
+    Sample,
     Size,
     ToolError,
+    question_text,
 )
-from speceyes_cli.core.samples import Sample, question_text
-from speceyes_cli.host.specs import AgentOptions, AgentState
 from speceyes_plugins.agents.tags import between, load_prompts
 
 TOOL = "image_zoom_in_tool"

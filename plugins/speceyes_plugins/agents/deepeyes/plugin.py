@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import AgentSpec
+from speceyes_cli.plugin import AgentSpec, hookimpl
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes
 
 

@@ -6,20 +6,21 @@ import re
 from collections.abc import Generator
 from typing import TypeVar
 
-from speceyes_cli.core.agents import AgentState
-from speceyes_cli.core.chat import (
+from speceyes_cli.plugin import (
+    AgentOptions,
+    AgentState,
     Answer,
     Message,
     Observation,
     Picture,
     Reply,
     Run,
+    Sample,
     Size,
     ToolError,
+    UsageError,
+    question_text,
 )
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.samples import Sample, question_text
-from speceyes_cli.host.specs import AgentOptions
 from speceyes_plugins.agents.tags import between, load_prompts
 from speceyes_plugins.agents.thyme.sessions import Workshop
 from speceyes_plugins.agents.thyme.texts import opening, results

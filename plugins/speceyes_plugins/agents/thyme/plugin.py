@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.core.agents import Agent
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import AgentOptions, AgentSpec
+from speceyes_cli.plugin import Agent, AgentOptions, AgentSpec, hookimpl
 
 
 def make_agent(options: AgentOptions) -> Agent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from speceyes_cli.core.chat import Observation, Picture, ToolError
+from speceyes_cli.plugin import Observation, Picture, ToolError
 from speceyes_plugins.agents.thyme.texts import PICTURE_PATH
 from speceyes_plugins.sandbox import Result, Sandbox, Session
 from speceyes_plugins.sandbox.values import Backend, State

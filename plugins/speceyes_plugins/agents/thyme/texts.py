@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from speceyes_cli.core.chat import Message, Picture, Size
-from speceyes_cli.core.samples import Sample, question_text
+from speceyes_cli.plugin import Message, Picture, Sample, Size, question_text
 
 PICTURE_PATH = "/mnt/data/input.jpg"
 """The picture's path as the model is told it; the sandbox puts the picture there."""

@@ -7,9 +7,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from speceyes_cli.core.chat import Role
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.host.specs import EngineOptions
+from speceyes_cli.plugin import EngineOptions, Role, UsageError
 
 SHAPE = "URL#model, such as http://localhost:8000/v1#Qwen/Qwen3-VL-2B-Instruct"
 FACTORS = "28 for Qwen2.5-VL, 32 for Qwen3-VL, another model's patch x merge, or none"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from speceyes_cli.core.text import one_line
+from speceyes_cli.plugin import one_line
 
 Result = TypeVar("Result")
 

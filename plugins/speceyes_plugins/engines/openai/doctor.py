@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-from speceyes_cli.core.chat import Role
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.host.specs import EngineOptions, Finding
+from speceyes_cli.plugin import EngineOptions, Finding, Role, UsageError
 from speceyes_plugins.engines.openai.addresses import takes
 from speceyes_plugins.engines.openai.engine import OpenAIEngine
 

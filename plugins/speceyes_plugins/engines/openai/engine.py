@@ -6,10 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speceyes_cli.core.chat import Ask, Picture, Reply, Size
-from speceyes_cli.core.errors import RunStopError
-from speceyes_cli.core.gate.decision import TokenScore
-from speceyes_cli.host.specs import EngineOptions
+from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, RunStopError, Size, TokenScore
 from speceyes_plugins.engines.openai.addresses import api_key, parse_address
 from speceyes_plugins.engines.openai.client import LIMITS, Answered, Endpoint, EndpointError, Limits
 from speceyes_plugins.engines.openai.pictures import PictureWriter

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from speceyes_cli.core.chat import Picture, Size
-from speceyes_cli.core.errors import PictureError
+from speceyes_cli.plugin import Picture, PictureError, Size
 from speceyes_plugins.engines.resize_rule import Rule
 
 COMPRESSION = 1  # of 9: PNG loses nothing, and more effort saves a tenth of the bytes at most

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.core.chat import Engine
-from speceyes_cli.host.hookspecs import hookimpl
-from speceyes_cli.host.specs import CheckSpec, EngineOptions, EngineSpec, Finding
+from speceyes_cli.plugin import CheckSpec, Engine, EngineOptions, EngineSpec, Finding, hookimpl
 from speceyes_plugins.engines.openai.addresses import check, takes
 
 

@@ -8,9 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
-from speceyes_cli.core.chat import Role, Size
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.host.specs import EngineOptions
+from speceyes_cli.plugin import EngineOptions, Role, Size, UsageError
 from speceyes_plugins.engines.openai.addresses import Address, key_variables
 from speceyes_plugins.engines.openai.client import Endpoint, EndpointError
 from speceyes_plugins.engines.openai.pictures import data_url

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from speceyes_cli.core.chat import Ask, Message, Picture
+from speceyes_cli.plugin import Ask, Message, Picture
 
 GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
 """vLLM applies the checkpoint's own sampling settings to whatever is not said."""

@@ -16,8 +16,7 @@ import torch
 from speceyes_kernels import RowFault, row_faults, token_statistics
 from torch import Tensor
 
-from speceyes_cli.core.chat import Ask, Finish
-from speceyes_cli.core.gate.decision import TokenScore
+from speceyes_cli.plugin import Ask, Finish, TokenScore
 
 FAULTS = {
     RowFault.NONE: "",

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from speceyes_cli.core.chat import Ask, Reply
-from speceyes_cli.host.specs import EngineOptions
+from speceyes_cli.plugin import Ask, EngineOptions, Reply
 from speceyes_plugins.engines.transformers.decoding import Decoder, Prompt, Row
 from speceyes_plugins.engines.transformers.loading import load
 from speceyes_plugins.engines.transformers.pictures import Encoded, Grid, PictureEncoder, gather

@@ -17,8 +17,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.image_utils import SizeDict
 
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.host.specs import EngineOptions
+from speceyes_cli.plugin import EngineOptions, UsageError
 from speceyes_plugins.engines.transformers.attention import use_by_length
 from speceyes_plugins.engines.transformers.models import MODEL_TYPES, location
 

@@ -8,7 +8,7 @@ import importlib.util
 import torch
 from speceyes_kernels import token_statistics
 
-from speceyes_cli.host.specs import Finding
+from speceyes_cli.plugin import Finding
 
 
 def findings() -> list[Finding]:

@@ -8,9 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from speceyes_cli.core.chat import Role
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.host.specs import EngineOptions
+from speceyes_cli.plugin import EngineOptions, Role, UsageError
 
 EMBEDDED = "embedded"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

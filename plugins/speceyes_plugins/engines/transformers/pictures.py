@@ -16,7 +16,7 @@ from torch.utils.dlpack import from_dlpack
 from torchvision.transforms.v2.functional import pil_to_tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
-from speceyes_cli.core.chat import Picture, Size
+from speceyes_cli.plugin import Picture, Size
 
 MOST_HANDS = 4
 """Threads that open and resize a batch's pictures."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speceyes_cli.core.chat import Ask, Picture
+from speceyes_cli.plugin import Ask, Picture
 
 
 class PromptWriter:

@@ -6,7 +6,7 @@ import time
 
 from PIL import Image
 
-from speceyes_cli.core.context import Closing
+from speceyes_cli.plugin import Closing
 from speceyes_plugins.sandbox import folders, wire
 from speceyes_plugins.sandbox.parent.process import Worker, Zygote
 from speceyes_plugins.sandbox.values import DATA, Failure, Kind, Limits

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from speceyes_cli.core.context import Closing
-from speceyes_cli.core.errors import PictureError
+from speceyes_cli.plugin import Closing, PictureError
 from speceyes_plugins.sandbox import folders
 from speceyes_plugins.sandbox.parent import isolation as layers
 from speceyes_plugins.sandbox.parent.process import Zygote

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, get_args
 
 from PIL import Image
 
-from speceyes_cli.core.context import Closing
+from speceyes_cli.plugin import Closing
 from speceyes_plugins.sandbox import folders, wire
 from speceyes_plugins.sandbox.parent.process import Worker, Zygote
 from speceyes_plugins.sandbox.parent.results import Pictures, ResultError
