@@ -91,10 +91,10 @@ def make_run(folder: Path, samples: int) -> Path:
     from speceyes_cli.core.chat import Answer, Picture
     from speceyes_cli.core.gate.decision import Gate
     from speceyes_cli.core.gate.scores import min_score
-    from speceyes_cli.core.run.records import build_record
+    from speceyes_cli.core.run.record_builder import build_record
     from speceyes_cli.core.run.store import open_store
     from speceyes_cli.core.samples import Sample
-    from speceyes_cli.core.scheduling.scheduler import Finished
+    from speceyes_cli.core.scheduling.trajectories import Finished
     from speceyes_cli.host.manager import build_host
     from speceyes_cli.host.planning.options import RunOptions
     from speceyes_cli.host.planning.plans import plan_run

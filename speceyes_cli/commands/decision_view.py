@@ -18,7 +18,7 @@ from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
 from speceyes_cli.core.methods.policies import read_score, says_no
 from speceyes_cli.core.methods.thinking import without_thought
 from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.scheduling.scheduler import Asked, Ran
+from speceyes_cli.core.scheduling.trajectories import Asked, Ran
 from speceyes_cli.core.text import one_line, strip_control
 
 _DOING = {

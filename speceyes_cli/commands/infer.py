@@ -22,9 +22,11 @@ from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.draft_export import draft_lines
 from speceyes_cli.core.run.info import write_atomically
 from speceyes_cli.core.run.kept_images import keep_images
-from speceyes_cli.core.run.records import Record, build_record
+from speceyes_cli.core.run.record_builder import build_record
+from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import DRAFTS
-from speceyes_cli.core.scheduling.scheduler import Finished, Observer, Scheduler, Task
+from speceyes_cli.core.scheduling.scheduler import Scheduler
+from speceyes_cli.core.scheduling.trajectories import Finished, Observer, Task
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import MODELS, RUN, WHAT, argument, option

@@ -20,9 +20,11 @@ from speceyes_cli.core.agents import Keeper
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
-from speceyes_cli.core.run.records import Record, build_record
+from speceyes_cli.core.run.record_builder import build_record
+from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.core.scheduling.scheduler import Finished, Scheduler, Task
+from speceyes_cli.core.scheduling.scheduler import Scheduler
+from speceyes_cli.core.scheduling.trajectories import Finished, Task
 from speceyes_cli.serve.service import Service
 
 log = logging.getLogger(__name__)

@@ -24,9 +24,10 @@ from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run
-from speceyes_cli.core.run.records import Record, build_record
+from speceyes_cli.core.run.record_builder import build_record
+from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.core.scheduling.scheduler import Asked, Finished, Ran
+from speceyes_cli.core.scheduling.trajectories import Asked, Finished, Ran
 from tests.run_config import CONFIG
 
 PICTURE = Picture("car.jpg", lambda: Image.new("RGB", (40, 30), "red"))

@@ -17,10 +17,12 @@ from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.method_options import PAPER, Variations
 from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
 from speceyes_cli.core.run.kept_images import keep_images
-from speceyes_cli.core.run.records import Record, build_record
+from speceyes_cli.core.run.record_builder import build_record
+from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import IMAGES, RunStore, SampleKey
 from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.core.scheduling.scheduler import Finished, Scheduler, Task
+from speceyes_cli.core.scheduling.scheduler import Scheduler
+from speceyes_cli.core.scheduling.trajectories import Finished, Task
 
 LOOP_PHASES = ("propose", "agent")
 """The phases in which an agent's loop begins."""

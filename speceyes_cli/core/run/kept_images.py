@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.errors import PictureError
-from speceyes_cli.core.scheduling.scheduler import Asked, Finished
+from speceyes_cli.core.scheduling.trajectories import Asked, Finished
 
 log = logging.getLogger(__name__)
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Picture, Reply, Role, Size
-from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.gate.scores import diagnose_ties
-from speceyes_cli.core.methods.policies import says_no
-from speceyes_cli.core.methods.thinking import without_thought
-from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.core.scheduling.scheduler import Asked, Finished, Ran
+from speceyes_cli.core.chat import Role
 
 SCHEMA_VERSION = 1
-
-ERROR_TEXT_LIMIT = 2_000
-"""Characters of an error's text that are kept."""
 
 
 def plain_json(value: Any) -> Any:
@@ -232,163 +223,3 @@ class Record(_Model):
     """How many of these were not measured in this run: its calls came from the call cache."""
     elapsed: float
     """Wall time from admission to end, waiting for other samples included."""
-
-
-def build_record(
-    sample: Sample,
-    position: int,
-    finished: Finished,
-    gate: Gate,
-    verdict: Verdict | None,
-    branches: Mapping[Role, Verdict] | None = None,
-) -> Record:
-    """The record of a trajectory that has ended; `branches` judges the answer's branches."""
-    asked = [event for event in finished.events if isinstance(event, Asked)]
-    ran = [event for event in finished.events if isinstance(event, Ran)]
-    answer = finished.answer
-    seconds = _phase_seconds(asked, ran)
-    return Record(
-        sample_id=sample.id,
-        split=sample.split,
-        position=position,
-        question=sample.question,
-        options=sample.options,
-        answer=sample.answer,
-        category=sample.category,
-        cluster=sample.cluster,
-        meta=dict(sample.meta),
-        route=answer.source if answer else "error",
-        text=answer.text if answer else None,
-        confidence=answer.confidence if answer else None,
-        passed_screen=_passed_screen(asked),
-        draft=_draft_note(asked, answer, gate),
-        details=dict(answer.details) if answer else {},
-        verdict=_verdict_note(verdict) if verdict else None,
-        branches={
-            role: BranchNote(text=answer.branches[role], verdict=_verdict_note(judged))
-            for role, judged in (branches or {}).items()
-        }
-        if answer
-        else {},
-        error=_error_note(finished),
-        calls=tuple(_call_note(event) for event in asked),
-        tools=tuple(_tool_note(event) for event in ran),
-        messages=_conversations(asked),
-        small_tokens=sum(e.reply.tokens for e in asked if e.ask.role == "small"),
-        large_tokens=sum(e.reply.tokens for e in asked if e.ask.role == "large"),
-        phase_seconds=seconds,
-        seconds=math.fsum(seconds.values()),
-        cached_seconds=math.fsum(e.reply.seconds for e in asked if e.reply.cached),
-        elapsed=finished.elapsed,
-    )
-
-
-def _phase_seconds(asked: Sequence[Asked], ran: Sequence[Ran]) -> dict[str, float]:
-    seconds: dict[str, float] = {}
-    for event in asked:
-        phase = event.ask.phase or event.ask.role
-        seconds[phase] = seconds.get(phase, 0.0) + (plain_json(event.reply.seconds) or 0.0)
-    if ran:
-        seconds["tool"] = math.fsum(event.seconds for event in ran)
-    return seconds
-
-
-def _passed_screen(asked: Sequence[Asked]) -> bool | None:
-    screens = [event.reply.text for event in asked if event.ask.phase == "screen"]
-    return says_no(screens[-1]) if screens else None
-
-
-def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> DraftNote | None:
-    drafts = [event for event in asked if event.ask.gate is not None]
-    if not drafts:
-        return None
-    ask, reply = drafts[-1]
-    if ask.scored_after:
-        reply = without_thought(reply)
-    ties = diagnose_ties(reply.statistics)
-    return DraftNote(
-        text=reply.text,
-        accepted=answer is not None and answer.source == "small",
-        confidence=gate.confidence(reply),
-        tokens=_token_notes(reply),
-        tied_tokens=ties.tied_tokens,
-        lowest_margin=ties.lowest_margin,
-        lowest_probability=ties.lowest_probability,
-    )
-
-
-def _verdict_note(verdict: Verdict) -> VerdictNote:
-    return VerdictNote(right=verdict.right, provenance=verdict.provenance)
-
-
-def _token_notes(reply: Reply) -> tuple[TokenNote, ...]:
-    told = len(reply.pieces) == len(reply.statistics)
-    pieces = reply.pieces if told else ("",) * len(reply.statistics)
-    return tuple(
-        TokenNote(text=piece, **score._asdict())
-        for piece, score in zip(pieces, reply.statistics, strict=True)
-    )
-
-
-def _call_note(event: Asked) -> CallNote:
-    ask, reply = event
-    return CallNote(
-        role=ask.role,
-        phase=ask.phase,
-        text=reply.text,
-        tokens=reply.tokens,
-        finish=reply.finish,
-        seconds=reply.seconds,
-        cached=reply.cached,
-    )
-
-
-def _tool_note(event: Ran) -> ToolNote:
-    run, outcome, seconds = event
-    return ToolNote(
-        name=run.name,
-        arguments={
-            key: value.name if isinstance(value, Picture) else value
-            for key, value in run.arguments.items()
-        },
-        outcome="ok" if isinstance(outcome, Observation) else outcome.kind,
-        text="".join(part for part in outcome.content if isinstance(part, str))
-        if isinstance(outcome, Observation)
-        else outcome.text,
-        notes=outcome.notes if isinstance(outcome, Observation) else (),
-        seconds=seconds,
-    )
-
-
-def _conversations(asked: Sequence[Asked]) -> dict[str, tuple[MessageNote, ...]]:
-    """The last ask of each phase holds the whole conversation; its reply ends it."""
-    last = {event.ask.phase or event.ask.role: event for event in asked}
-    return {phase: _conversation(event.ask, event.reply) for phase, event in last.items()}
-
-
-def _conversation(ask: Ask, reply: Reply) -> tuple[MessageNote, ...]:
-    sizes = iter(reply.frames)
-    notes = [_message_note(message, sizes) for message in ask.messages]
-    return (*notes, MessageNote(role="assistant", content=(reply.text,)))
-
-
-def _message_note(message: Message, sizes: Any) -> MessageNote:
-    content: list[str | PictureNote] = []
-    for part in message.content:
-        if isinstance(part, str):
-            content.append(part)
-        else:
-            size: Size | None = next(sizes, None)
-            width, height = size or (None, None)
-            content.append(PictureNote(picture=part.name, width=width, height=height))
-    return MessageNote(role=message.role, content=tuple(content))
-
-
-def _error_note(finished: Finished) -> ErrorNote | None:
-    if finished.error is None:
-        return None
-    return ErrorNote(
-        kind=type(finished.error).__name__,
-        text=str(finished.error)[:ERROR_TEXT_LIMIT],
-        phase=finished.failed_in,
-    )

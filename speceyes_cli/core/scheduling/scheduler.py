@@ -11,12 +11,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
-from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import (
     Answer,
     Ask,
@@ -30,7 +29,21 @@ from speceyes_cli.core.chat import (
 from speceyes_cli.core.errors import CancelledSampleError, RunStopError, WorkerDiedError
 from speceyes_cli.core.scheduling import calls
 from speceyes_cli.core.scheduling.batching import Waiting, next_batch
+from speceyes_cli.core.scheduling.engine_groups import EngineGroup, group_engines, window_for
 from speceyes_cli.core.scheduling.phase_limits import PhaseLimits
+from speceyes_cli.core.scheduling.trajectories import (
+    Asked,
+    Finished,
+    Job,
+    LostCallError,
+    Notice,
+    Observer,
+    Ran,
+    Task,
+    Trajectory,
+    as_error,
+    phase_of,
+)
 from speceyes_cli.core.scheduling.workers import ThreadWorkers, Workers
 
 log = logging.getLogger(__name__)
@@ -38,98 +51,6 @@ log = logging.getLogger(__name__)
 MAX_STEPS = 1_000
 """Asks and tool calls of one trajectory; a policy that wants more is taken for an endless loop."""
 TOOL_WORKERS = 4
-BATCHES_AHEAD = 2
-"""Live trajectories per place in a batch: enough to fill one while another computes."""
-
-
-Observer = Callable[[str, "Ask | Run | Asked | Ran"], None]
-"""Told, on the scheduler's thread, of a trajectory's key with each need and then its outcome."""
-
-
-class Task(NamedTuple):
-    """One trajectory to be run."""
-
-    key: str
-    """Unique among the live ones; engines know it as `Ask.trajectory`."""
-    start: Callable[[], Policy]
-
-
-class Asked(NamedTuple):
-    """A model was asked and replied."""
-
-    ask: Ask
-    reply: Reply
-
-
-class Ran(NamedTuple):
-    """A tool ran."""
-
-    run: Run
-    outcome: Observation | ToolError
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A trajectory that has ended, with an answer or an error, never both."""
-
-    key: str
-    answer: Answer | None
-    error: Exception | None
-    failed_in: str | None
-    """The phase or tool that was at work when the error came."""
-    events: tuple[Asked | Ran, ...]
-    elapsed: float
-    """Seconds from admission to end, waiting for others included."""
-
-
-@dataclass(slots=True, eq=False)
-class _Trajectory:
-    index: int
-    key: str
-    policy: Policy
-    started: float
-    events: list[Asked | Ran] = field(default_factory=list)
-    need: Ask | Run | None = None
-    lost: int = 0
-    """Calls for the present need that were lost with their batch or worker."""
-    overtaken: int = 0
-    """Calls of its engines that went ahead of its present need."""
-    cancelled: bool = False
-    """Nobody wants its answer: it ends when the call it is in comes back."""
-
-    def turns(self, phase: str) -> int:
-        """How often it has asked in that phase."""
-        return sum(isinstance(one, Asked) and one.ask.phase == phase for one in self.events)
-
-
-@dataclass(slots=True)
-class _Group:
-    """Engines that never compute at once, and the workers they share."""
-
-    engines: dict[Role, Engine]
-    workers: Workers
-    idle: int
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """One call on a worker, and what came of it for each trajectory."""
-
-    trajectories: list[_Trajectory]
-    group: _Group | None = None
-    """None: a tool call."""
-    timeout: float = math.inf
-    deadline: float = math.inf
-    """When a tool call is given up, on the monotonic clock."""
-    outcomes: list[Any] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-class _Notice(NamedTuple):
-    """A word from another thread: the source has more, or a trajectory is to end."""
-
-    cancelled: str | None = None
 
 
 _NO_MORE = object()
@@ -155,17 +76,17 @@ class Scheduler:
         """
         self._engines = engines
         self._window = window or window_for(engines)
-        self._groups = _group_engines(engines, make_workers)
+        self._groups = group_engines(engines, make_workers)
         self._tools = make_workers(TOOL_WORKERS, "speceyes-tool")
         self._idle_tools = TOOL_WORKERS
         self._limits = PhaseLimits(limits or {})
         self._observe = observe
-        self._live: dict[str, _Trajectory] = {}
-        self._waiting: list[_Trajectory] = []
-        self._running: list[_Job] = []
+        self._live: dict[str, Trajectory] = {}
+        self._waiting: list[Trajectory] = []
+        self._running: list[Job] = []
         self._admitted = 0
         self._finished: deque[Finished] = deque()
-        self._completed: SimpleQueue[_Job | _Notice] = SimpleQueue()
+        self._completed: SimpleQueue[Job | Notice] = SimpleQueue()
         self._idle_source = False
 
     @property
@@ -180,14 +101,14 @@ class Scheduler:
 
     def wake(self) -> None:
         """Tell `run` that its source has something again. Safe from any thread."""
-        self._completed.put(_Notice())
+        self._completed.put(Notice())
 
     def cancel(self, key: str) -> None:
         """End a trajectory with `CancelledSampleError`, or do nothing if it is not alive.
 
         A call that it is in is not interrupted, but nothing follows it. Safe from any thread.
         """
-        self._completed.put(_Notice(key))
+        self._completed.put(Notice(key))
 
     def run(self, tasks: Iterable[Task | None]) -> Generator[Finished, None, None]:
         """Run every task, handing out each as it ends; close the iterator to stop early.
@@ -221,7 +142,7 @@ class Scheduler:
                 break
             if task.key in self._live:
                 raise ValueError(f"two live trajectories are called {task.key!r}")
-            trajectory = _Trajectory(self._admitted, task.key, task.start(), time.monotonic())
+            trajectory = Trajectory(self._admitted, task.key, task.start(), time.monotonic())
             self._admitted += 1
             self._live[task.key] = trajectory
             self._advance(trajectory, None)
@@ -238,17 +159,17 @@ class Scheduler:
                     break
                 group.idle -= 1
                 generate = partial(calls.generate, engine, asks)
-                self._send(group.workers, _Job(batch, group), generate)
+                self._send(group.workers, Job(batch, group), generate)
                 for overtaken, _ in self._asking(group):
                     overtaken.overtaken += 1
         for trajectory in tuple(self._waiting):
             if self._idle_tools and isinstance(run := trajectory.need, Run):
                 self._idle_tools -= 1
                 deadline = time.monotonic() + run.timeout
-                job = _Job([trajectory], timeout=run.timeout, deadline=deadline)
+                job = Job([trajectory], timeout=run.timeout, deadline=deadline)
                 self._send(self._tools, job, partial(calls.run_tool, run))
 
-    def _next_batch(self, group: _Group) -> list[_Trajectory]:
+    def _next_batch(self, group: EngineGroup) -> list[Trajectory]:
         asking = [
             (trajectory, ask)
             for trajectory, ask in self._asking(group)
@@ -261,14 +182,14 @@ class Scheduler:
         sizes = {role: engine.max_batch for role, engine in group.engines.items()}
         return [asking[place][0] for place in next_batch(waiting, sizes)]
 
-    def _asking(self, group: _Group) -> list[tuple[_Trajectory, Ask]]:
+    def _asking(self, group: EngineGroup) -> list[tuple[Trajectory, Ask]]:
         return [
             (trajectory, trajectory.need)
             for trajectory in self._waiting
             if isinstance(trajectory.need, Ask) and trajectory.need.role in group.engines
         ]
 
-    def _send(self, workers: Workers, job: _Job, execute: Callable[[], list[Any]]) -> None:
+    def _send(self, workers: Workers, job: Job, execute: Callable[[], list[Any]]) -> None:
         """Hand a job to the workers; it comes back through the queue when it is done."""
 
         def call() -> None:
@@ -276,7 +197,7 @@ class Scheduler:
             try:
                 job.outcomes = execute()
             except BaseException as error:  # noqa: BLE001 - a worker must always report
-                job.outcomes = [_LostCallError(error)] * len(job.trajectories)
+                job.outcomes = [LostCallError(error)] * len(job.trajectories)
             job.seconds = time.monotonic() - began
             self._completed.put(job)
 
@@ -290,7 +211,7 @@ class Scheduler:
         block = (bool(self._running) or self._idle_source) and not self._finished
         while job := self._next_completed(block=block):
             block = False
-            if isinstance(job, _Notice):
+            if isinstance(job, Notice):
                 self._cancel(job.cancelled)
                 continue
             if job not in self._running:  # a tool that was given up before it came back
@@ -309,7 +230,7 @@ class Scheduler:
             self._waiting.remove(trajectory)
             self._end(trajectory, error=CancelledSampleError())
 
-    def _next_completed(self, *, block: bool) -> _Job | _Notice | None:
+    def _next_completed(self, *, block: bool) -> Job | Notice | None:
         deadline = min((job.deadline for job in self._running), default=math.inf)
         timeout = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
         try:
@@ -325,22 +246,22 @@ class Scheduler:
             told = ToolError("timeout", f"The tool did not finish within {job.timeout:g} seconds.")
             self._receive(job.trajectories[0], told, job.timeout)
 
-    def _retire(self, job: _Job) -> None:
+    def _retire(self, job: Job) -> None:
         self._running.remove(job)
         if job.group is None:
             self._idle_tools += 1
         else:
             job.group.idle += 1
 
-    def _receive(self, trajectory: _Trajectory, outcome: Any, seconds: float) -> None:
+    def _receive(self, trajectory: Trajectory, outcome: Any, seconds: float) -> None:
         """Note what came back for the trajectory's need, and let it go on, try again or end."""
         need = trajectory.need
-        if isinstance(outcome, _LostCallError) and isinstance(outcome.cause, RunStopError):
+        if isinstance(outcome, LostCallError) and isinstance(outcome.cause, RunStopError):
             raise outcome.cause
         if trajectory.cancelled:
             self._end(trajectory, error=CancelledSampleError())
             return
-        if isinstance(outcome, _LostCallError | WorkerDiedError) and not trajectory.lost:
+        if isinstance(outcome, LostCallError | WorkerDiedError) and not trajectory.lost:
             trajectory.lost += 1
             self._waiting.append(trajectory)
             return
@@ -349,13 +270,13 @@ class Scheduler:
         elif isinstance(need, Run) and isinstance(outcome, Observation | ToolError):
             trajectory.events.append(Ran(need, outcome, seconds))
         else:
-            self._end(trajectory, error=_as_error(outcome))
+            self._end(trajectory, error=as_error(outcome))
             return
         self._observe(trajectory.key, trajectory.events[-1])
         trajectory.lost = 0
         self._advance(trajectory, outcome)
 
-    def _advance(self, trajectory: _Trajectory, outcome: Any) -> None:
+    def _advance(self, trajectory: Trajectory, outcome: Any) -> None:
         """Let the generator run to its next need or its end."""
         try:
             need = trajectory.policy.send(outcome)
@@ -374,20 +295,20 @@ class Scheduler:
         else:
             self._end(trajectory, error=TypeError(f"nobody can serve {type(need).__name__}"))
 
-    def _await(self, trajectory: _Trajectory, need: Ask | Run) -> None:
+    def _await(self, trajectory: Trajectory, need: Ask | Run) -> None:
         trajectory.need, trajectory.overtaken = need, 0
         self._waiting.append(trajectory)
         self._observe(trajectory.key, need)
 
     def _end(
-        self, trajectory: _Trajectory, answer: Any = None, error: Exception | None = None
+        self, trajectory: Trajectory, answer: Any = None, error: Exception | None = None
     ) -> None:
         if error is None and not isinstance(answer, Answer):
             error = TypeError(f"the policy ended with {type(answer).__name__}, not an Answer")
         failed_in = None
         if error is not None:
             answer = None
-            failed_in = _phase_of(trajectory.need)
+            failed_in = phase_of(trajectory.need)
             log.debug("%s failed in %s", trajectory.key, failed_in, exc_info=error)
         self._close_policy(trajectory)
         del self._live[trajectory.key]
@@ -401,7 +322,7 @@ class Scheduler:
         )
 
     @staticmethod
-    def _close_policy(trajectory: _Trajectory) -> None:
+    def _close_policy(trajectory: Trajectory) -> None:
         try:
             trajectory.policy.close()
         except Exception:
@@ -417,47 +338,6 @@ class Scheduler:
             group.workers.close()
         for group in self._groups:
             group.workers.join()
-
-
-def window_for(engines: Mapping[Role, Engine]) -> int:
-    """How many trajectories keep every engine busy."""
-    return BATCHES_AHEAD * sum(engine.max_batch * engine.workers for engine in engines.values())
-
-
-class _LostCallError(Exception):
-    """A whole call was lost: what it was for is tried again, each ask alone."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-def _group_engines(
-    engines: Mapping[Role, Engine], make_workers: Callable[[int, str], Workers]
-) -> list[_Group]:
-    """One group of workers for each `Engine.group`, as many as its most careful engine takes."""
-    by_name: dict[str, dict[Role, Engine]] = {}
-    for role, engine in engines.items():
-        by_name.setdefault(engine.group, {})[role] = engine
-    groups = []
-    for name, members in by_name.items():
-        count = min(engine.workers for engine in members.values())
-        groups.append(_Group(members, make_workers(count, f"speceyes-{name}"), count))
-    return groups
-
-
-def _as_error(outcome: Any) -> Exception:
-    if isinstance(outcome, _LostCallError):
-        outcome = outcome.cause
-    if isinstance(outcome, Exception):
-        return outcome
-    return TypeError(f"a worker gave back {type(outcome).__name__}")
-
-
-def _phase_of(need: Ask | Run | None) -> str | None:
-    if isinstance(need, Run):
-        return need.name
-    return need.phase if need is not None else None
 
 
 def _distinct(engines: Iterable[Engine]) -> list[Engine]:

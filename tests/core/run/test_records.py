@@ -18,9 +18,10 @@ from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.run import info as runs
 from speceyes_cli.core.run import records
-from speceyes_cli.core.run.records import Record, TokenNote, build_record, plain_json
+from speceyes_cli.core.run.record_builder import build_record
+from speceyes_cli.core.run.records import Record, TokenNote, plain_json
 from speceyes_cli.core.samples import Sample, Verdict
-from speceyes_cli.core.scheduling.scheduler import Asked, Finished
+from speceyes_cli.core.scheduling.trajectories import Asked, Finished
 from speceyes_cli.core.tables import summaries
 
 GATE = Gate("min", min_score)

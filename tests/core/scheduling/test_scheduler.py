@@ -24,7 +24,8 @@ from speceyes_cli.core.chat import (
     ToolError,
 )
 from speceyes_cli.core.errors import CancelledSampleError, WorkerDiedError
-from speceyes_cli.core.scheduling.scheduler import MAX_STEPS, Asked, Finished, Ran, Scheduler, Task
+from speceyes_cli.core.scheduling.scheduler import MAX_STEPS, Scheduler
+from speceyes_cli.core.scheduling.trajectories import Asked, Finished, Ran, Task
 from speceyes_cli.core.scheduling.workers import InlineWorkers, ThreadWorkers
 
 

@@ -1,0 +1,118 @@
+"""One trajectory from its task to its end, and the calls that it makes on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.chat import Answer, Ask, Observation, Reply, Run, ToolError
+from speceyes_cli.core.scheduling.engine_groups import EngineGroup
+
+Observer = Callable[[str, "Ask | Run | Asked | Ran"], None]
+"""Told, on the scheduler's thread, of a trajectory's key with each need and then its outcome."""
+
+
+class Task(NamedTuple):
+    """One trajectory to be run."""
+
+    key: str
+    """Unique among the live ones; engines know it as `Ask.trajectory`."""
+    start: Callable[[], Policy]
+
+
+class Asked(NamedTuple):
+    """A model was asked and replied."""
+
+    ask: Ask
+    reply: Reply
+
+
+class Ran(NamedTuple):
+    """A tool ran."""
+
+    run: Run
+    outcome: Observation | ToolError
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A trajectory that has ended, with an answer or an error, never both."""
+
+    key: str
+    answer: Answer | None
+    error: Exception | None
+    failed_in: str | None
+    """The phase or tool that was at work when the error came."""
+    events: tuple[Asked | Ran, ...]
+    elapsed: float
+    """Seconds from admission to end, waiting for others included."""
+
+
+@dataclass(slots=True, eq=False)
+class Trajectory:
+    """A live trajectory as the scheduler sees it."""
+
+    index: int
+    key: str
+    policy: Policy
+    started: float
+    events: list[Asked | Ran] = field(default_factory=list)
+    need: Ask | Run | None = None
+    lost: int = 0
+    """Calls for the present need that were lost with their batch or worker."""
+    overtaken: int = 0
+    """Calls of its engines that went ahead of its present need."""
+    cancelled: bool = False
+    """Nobody wants its answer: it ends when the call it is in comes back."""
+
+    def turns(self, phase: str) -> int:
+        """How often it has asked in that phase."""
+        return sum(isinstance(one, Asked) and one.ask.phase == phase for one in self.events)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One call on a worker, and what came of it for each trajectory."""
+
+    trajectories: list[Trajectory]
+    group: EngineGroup | None = None
+    """None: a tool call."""
+    timeout: float = math.inf
+    deadline: float = math.inf
+    """When a tool call is given up, on the monotonic clock."""
+    outcomes: list[Any] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Notice(NamedTuple):
+    """A word from another thread: the source has more, or a trajectory is to end."""
+
+    cancelled: str | None = None
+
+
+class LostCallError(Exception):
+    """A whole call was lost: what it was for is tried again, each ask alone."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def as_error(outcome: Any) -> Exception:
+    """The exception that an outcome stands for; a `TypeError` for one that is no reply at all."""
+    if isinstance(outcome, LostCallError):
+        outcome = outcome.cause
+    if isinstance(outcome, Exception):
+        return outcome
+    return TypeError(f"a worker gave back {type(outcome).__name__}")
+
+
+def phase_of(need: Ask | Run | None) -> str | None:
+    """The phase of a model call or the name of a tool, for error records."""
+    if isinstance(need, Run):
+        return need.name
+    return need.phase if need is not None else None
