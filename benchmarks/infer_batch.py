@@ -28,7 +28,7 @@ from speceyes_cli.core.chat import Ask, Engine
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.methods.policies import draft_ask
-from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
+from speceyes_cli.core.pictures.decoded_cache import DecodedPictures
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import build_host
 from speceyes_cli.host.planning.options import RunOptions
@@ -68,7 +68,7 @@ def timed(work: Callable[[], object]) -> float:
 def stages(engine: Engine, samples: list[Sample]) -> Iterator[tuple[str, float]]:
     """Milliseconds a sample of each stage, the batch taken together."""
     per = 1000 / len(samples)
-    opened = OpenedPictures()
+    opened = DecodedPictures()
     yield "draw or decode the picture", per * timed(lambda: [s.picture.open() for s in samples])
     kept = [opened.remember(s.id, s.picture) for s in samples]
     for picture in kept:

@@ -266,7 +266,7 @@ def check(options: argparse.Namespace) -> None:
     from speceyes_cli.host.planning.plans import close_engines, load_engines
     from speceyes_cli.host.specs import DataSource
     from speceyes_cli.serve.plan import ServeOptions, plan_service
-    from speceyes_cli.serve.queue import Desk
+    from speceyes_cli.serve.queue import RequestQueue
 
     host = build_host()
     plan = plan_service(ServeOptions(batch_size=options.batch), host)
@@ -276,7 +276,7 @@ def check(options: argparse.Namespace) -> None:
     dataset = host.datasets.get("needle")
     rows = dataset.open(dataset.splits[0], DataSource())
     samples = list(itertools.islice(rows, 200))
-    desk = Desk(plan.service, engines)
+    desk = RequestQueue(plan.service, engines)
     window = desk.capacity - plan.service.limits.waiting
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; embedded pair")
     try:

@@ -21,7 +21,7 @@ from speceyes_cli.core.chat import (
     Size,
     ToolError,
 )
-from speceyes_cli.core.context import Closing
+from speceyes_cli.core.context import Closeable
 from speceyes_cli.core.errors import DataError, PictureError, RowError, RunStopError, UsageError
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
 from speceyes_cli.core.gate.token import TokenScore
@@ -42,7 +42,7 @@ from speceyes_cli.core.judging.judging import (
     by_rule,
 )
 from speceyes_cli.core.judging.verdicts import CACHE, ERROR, LLM, JudgedNote
-from speceyes_cli.core.methods.method_options import Variations
+from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import draft_ask
 from speceyes_cli.core.pictures.loading import decode_base64, decode_picture, picture_from
 from speceyes_cli.core.run.info import RunInfo
@@ -85,7 +85,7 @@ __all__ = [
     "Batches",
     "CheckSpec",
     "Claim",
-    "Closing",
+    "Closeable",
     "DataError",
     "DataSource",
     "DatasetSpec",
@@ -104,6 +104,7 @@ __all__ = [
     "JudgedNote",
     "Keeper",
     "Message",
+    "MethodOptions",
     "MethodSpec",
     "Observation",
     "Picture",
@@ -124,7 +125,6 @@ __all__ = [
     "TokenScore",
     "ToolError",
     "UsageError",
-    "Variations",
     "Verdict",
     "by_rule",
     "confidence_from_separability",

@@ -12,7 +12,7 @@ from speceyes_cli.plugin import DatasetSpec, DataSource, Sample, Scored, hookimp
 from speceyes_datasets.files import Origin, find_files, fingerprint, is_hub
 from speceyes_datasets.rows import (
     Order,
-    Row,
+    SampleRow,
     as_text,
     check_options,
     digest,
@@ -57,7 +57,7 @@ def split_files(split: str, source: DataSource) -> tuple[Path, ...]:
     return find_files(ORIGIN, source, split, names[:1] if is_hub(source) else patterns)
 
 
-def parse_row(split: str, order: Order, row: Row, sample_id: str) -> Sample:
+def parse_row(split: str, order: Order, row: SampleRow, sample_id: str) -> Sample:
     """The sample of a row; the four rotations of a question are shuffled alike.
 
     So shuffling keeps what the rotations are for: the right option stands once in each place.

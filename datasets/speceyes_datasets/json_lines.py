@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speceyes_cli.plugin import DataError
-from speceyes_datasets.rows import Row
+from speceyes_datasets.rows import SampleRow
 
 LONGEST_LINE = 512 * 2**20
 """Bytes; pictures may stand in a line as base64, but no longer ones."""
@@ -21,7 +21,7 @@ class Parsed(NamedTuple):
     problem: str | None
 
 
-def read_json_lines(file: Path) -> Iterator[Row]:
+def read_json_lines(file: Path) -> Iterator[SampleRow]:
     """A row for each line that is not blank, in order; a broken one says what is wrong with it."""
     try:
         with file.open("rb") as lines:
@@ -32,7 +32,7 @@ def read_json_lines(file: Path) -> Iterator[Row]:
                     raise DataError(f"{file} has a line of more than {LONGEST_LINE:,} bytes.")
                 if line.strip():
                     fields, problem = _parse(line)
-                    yield Row(f"{file.name}, line {number}", number, fields, problem=problem)
+                    yield SampleRow(f"{file.name}, line {number}", number, fields, problem=problem)
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror}).") from None
 

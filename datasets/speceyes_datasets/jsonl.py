@@ -20,7 +20,7 @@ from speceyes_datasets.files import fingerprint
 from speceyes_datasets.json_lines import read_json_lines
 from speceyes_datasets.rows import (
     Order,
-    Row,
+    SampleRow,
     as_text,
     check_options,
     digest,
@@ -77,7 +77,7 @@ def find_file(source: DataSource) -> Path:
     raise DataError(f"{path} should hold one .jsonl file, found {found}; name the file itself.")
 
 
-def parse_row(split: str, order: Order, folder: Path, row: Row, sample_id: str) -> Sample:
+def parse_row(split: str, order: Order, folder: Path, row: SampleRow, sample_id: str) -> Sample:
     """The sample of a line; pictures are found from the file's folder."""
     image = row.text("image")
     listed = row.fields.get("options")
@@ -97,7 +97,7 @@ def parse_row(split: str, order: Order, folder: Path, row: Row, sample_id: str) 
     return shuffle_options(sample, order, sample_id)
 
 
-def known_answer(row: Row, options: tuple[str, ...]) -> str | None:
+def known_answer(row: SampleRow, options: tuple[str, ...]) -> str | None:
     """The answer's text, which may be given as an option's letter; None when there is none."""
     said: Any = row.fields.get("answer")
     if said is None:

@@ -18,7 +18,7 @@ from speceyes_cli.plugin import (
 )
 from speceyes_datasets.files import Origin, find_files, fingerprint
 from speceyes_datasets.rows import (
-    Row,
+    SampleRow,
     as_text,
     make_samples,
     parse_order,
@@ -53,7 +53,7 @@ def split_files(split: str, source: DataSource) -> tuple[Path, ...]:
     return find_files(ORIGIN, source, split, (f"Full/{name}", name))
 
 
-def parse_row(split: str, row: Row, sample_id: str) -> Sample:
+def parse_row(split: str, row: SampleRow, sample_id: str) -> Sample:
     """The sample of a row; the six questions on one picture are one cluster."""
     answer = row.text("answer").casefold()
     if answer not in ("yes", "no"):

@@ -16,7 +16,7 @@ MOST_OPTIONS = 26
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SampleRow:
     """One row of a dataset's file."""
 
     where: str
@@ -70,10 +70,10 @@ def shuffle_options(sample: Sample, order: Order, key: str) -> Sample:
 
 
 def make_samples(
-    rows: Iterable[Row],
+    rows: Iterable[SampleRow],
     split: str,
-    identify: Callable[[Row], str | None],
-    parse: Callable[[Row, str], Sample],
+    identify: Callable[[SampleRow], str | None],
+    parse: Callable[[SampleRow, str], Sample],
 ) -> Iterator[Sample]:
     """A sample for every row, the broken ones included: their picture raises the `RowError`.
 
@@ -103,7 +103,7 @@ def broken_sample(sample_id: str, split: str, where: str, sentence: str) -> Samp
     return Sample(sample_id, split, Picture(where, fail), question="")
 
 
-def check_options(row: Row, options: Sequence[Any]) -> tuple[str, ...]:
+def check_options(row: SampleRow, options: Sequence[Any]) -> tuple[str, ...]:
     """Options as texts; `RowError` unless there are 1 to 26, none of them empty."""
     if not 1 <= len(options) <= MOST_OPTIONS:
         raise RowError(f"{row.where}: there are {len(options)} options instead of 1 to 26.")
@@ -113,7 +113,7 @@ def check_options(row: Row, options: Sequence[Any]) -> tuple[str, ...]:
     return tuple(text for text in texts if text is not None)
 
 
-def option_of(row: Row, said: str, options: Sequence[str]) -> str:
+def option_of(row: SampleRow, said: str, options: Sequence[str]) -> str:
     """The text of the option with this letter; `RowError` when there is none."""
     name = said.strip().strip("().").upper()
     if len(name) == 1 and 0 <= ord(name) - ord("A") < len(options):
@@ -122,7 +122,7 @@ def option_of(row: Row, said: str, options: Sequence[str]) -> str:
     raise RowError(f"{row.where}: the answer {said[:40]!r} is none of the options, {letters}.")
 
 
-def require_picture(row: Row) -> Picture:
+def require_picture(row: SampleRow) -> Picture:
     """The row's picture; `RowError` when it has none."""
     if row.picture is None:
         raise RowError(f"{row.where}: there is no picture.")
@@ -146,6 +146,6 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def raise_row(row: Row, problem: str) -> NoReturn:
+def raise_row(row: SampleRow, problem: str) -> NoReturn:
     """Raise the `RowError` that this is wrong with the row."""
     raise RowError(f"{row.where}: {problem}.")

@@ -23,7 +23,7 @@ from speceyes_cli.plugin import (
     decode_picture,
     picture_from,
 )
-from speceyes_datasets.rows import Row, as_text
+from speceyes_datasets.rows import SampleRow, as_text
 
 Looked = TypeVar("Looked")
 IMAGE = "image"
@@ -52,7 +52,7 @@ class Span(NamedTuple):
             raise PictureError(f"{name}: {self.path} cannot be read ({error.strerror}).") from None
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_table(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
     """The rows of a TSV or parquet file with these columns and an image.
 
     Raises `DataError` when the file is neither or lacks a column; a row that is broken comes with
@@ -78,7 +78,7 @@ def row_count(files: Sequence[Path]) -> int | None:
     return sum(_parquet(path, lambda file: int(file.metadata.num_rows)) for path in files)
 
 
-def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
     with _opened(path) as file:
         lines = csv.reader(_short_lines(file, path), delimiter="\t")
         names = _header(next(lines, []))
@@ -92,13 +92,13 @@ def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                     yield _tsv_row(path, where, number, named, columns)
                 else:
                     problem = f"there are {len(cells)} fields instead of {len(names)}"
-                    yield Row(where, number, {}, problem=problem)
+                    yield SampleRow(where, number, {}, problem=problem)
             line = lines.line_num + 1
 
 
 def _tsv_row(
     path: Path, where: str, number: int, cells: dict[str, str], columns: Sequence[str]
-) -> Row:
+) -> SampleRow:
     image = cells.get(IMAGE, "")
     fields = {name: cells[name] for name in columns}
     problem = None
@@ -108,10 +108,12 @@ def _tsv_row(
         elif not _is_utf8(text):
             problem = f"the text under {name!r} is not UTF-8"
     if not image.strip():
-        return Row(where, number, fields, None, problem)
+        return SampleRow(where, number, fields, None, problem)
     span = _SPAN.fullmatch(image)
     data = Span(path, int(span[1]), int(span[2])) if span else image
-    return Row(where, number, fields, Picture(where, partial(_open_base64, data, where)), problem)
+    return SampleRow(
+        where, number, fields, Picture(where, partial(_open_base64, data, where)), problem
+    )
 
 
 def _open_base64(data: Span | str, name: str) -> Image.Image:
@@ -178,7 +180,7 @@ def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
     from pyarrow import ArrowException  # noqa: PLC0415 - heavy
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - heavy
 
@@ -192,22 +194,22 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         raise DataError(f"{path} is damaged: {_first_line(error)}.") from None
 
 
-def _parquet_row(path: Path, number: int, values: dict[str, Any]) -> Row:
+def _parquet_row(path: Path, number: int, values: dict[str, Any]) -> SampleRow:
     where = f"{path.name}, row {number}"
     cell = values.pop(IMAGE)
     fields = {name: as_text(value) for name, value in values.items()}
     if isinstance(cell, dict):
         cell = cell.get("bytes") or cell.get("path")
         if isinstance(cell, str):
-            return Row(where, number, fields, picture_from(Path(cell), where, path.parent))
+            return SampleRow(where, number, fields, picture_from(Path(cell), where, path.parent))
     if not cell:
-        return Row(where, number, fields)
+        return SampleRow(where, number, fields)
     opener: Callable[[], Image.Image] = (
         partial(_open_base64, cell, where)
         if isinstance(cell, str)
         else partial(decode_picture, cell, where)
     )
-    return Row(where, number, fields, Picture(where, opener))
+    return SampleRow(where, number, fields, Picture(where, opener))
 
 
 def _parquet_columns(path: Path) -> list[str]:

@@ -26,7 +26,7 @@ from speceyes_datasets.files import Origin, fingerprint, locate
 from speceyes_datasets.json_lines import read_json_lines, read_object
 from speceyes_datasets.rows import (
     Order,
-    Row,
+    SampleRow,
     as_text,
     check_options,
     make_samples,
@@ -49,7 +49,7 @@ _INSTRUCTION = "answer with the option"
 """How the line begins that asks for a letter; our prompts have their own."""
 
 
-class Question(NamedTuple):
+class VStarQuestion(NamedTuple):
     """A question of `test_questions.jsonl`, taken apart."""
 
     question: str
@@ -94,7 +94,7 @@ def find_split(split: str, source: DataSource) -> Path:
     raise DataError(f"V* was looked for in {places[0]} and {places[1]}: neither exists; {ORIGIN}.")
 
 
-def read_folder(folder: Path) -> Iterator[Row]:
+def read_folder(folder: Path) -> Iterator[SampleRow]:
     """A row for each name with a JSON file or a picture, in the order of names."""
     questions: dict[str, Path] = {}
     pictures: dict[str, Path] = {}
@@ -106,7 +106,7 @@ def read_folder(folder: Path) -> Iterator[Row]:
     for number, stem in enumerate(sorted({*questions, *pictures}), start=1):
         file, picture = questions.get(stem), pictures.get(stem)
         if file is None:
-            yield Row(
+            yield SampleRow(
                 f"{folder.name}/{pictures[stem].name}",
                 number,
                 {"name": stem},
@@ -118,10 +118,10 @@ def read_folder(folder: Path) -> Iterator[Row]:
         if picture is None:
             problem = problem or f"there is no picture {stem}{'|'.join(PICTURES)} beside it"
         opened = picture_from(picture, f"{folder.name}/{picture.name}") if picture else None
-        yield Row(where, number, {**fields, "name": stem}, opened, problem)
+        yield SampleRow(where, number, {**fields, "name": stem}, opened, problem)
 
 
-def read_questions(file: Path, split: str) -> Iterator[Row]:
+def read_questions(file: Path, split: str) -> Iterator[SampleRow]:
     """The lines of the split; a line that belongs to no known split comes with the first one."""
     for row in read_json_lines(file):
         category = row.fields.get("category")
@@ -133,21 +133,21 @@ def read_questions(file: Path, split: str) -> Iterator[Row]:
             )
             image = as_text(row.fields.get("image"))
             picture = picture_from(Path(image), row.where, file.parent) if image else None
-            yield Row(row.where, row.number, row.fields, picture, problem)
+            yield SampleRow(row.where, row.number, row.fields, picture, problem)
 
 
-def identify_file(row: Row) -> str | None:
+def identify_file(row: SampleRow) -> str | None:
     """The file's name without its ending."""
     return as_text(row.fields.get("name"))
 
 
-def identify_line(row: Row) -> str | None:
+def identify_line(row: SampleRow) -> str | None:
     """The question's number, or else its picture's name."""
     image = as_text(row.fields.get("image"))
     return as_text(row.fields.get("question_id")) or (Path(image).stem if image else None)
 
 
-def parse_file(split: str, order: Order, row: Row, sample_id: str) -> Sample:
+def parse_file(split: str, order: Order, row: SampleRow, sample_id: str) -> Sample:
     """The sample of a JSON file, whose first option is right."""
     listed = row.fields.get("options")
     options = check_options(
@@ -167,7 +167,7 @@ def parse_file(split: str, order: Order, row: Row, sample_id: str) -> Sample:
     return shuffle_options(sample, order, sample_id)
 
 
-def parse_line(split: str, order: Order, row: Row, sample_id: str) -> Sample:
+def parse_line(split: str, order: Order, row: SampleRow, sample_id: str) -> Sample:
     """The sample of a line of `test_questions.jsonl`, which names the right letter."""
     question, listed = take_apart(row)
     options = check_options(row, listed)
@@ -184,7 +184,7 @@ def parse_line(split: str, order: Order, row: Row, sample_id: str) -> Sample:
     return shuffle_options(sample, order, sample_id)
 
 
-def take_apart(row: Row) -> Question:
+def take_apart(row: SampleRow) -> VStarQuestion:
     """The question and the options, which stand in one text, an option a line: "(A) red"."""
     question: list[str] = []
     options: list[str] = []
@@ -199,7 +199,7 @@ def take_apart(row: Row) -> Question:
         else:
             question.append(line)
     said = "\n".join(question).strip()
-    return Question(
+    return VStarQuestion(
         said or raise_row(row, "there is no question before the options"), tuple(options)
     )
 

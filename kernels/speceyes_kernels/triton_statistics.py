@@ -42,7 +42,7 @@ _SPREAD_FLOOR = tl.constexpr(SPREAD_FLOOR)
 _LOG2_E = tl.constexpr(1.4426950408889634)
 
 
-class Plan(NamedTuple):
+class KernelPlan(NamedTuple):
     """The fixed sizes of both kernels for one vocabulary, k and dtype."""
 
     group: int
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 @functools.cache
-def plan_kernels(vocabulary: int, k: int, dtype: torch.dtype) -> Plan:
+def plan_kernels(vocabulary: int, k: int, dtype: torch.dtype) -> KernelPlan:
     """Derive every size from the vocabulary, k and the dtype alone, never from the batch."""
     group = group_size(vocabulary, k)
     groups = triton.cdiv(vocabulary, group)
@@ -68,7 +68,7 @@ def plan_kernels(vocabulary: int, k: int, dtype: torch.dtype) -> Plan:
         "chunks_padded": triton.next_power_of_2(triton.cdiv(groups, chunk_groups)),
     }
     widest = max(finish["groups_padded"], finish["k_padded"] * group)
-    return Plan(
+    return KernelPlan(
         group=group,
         groups=groups,
         chunks=triton.cdiv(groups, chunk_groups),

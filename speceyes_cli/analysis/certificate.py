@@ -28,7 +28,7 @@ from speceyes_cli.core.run.info import RunConfig, library_versions, write_atomic
 from speceyes_cli.core.tables.summaries import LoadedRun
 
 
-class Claim(BaseModel):
+class Guarantee(BaseModel):
     """All that a certificate says; its digest covers every field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -98,7 +98,7 @@ class Measure(NamedTuple):
     top_k: int
 
 
-class Certificate(Claim):
+class Certificate(Guarantee):
     """A claim and its digest."""
 
     digest: str
@@ -140,13 +140,13 @@ def _claim(
     table: ScoreTable,
     outcome: tuple[Measure, Levels, Certified, int],
     judged: list[tuple[str, float, bool]],
-) -> Claim:
+) -> Guarantee:
     measure, levels, found, accepted = outcome
     sizes: dict[str, int] = defaultdict(int)
     for cluster, _, _ in judged:
         sizes[cluster] += 1
     config = table.config
-    return Claim(
+    return Guarantee(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         program=library_versions()["speceyes"],
         run=table.run,
@@ -180,7 +180,7 @@ def _scores_by_cluster(
     return tuple(tuple(scores) for scores in clusters.values())
 
 
-def sign(claim: Claim) -> Certificate:
+def sign(claim: Guarantee) -> Certificate:
     """The claim with its digest."""
     return Certificate(**claim.model_dump(), digest=_digest(claim.model_dump(mode="json")))
 

@@ -114,7 +114,7 @@ class GateAnalysis(NamedTuple):
     curves: Curves
 
 
-class Judged(NamedTuple):
+class JudgedDraft(NamedTuple):
     """The drafts that were judged."""
 
     places: tuple[int, ...]
@@ -122,7 +122,7 @@ class Judged(NamedTuple):
     right: tuple[bool, ...]
 
 
-def judged_drafts(table: ScoreTable) -> Judged:
+def judged_drafts(table: ScoreTable) -> JudgedDraft:
     """The drafts with a verdict; `DataError` where only accepted ones were judged."""
     drafted = [i for i, sample in enumerate(table.samples) if sample.draft is not None]
     judged = [i for i in drafted if table.samples[i].draft_right is not None]
@@ -139,7 +139,7 @@ def judged_drafts(table: ScoreTable) -> Judged:
         )
     right = [table.samples[i].draft_right is True for i in judged]
     require_two_classes(table, right)
-    return Judged(tuple(judged), tuple(right))
+    return JudgedDraft(tuple(judged), tuple(right))
 
 
 def analyze_gates(table: ScoreTable, scores: Mapping[str, Score]) -> dict[str, GateAnalysis]:

@@ -18,7 +18,7 @@ FRONTIER_POINTS = 200
 """Points of one gate's frontier at most."""
 
 
-class Choice(NamedTuple):
+class ReplaySetting(NamedTuple):
     """How drafts are accepted."""
 
     gate: str
@@ -124,7 +124,7 @@ def baseline_seconds(table: ScoreTable, baseline: LoadedRun | None) -> list[floa
 def replay(
     table: ScoreTable,
     values: Sequence[float],
-    choice: Choice,
+    choice: ReplaySetting,
     baseline: Sequence[float | None],
     split: str = ALL,
 ) -> Replayed:

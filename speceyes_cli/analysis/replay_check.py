@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from speceyes_cli.analysis.replay import Choice, accepts, seconds_if
+from speceyes_cli.analysis.replay import ReplaySetting, accepts, seconds_if
 from speceyes_cli.analysis.settings import (
     data_of,
     engines_of,
@@ -61,7 +61,7 @@ class Check(BaseModel):
         )
 
 
-def choice_of(table: ScoreTable) -> Choice:
+def choice_of(table: ScoreTable) -> ReplaySetting:
     """The gate, K and threshold that a run had; `UsageError` when it had none."""
     config = table.config
     if config.gate is None or config.top_k is None or config.threshold is None:
@@ -69,7 +69,7 @@ def choice_of(table: ScoreTable) -> Choice:
             f"{table.run} is a run of the method {config.method}, which has no threshold; "
             "--check needs one of the method speceyes."
         )
-    return Choice(config.gate, config.top_k, config.threshold)
+    return ReplaySetting(config.gate, config.top_k, config.threshold)
 
 
 def require_comparable(run: LoadedRun, real: LoadedRun) -> None:

@@ -21,12 +21,12 @@ from speceyes_cli.commands.tables import closing_table, rows_as_json
 from speceyes_cli.core.call_cache.store import CallCache
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.run.evaluate import evaluate
-from speceyes_cli.core.run.processes import Team, merge_others, open_shared, team_from
+from speceyes_cli.core.run.processes import Launch, launch_from, merge_others, open_shared
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import RunStore, read_done
 from speceyes_cli.core.tables.summaries import (
     LoadedRun,
-    Row,
+    SummaryRow,
     baselines_beside,
     find_baseline,
     summarize,
@@ -35,7 +35,7 @@ from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
 from speceyes_cli.host.planning.options import RUN, RunOptions, option
-from speceyes_cli.host.planning.plans import CACHE, Load, Plan, plan_run
+from speceyes_cli.host.planning.plans import CACHE, Load, RunPlan, plan_run
 from speceyes_cli.host.planning.sweeps import plan_sweep
 from speceyes_cli.host.running.pool import EnginePool
 
@@ -72,8 +72,8 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
     Exit codes: 0 done, 1 more samples failed than --max-errors, 2 something to mend, 130 stopped.
     """
     host: Host = context.obj
-    team = team_from(os.environ)
-    screen = make_screen(team)
+    launch = launch_from(os.environ)
+    screen = make_screen(launch)
     passed = passed_options(context)
     if options.sweep:
         plans = plan_sweep(options, options.sweep, passed, host)
@@ -87,7 +87,7 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
             answer_run(plan, plans[number:], options, pool, host)
             for number, plan in enumerate(plans, start=1)
         ]
-    if team.rank > 0:  # the first process reports for all
+    if launch.rank > 0:  # the first process reports for all
         return
     if cache is not None:
         screen.print(f"Call cache: {cache.counts}.")
@@ -102,9 +102,9 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
         raise typer.Exit(FAILED_SAMPLES)
 
 
-def make_screen(team: Team) -> Console:
+def make_screen(launch: Launch) -> Console:
     """The error stream; of several processes only the first speaks."""
-    return Console(stderr=True, highlight=False, emoji=False, quiet=team.rank > 0)
+    return Console(stderr=True, highlight=False, emoji=False, quiet=launch.rank > 0)
 
 
 def open_cache(options: EvalOptions) -> contextlib.AbstractContextManager[CallCache | None]:
@@ -115,19 +115,19 @@ def open_cache(options: EvalOptions) -> contextlib.AbstractContextManager[CallCa
 
 
 def answer_run(
-    plan: Plan, later: Iterable[Plan], options: EvalOptions, pool: EnginePool, host: Host
+    plan: RunPlan, later: Iterable[RunPlan], options: EvalOptions, pool: EnginePool, host: Host
 ) -> LoadedRun:
     """One run to its end; `later` are those that may need the same models."""
-    team = team_from(os.environ)
-    screen = make_screen(team)
+    launch = launch_from(os.environ)
+    screen = make_screen(launch)
     if options.sweep:
         screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)
     mode: Literal["resume", "fresh"] = "resume" if options.resume else "fresh"
-    with open_shared(team, plan.folder, plan.info, mode) as store:
+    with open_shared(launch, plan.folder, plan.info, mode) as store:
         loads = [load for other in later for load in other.loads.values()]
         try:
             answer_samples(plan, store, pool, loads, host)
-            merge_others(team, store)
+            merge_others(launch, store)
         except KeyboardInterrupt:
             kept = len(store.done())
             screen.print(f"Stopped; {kept} samples are kept. The same command goes on from there.")
@@ -136,15 +136,15 @@ def answer_run(
 
 
 def answer_samples(
-    plan: Plan, store: RunStore, pool: EnginePool, later: Iterable[Load], host: Host
+    plan: RunPlan, store: RunStore, pool: EnginePool, later: Iterable[Load], host: Host
 ) -> None:
     """Load the models and answer what has no record yet; nothing is loaded when all have."""
-    team = team_from(os.environ)
-    done = store.done() if team.rank == 0 else read_done(plan.folder)
-    pending = (placed for placed in plan.samples(done) if team.takes(placed.position))
+    launch = launch_from(os.environ)
+    done = store.done() if launch.rank == 0 else read_done(plan.folder)
+    pending = (placed for placed in plan.samples(done) if launch.takes(placed.position))
     first = next(pending, None)
     if first is None:
-        if plan.certificate is not None and team.rank == 0:
+        if plan.certificate is not None and launch.rank == 0:
             require_engines(plan.certificate, store.info.engines)
         store.update(status="finished")
         store.export()
@@ -162,9 +162,9 @@ def answer_samples(
     store.bind_engines(described)
     config = plan.info.config
     title = f"{config.method} on {config.dataset}"
-    screen = make_screen(team)
-    if team.size > 1:  # the others' samples are not seen from here
-        shown = watch(screen, None, [], f"{title} · 1 of {team.size} processes")
+    screen = make_screen(launch)
+    if launch.size > 1:  # the others' samples are not seen from here
+        shown = watch(screen, None, [], f"{title} · 1 of {launch.size} processes")
     else:
         shown = watch(screen, plan.size(), list(done.values()), title)
     with shown as progress:
@@ -177,14 +177,14 @@ def answer_samples(
 
 
 def rows_of(
-    run: LoadedRun, plan: Plan, others: list[LoadedRun]
-) -> tuple[list[Row], LoadedRun | None]:
+    run: LoadedRun, plan: RunPlan, others: list[LoadedRun]
+) -> tuple[list[SummaryRow], LoadedRun | None]:
     """The run's figures, and the baseline they are measured against."""
     baseline = find_baseline(run, others) or find_baseline(run, baselines_beside(run))
     return add_metrics(summarize(run, baseline), run, plan.dataset), baseline
 
 
-def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None) -> None:
+def report(rows: list[SummaryRow], run: LoadedRun, baseline: LoadedRun | None) -> None:
     """Print the closing figures, and where the run is kept."""
     console = Console(highlight=False, emoji=False)
     console.print(closing_table(rows, run.info))
@@ -201,7 +201,7 @@ def report(rows: list[Row], run: LoadedRun, baseline: LoadedRun | None) -> None:
     console.print(f"Kept in {strip_control(str(run.folder))}", markup=False, soft_wrap=True)
 
 
-def report_sweep(plans: list[Plan], rows: list[Row]) -> None:
+def report_sweep(plans: list[RunPlan], rows: list[SummaryRow]) -> None:
     """Print a row for each point, and where the runs are kept."""
     console = Console(highlight=False, emoji=False)
     console.print(Tables(rows, paper=False))

@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from speceyes_cli.core.run.info import RunInfo
-from speceyes_cli.core.tables.summaries import Row
+from speceyes_cli.core.tables.summaries import SummaryRow
 
 NOTHING = "–"
 
 
-def closing_table(rows: Sequence[Row], info: RunInfo) -> Table:
+def closing_table(rows: Sequence[SummaryRow], info: RunInfo) -> Table:
     """One run: a line for each figure, a column for each split."""
     config = info.config
     title = f"{config.method} on {config.dataset} · agent {config.agent}"
@@ -31,7 +31,7 @@ def closing_table(rows: Sequence[Row], info: RunInfo) -> Table:
     return table
 
 
-def rows_as_json(rows: Sequence[Row]) -> str:
+def rows_as_json(rows: Sequence[SummaryRow]) -> str:
     """A list of objects, one for each row."""
     return json.dumps([row.model_dump() for row in rows], indent=2, ensure_ascii=False)
 
@@ -41,14 +41,14 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{100 * share:.1f}%"
 
 
-def accuracy(row: Row) -> str:
+def accuracy(row: SummaryRow) -> str:
     """Accuracy with its interval."""
     if row.accuracy_low is None or row.accuracy_high is None:
         return NOTHING
     return f"{percent(row.accuracy)} [{100 * row.accuracy_low:.1f}, {100 * row.accuracy_high:.1f}]"
 
 
-def speedup(row: Row) -> str:
+def speedup(row: SummaryRow) -> str:
     """Speedup with its interval."""
     if row.speedup is None:
         return NOTHING
@@ -61,15 +61,15 @@ def seconds(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.3g} s"
 
 
-def latency(row: Row) -> str:
+def latency(row: SummaryRow) -> str:
     """Mean seconds of a sample, with how much of them the call cache told."""
     mark = f" ({100 * row.cached_share:.0f}% cached)" if row.cached_share else ""
     return seconds(row.latency_mean_s) + mark
 
 
-def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+def _figures(rows: Sequence[SummaryRow]) -> list[tuple[str, Callable[[SummaryRow], str]]]:
     """What the closing table shows, phases and the dataset's own figures included."""
-    figures: list[tuple[str, Callable[[Row], str]]] = [
+    figures: list[tuple[str, Callable[[SummaryRow], str]]] = [
         ("samples", lambda row: str(row.n)),
         ("errors", lambda row: str(row.n_error)),
         ("accuracy (95%)", accuracy),
@@ -91,16 +91,16 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     return figures + [(metric, _metric(metric)) for metric in metrics]
 
 
-def _percentiles(row: Row) -> str:
+def _percentiles(row: SummaryRow) -> str:
     return f"{seconds(row.latency_p50_s)} · {seconds(row.latency_p95_s)}"
 
 
-def _phase(phase: str) -> Callable[[Row], str]:
+def _phase(phase: str) -> Callable[[SummaryRow], str]:
     return lambda row: seconds(row.phase_mean_s.get(phase))
 
 
-def _letter(letter: str) -> Callable[[Row], str]:
-    def show(row: Row) -> str:
+def _letter(letter: str) -> Callable[[SummaryRow], str]:
+    def show(row: SummaryRow) -> str:
         if letter not in row.right_by_letter:
             return NOTHING
         said, right = row.answers_by_letter[letter], row.right_by_letter[letter]
@@ -109,5 +109,5 @@ def _letter(letter: str) -> Callable[[Row], str]:
     return show
 
 
-def _metric(metric: str) -> Callable[[Row], str]:
+def _metric(metric: str) -> Callable[[SummaryRow], str]:
     return lambda row: f"{row.metrics[metric]:.4g}" if metric in row.metrics else NOTHING

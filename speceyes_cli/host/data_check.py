@@ -20,7 +20,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Finding(_Model):
+class DataFinding(_Model):
     """One thing that is wrong."""
 
     kind: Literal["split", "count", "row", "picture", "duplicate"]
@@ -43,7 +43,7 @@ class SplitCheck(_Model):
     """Samples read, the broken ones included."""
     published: int | None
     """Samples in the published split; None when the benchmark does not say."""
-    findings: tuple[Finding, ...]
+    findings: tuple[DataFinding, ...]
     """Everything that is wrong, in the order of the files; empty for a whole split."""
 
 
@@ -57,7 +57,7 @@ def check_split(
     source = DataSource(path, DATASET_ORDER)
     published = dataset.published_sizes.get(split)
     samples = 0
-    findings: list[Finding] = []
+    findings: list[DataFinding] = []
     try:
         dataset.check(split, source)
         seen: dict[bytes, str] = {}
@@ -66,11 +66,11 @@ def check_split(
             findings += _check_sample(sample, seen)
             observe()
     except DataError as error:
-        findings.append(Finding(kind="split", sample_id=None, text=str(error)))
+        findings.append(DataFinding(kind="split", sample_id=None, text=str(error)))
     else:
         if published is not None and samples != published:
             text = f"{split} has {samples:,} samples; {published:,} were published."
-            findings.append(Finding(kind="count", sample_id=None, text=text))
+            findings.append(DataFinding(kind="count", sample_id=None, text=text))
     return SplitCheck(
         dataset=dataset.name,
         split=split,
@@ -80,26 +80,26 @@ def check_split(
     )
 
 
-def _check_sample(sample: Sample, seen: dict[bytes, str]) -> Iterator[Finding]:
+def _check_sample(sample: Sample, seen: dict[bytes, str]) -> Iterator[DataFinding]:
     """What is wrong with a sample; `seen` holds the samples so far by their contents."""
     repeated = sample.meta.get("repeated_id")
     if repeated is not None:
         text = f"{sample.picture.name}: the id {repeated!r} came before."
-        yield Finding(kind="duplicate", sample_id=sample.id, text=text)
+        yield DataFinding(kind="duplicate", sample_id=sample.id, text=text)
     try:
         image = sample.picture.open()
     except RowError as error:
-        yield Finding(kind="row", sample_id=sample.id, text=str(error))
+        yield DataFinding(kind="row", sample_id=sample.id, text=str(error))
         return
     except PictureError as error:
-        yield Finding(kind="picture", sample_id=sample.id, text=str(error))
+        yield DataFinding(kind="picture", sample_id=sample.id, text=str(error))
         return
     content = hashlib.blake2b(image.tobytes(), digest_size=16)
     content.update(repr((image.size, sample.question, sample.options)).encode("utf-8", "replace"))
     first = seen.setdefault(content.digest(), sample.id)
     if first != sample.id:
         text = f"{sample.picture.name}: the same picture, question and options as {first!r}."
-        yield Finding(kind="duplicate", sample_id=sample.id, text=text)
+        yield DataFinding(kind="duplicate", sample_id=sample.id, text=text)
 
 
 def check_dataset(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.tables.summaries import ALL, LoadedRun, Row
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun, SummaryRow
 from speceyes_cli.host.specs import DatasetSpec, Scored
 
 
-def add_metrics(rows: Sequence[Row], run: LoadedRun, dataset: DatasetSpec | None) -> list[Row]:
+def add_metrics(
+    rows: Sequence[SummaryRow], run: LoadedRun, dataset: DatasetSpec | None
+) -> list[SummaryRow]:
     """The rows with the dataset's figures; unchanged when it has none or is not installed."""
     if dataset is None or dataset.metrics is None:
         return list(rows)

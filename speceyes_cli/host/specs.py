@@ -226,7 +226,7 @@ class MethodSpec:
 
     name: str
     policy: Callable[..., Policy]
-    """Called as policy(sample, agent, gate, variations)."""
+    """Called as policy(sample, agent, gate, method_options)."""
     roles: tuple[Role, ...]
     """The models it needs."""
     summary: str

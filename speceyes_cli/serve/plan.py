@@ -22,13 +22,13 @@ from speceyes_cli.host.planning.options import (
 from speceyes_cli.host.planning.plans import (
     Load,
     check_numbers,
+    choose_method_options,
     choose_threshold,
-    choose_variations,
     make_agent,
     make_gate,
     plan_load,
 )
-from speceyes_cli.serve.service import Limits, Range, Service
+from speceyes_cli.serve.service import Range, ServeLimits, Service
 
 SERVER = "The server"
 LIMITS = "What a request may do"
@@ -83,13 +83,13 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     check_numbers(run)
     method = host.methods.get(run.method)
     run = replace(run, threshold=choose_threshold(run, method))
-    variations = choose_variations(run)
+    method_options = choose_method_options(run)
     gate = make_gate(run, host)
     agent = make_agent(run, host)
     loads = {role: plan_load(role, run, host) for role in method.roles}
 
     def start(sample: Sample, gate: Gate) -> Policy:
-        return method.policy(sample, agent, gate, variations)
+        return method.policy(sample, agent, gate, method_options)
 
     service = Service(
         name=options.served_name,
@@ -119,7 +119,7 @@ def choose_gates(options: ServeOptions, run: RunOptions, host: Host) -> dict[str
     return {name: make_gate(replace(run, gate=name), host) for name in names}
 
 
-def read_limits(options: ServeOptions) -> Limits:
+def read_limits(options: ServeOptions) -> ServeLimits:
     """The operator's limits; raises `UsageError` for what makes no sense."""
     low, colon, high = options.threshold_range.partition(":")
     try:
@@ -140,7 +140,7 @@ def read_limits(options: ServeOptions) -> Limits:
     for flag, (value, fits) in wrong.items():
         if not fits:
             raise UsageError(f"{flag} cannot be {value:g}.")
-    return Limits(
+    return ServeLimits(
         waiting=options.max_waiting,
         picture_bytes=int(options.max_picture_mb * 2**20),
         picture_pixels=options.max_picture_pixels,

@@ -19,7 +19,7 @@ from functools import partial
 from speceyes_cli.core.agents import Keeper
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
+from speceyes_cli.core.pictures.decoded_cache import DecodedPictures
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample
@@ -34,12 +34,12 @@ REMEMBERED = 64
 """Latest endings from which the pace is known."""
 
 
-class DeskClosedError(Exception):
+class QueueClosedError(Exception):
     """Nothing is answered any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredRequest:
     """A question's record, and how long it waited to be begun."""
 
     record: Record
@@ -50,24 +50,24 @@ class Answered:
 class _Ticket:
     sample: Sample
     gate: Gate
-    future: Future[Answered] = field(default_factory=Future)
+    future: Future[AnsweredRequest] = field(default_factory=Future)
     handed_in: float = field(default_factory=time.monotonic)
     waited: float = 0.0
 
 
-class Desk:
+class RequestQueue:
     """Takes questions from any thread. Cancelling the future it gives drops the question."""
 
     def __init__(self, service: Service, engines: Mapping[Role, Engine]) -> None:
         self._service = service
         self._scheduler = Scheduler(engines, limits=service.phase_limits)
-        self.pictures = OpenedPictures()
+        self.pictures = DecodedPictures()
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
         self._live: dict[str, _Ticket] = {}
         self._endings: deque[float] = deque(maxlen=REMEMBERED)
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name="speceyes-desk", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="speceyes-queue", daemon=True)
         self._thread.start()
 
     @property
@@ -90,12 +90,12 @@ class Desk:
         """Whether questions are taken."""
         return self._thread.is_alive() and not self._closing
 
-    def submit(self, sample: Sample, gate: Gate) -> Future[Answered]:
-        """Hand in a question, its id unique; raises `DeskClosedError`."""
+    def submit(self, sample: Sample, gate: Gate) -> Future[AnsweredRequest]:
+        """Hand in a question, its id unique; raises `QueueClosedError`."""
         ticket = _Ticket(sample, gate)
         with self._lock:
             if not self.is_open:
-                raise DeskClosedError
+                raise QueueClosedError
             self._waiting.append(ticket)
         ticket.future.add_done_callback(partial(self._drop_if_cancelled, sample.id))
         self._scheduler.wake()
@@ -139,7 +139,7 @@ class Desk:
                 self._live.clear()
             for ticket in left:
                 with contextlib.suppress(InvalidStateError):
-                    ticket.future.set_exception(DeskClosedError(str(cause or "")))
+                    ticket.future.set_exception(QueueClosedError(str(cause or "")))
             if isinstance(self._service.agent, Keeper):
                 self._service.agent.close()
 
@@ -176,8 +176,8 @@ class Desk:
                 ticket.future.set_exception(error)
             return
         with contextlib.suppress(InvalidStateError):  # cancelled this instant
-            ticket.future.set_result(Answered(record, ticket.waited))
+            ticket.future.set_result(AnsweredRequest(record, ticket.waited))
 
-    def _drop_if_cancelled(self, key: str, future: Future[Answered]) -> None:
+    def _drop_if_cancelled(self, key: str, future: Future[AnsweredRequest]) -> None:
         if future.cancelled():
             self._scheduler.cancel(key)

@@ -10,7 +10,7 @@ from speceyes_cli.core.agents import Agent, Policy
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.serve.http.errors import ApiError
-from speceyes_cli.serve.http.requests import Question
+from speceyes_cli.serve.http.requests import ChatQuestion
 
 
 class Range(NamedTuple):
@@ -21,7 +21,7 @@ class Range(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServeLimits:
     """What one client may ask of the machine."""
 
     waiting: int = 64
@@ -52,13 +52,13 @@ class Service:
     gate: Gate
     gates: Mapping[str, Gate]
     """The gates that a request may choose, by name."""
-    limits: Limits = field(default_factory=Limits)
+    limits: ServeLimits = field(default_factory=ServeLimits)
     phase_limits: Mapping[str, int] = field(default_factory=dict)
     """Trajectories that may be in a phase at once."""
     api_key: str | None = field(default=None, repr=False)
 
 
-def choose_gate(question: Question, service: Service) -> Gate:
+def choose_gate(question: ChatQuestion, service: Service) -> Gate:
     """The gate that decides this request; raises `ApiError` beyond the operator's limits."""
     wanted = question.overrides
     if wanted.gate is not None and wanted.gate not in service.gates:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speceyes_cli.analysis.replay import Choice, baseline_seconds, frontier, replay
+from speceyes_cli.analysis.replay import ReplaySetting, baseline_seconds, frontier, replay
 from speceyes_cli.analysis.replay_check import (
     check_prediction,
     choice_of,
@@ -35,7 +35,9 @@ def values_of(table: ScoreTable) -> list[float]:
 
 def test_each_sample_answers_by_the_branch_it_would_take(make_run: MakeRun) -> None:
     table = read_table(make_run(SPECS))
-    found = replay(table, values_of(table), Choice("min", 64, 0.9), baseline_seconds(table, None))
+    found = replay(
+        table, values_of(table), ReplaySetting("min", 64, 0.9), baseline_seconds(table, None)
+    )
     assert found.n == 14
     assert found.coverage == 4 / 14
     assert (found.harm, found.gain, found.both_right, found.both_wrong) == (1 / 14,) * 4
@@ -81,7 +83,7 @@ def test_the_frontier_agrees_with_the_replay_at_each_of_its_points(make_run: Mak
         found = replay(
             table,
             values_of(table),
-            Choice("min", 64, point.threshold),
+            ReplaySetting("min", 64, point.threshold),
             baseline_seconds(table, None),
         )
         assert point.coverage == pytest.approx(found.coverage)
@@ -94,7 +96,7 @@ def test_speedup_is_over_the_measured_baseline_on_the_samples_it_knows(make_run:
     measured = make_run([Spec(0.5, seconds=(0.0, 0.0, 3.0)), Spec(failed=True)])
     known = baseline_seconds(table, measured)
     assert known == [3.0, None]
-    found = replay(table, values_of(table), Choice("min", 64, 0.9), known)
+    found = replay(table, values_of(table), ReplaySetting("min", 64, 0.9), known)
     assert found.speedup == pytest.approx(3.0 / 0.12)
     assert frontier(table, values_of(table), [None, None]) == []
 

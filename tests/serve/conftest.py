@@ -21,7 +21,7 @@ from speceyes_cli.host.planning.plans import close_engines, load_engines
 from speceyes_cli.serve.http.app import build_endpoint
 from speceyes_cli.serve.http.server import open_socket
 from speceyes_cli.serve.plan import ServeOptions, plan_service
-from speceyes_cli.serve.queue import Desk
+from speceyes_cli.serve.queue import RequestQueue
 
 
 def data_url(size: tuple[int, int] = (64, 64), colour: str = "red", form: str = "PNG") -> str:
@@ -41,7 +41,7 @@ def ask(text: str = "What colour is dot 1?", *pictures: str) -> dict[str, Any]:
 @dataclass
 class Served:
     url: str
-    desk: Desk
+    queue: RequestQueue
     engines: dict[str, Any]
 
     def client(self, **options: Any) -> OpenAI:
@@ -61,9 +61,9 @@ def serve(host: Host) -> Iterator[Serve]:
         plan = plan_service(ServeOptions(**chosen), host)
         engines = load_engines(plan.loads, lambda _: None)
         listener = open_socket("127.0.0.1", 0)
-        desk = Desk(plan.service, engines)
+        queue = RequestQueue(plan.service, engines)
         config = uvicorn.Config(
-            build_endpoint(plan.service, desk),
+            build_endpoint(plan.service, queue),
             http="h11",
             ws="none",
             lifespan="off",
@@ -77,14 +77,14 @@ def serve(host: Host) -> Iterator[Serve]:
         def stop() -> None:
             server.should_exit = True
             thread.join(20)
-            desk.close(5)
+            queue.close(5)
             close_engines(engines)
             listener.close()
 
         running.append(stop)
         assert eventually(lambda: server.started)
         port = listener.getsockname()[1]
-        return Served(f"http://127.0.0.1:{port}", desk, dict(engines))
+        return Served(f"http://127.0.0.1:{port}", queue, dict(engines))
 
     yield start
     for stop in running:

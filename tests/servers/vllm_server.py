@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from speceyes_plugins.engines.transformers.decoding import Decoder, Row
+from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow
 from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from transformers.image_utils import SizeDict
 
@@ -128,7 +128,7 @@ class Tops(Decoder):
     prompt: torch.Tensor
     steps: list[tuple[int, list[int], list[float]]]
 
-    def _take(self, logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+    def _take(self, logits: torch.Tensor, rows: Sequence[DecodingRow]) -> torch.Tensor:
         following = super()._take(logits, rows)
         row = logits[0].clone()
         if self.penalty != 1.0:

@@ -11,8 +11,8 @@ from speceyes_datasets.needle.scene import COLOURS, SIDE, draw, make_problem, ma
 from speceyes_training import architecture, lessons, recipe
 from speceyes_training.architecture import FRAME, MERGE, PATCH
 from speceyes_training.batches import Encoder, cut
-from speceyes_training.lesson_sampling import School
-from speceyes_training.training_model import SMOOTHING, Student, prior
+from speceyes_training.lesson_sampling import LessonSampler
+from speceyes_training.training_model import SMOOTHING, TrainingModel, prior
 from speceyes_training.views import UNKNOWN, render
 
 from speceyes_cli.core.gate.decision import confidence_from_separability
@@ -70,14 +70,14 @@ def test_labels_name_the_disc_under_a_token() -> None:
 
 
 def test_a_shared_prefix_changes_nothing(tokenizer: object) -> None:
-    school = School("large", tokenizer)
-    school.pool.renew(2)
-    student = Student(architecture.build_qwen3(tokenizer)).eval()
-    batch = school.lesson_batch("zoom", 2)
+    sampler = LessonSampler("large", tokenizer)
+    sampler.pool.renew(2)
+    model = TrainingModel(architecture.build_qwen3(tokenizer)).eval()
+    batch = sampler.lesson_batch("zoom", 2)
     assert batch.shared_prefix > 50
-    features = student.see(batch.pixels, batch.grid)
-    once = student.read(batch, features)
-    again = student.read(replace(batch, shared_prefix=0), features)
+    features = model.see(batch.pixels, batch.grid)
+    once = model.read(batch, features)
+    again = model.read(replace(batch, shared_prefix=0), features)
     assert torch.equal(once[1], again[1])
     assert (once[0] - again[0]).abs().max() < 1e-4
 
@@ -104,7 +104,7 @@ def test_a_new_tokenizer_knows_every_word_of_the_lessons_whole() -> None:
 
 
 def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    plan = recipe.Plan(
+    plan = recipe.TrainingPlan(
         "small",
         architecture.NARROW,
         steps=4,
@@ -130,7 +130,7 @@ def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
 
 
 def test_no_training_scene_is_a_test_scene(tokenizer: object) -> None:
-    pool = School("small", tokenizer).pool
+    pool = LessonSampler("small", tokenizer).pool
     pool.renew(50)
     tests = {
         repr(make_problem(split, seed).scene) for split in lessons.SPLITS for seed in range(250)

@@ -20,7 +20,7 @@ QUESTIONS = {"draft": 3, "screen": 3, "scan": 2}  # about one picture, so that i
 SEEN_AT_ONCE = {"draft", "screen", "caption"}
 
 
-class School:
+class LessonSampler:
     """Draws lessons of a part."""
 
     def __init__(

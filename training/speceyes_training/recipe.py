@@ -33,16 +33,16 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from speceyes_cli.host.specs import AgentOptions
 from speceyes_training import architecture, lessons
 from speceyes_training.architecture import NARROW, WIDE, Part, Shape
-from speceyes_training.lesson_sampling import School
+from speceyes_training.lesson_sampling import LessonSampler
 from speceyes_training.shrink import shrunk
-from speceyes_training.training_model import SIZES, Student, loss_of, prior
+from speceyes_training.training_model import SIZES, TrainingModel, loss_of, prior
 from speceyes_training.views import UNKNOWN
 
 DENSE_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """Everything that decides the result."""
 
     part: Part
@@ -66,8 +66,8 @@ class Plan:
 
 
 Stage = Literal["base", "large", "small"]
-PLANS: dict[Stage, Plan] = {
-    "base": Plan(
+PLANS: dict[Stage, TrainingPlan] = {
+    "base": TrainingPlan(
         "small",
         WIDE,
         steps=3700,
@@ -79,7 +79,7 @@ PLANS: dict[Stage, Plan] = {
         then={"draft": 0.85, "caption": 0.1, "screen": 0.05},
         vision_until=0.5,
     ),
-    "large": Plan(
+    "large": TrainingPlan(
         "large",
         WIDE,
         steps=6000,
@@ -91,7 +91,7 @@ PLANS: dict[Stage, Plan] = {
         then={"scan": 0.22, "zoom": 0.27, "code": 0.35, "screen": 0.03, "score": 0.13},
         vision_until=0.25,
     ),
-    "small": Plan(
+    "small": TrainingPlan(
         "small",
         NARROW,
         steps=3000,
@@ -106,12 +106,12 @@ PLANS: dict[Stage, Plan] = {
 }
 
 
-def mix_at(step: int, plan: Plan) -> Mapping[str, float]:
+def mix_at(step: int, plan: TrainingPlan) -> Mapping[str, float]:
     """How often each kind of lesson is drawn."""
     return plan.first if step < plan.first_until * plan.steps else plan.then
 
 
-def rate_at(step: int, plan: Plan) -> float:
+def rate_at(step: int, plan: TrainingPlan) -> float:
     """Warm-up over the first 4%, then a cosine to a hundredth."""
     warm = 0.04 * plan.steps
     if step < warm:
@@ -121,31 +121,31 @@ def rate_at(step: int, plan: Plan) -> float:
 
 
 def measure(
-    student: Student, school: School, kinds: Mapping[str, float], rows: int
+    model: TrainingModel, sampler: LessonSampler, kinds: Mapping[str, float], rows: int
 ) -> dict[str, float]:
     """Per kind, the share of tokens right under teacher forcing.
 
     Apart, what a draft's word, a box's numbers and what is named after "is" come to.
     """
-    student.eval()
+    model.eval()
     figures = {}
     with torch.inference_mode():
         for kind in kinds:
-            batch = school.lesson_batch(kind, rows)
-            logits, targets = student.read(batch, student.see(batch.pixels, batch.grid))
+            batch = sampler.lesson_batch(kind, rows)
+            logits, targets = model.read(batch, model.see(batch.pixels, batch.grid))
             right = logits.argmax(-1) == targets
             figures[kind] = round(right.float().mean().item(), 4)
             if kind == "draft":
                 figures["draft_word"] = round(right[::2].float().mean().item(), 4)
             if kind in {"scan", "zoom"}:
-                tokenizer: Any = school.encoder.tokenizer
+                tokenizer: Any = sampler.encoder.tokenizer
                 words = tokenizer.convert_ids_to_tokens(targets.tolist())
                 guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())
                 figures[f"{kind}_box"] = close_numbers(words, guesses)
                 if kind == "zoom":
                     named = torch.tensor([word == "Ġis" for word in ["", *words[:-1]]])
                     figures["named"] = round(right[named].float().mean().item(), 4)
-    student.train()
+    model.train()
     return figures
 
 
@@ -159,11 +159,11 @@ def close_numbers(goals: list[str], guesses: list[str | None]) -> float:
     return round(sum(near) / max(1, len(near)), 4)
 
 
-def dense_figures(student: Student, school: School) -> dict[str, float]:
+def dense_figures(model: TrainingModel, sampler: LessonSampler) -> dict[str, float]:
     """Share of discs' visual tokens whose labels are read off right."""
-    pixels, grid, labels = school.glance(32)
+    pixels, grid, labels = sampler.glance(32)
     with torch.inference_mode():
-        out = student.heads(torch.cat(tuple(student.see(pixels, grid).pooler_output)))
+        out = model.heads(torch.cat(tuple(model.see(pixels, grid).pooler_output)))
     figures = {}
     names = ("disc", "size", "dot", "side")
     for i, (name, part) in enumerate(zip(names, out.split((*SIZES, 2), -1)[:4], strict=True)):
@@ -193,17 +193,15 @@ def learn_tokenizer() -> Any:
 class Trainer:
     """One part on its way through a plan, with a folder for checkpoints and the result."""
 
-    def __init__(self, plan: Plan, folder: Path, start: Path | None = None) -> None:
+    def __init__(self, plan: TrainingPlan, folder: Path, start: Path | None = None) -> None:
         """Begin, from a trained model's folder if given, or go on from the folder's checkpoint."""
         torch.manual_seed(plan.seed)
         folder.mkdir(parents=True, exist_ok=True)
         self.plan, self.folder = plan, folder
         self.tokenizer = make_tokenizer()
-        self.student = Student(architecture.build_qwen3(self.tokenizer, plan.shape))
-        self.optimizer = torch.optim.AdamW(
-            self.student.parameters(), lr=plan.rate, weight_decay=0.02
-        )
-        self.school = School(
+        self.model = TrainingModel(architecture.build_qwen3(self.tokenizer, plan.shape))
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=plan.rate, weight_decay=0.02)
+        self.sampler = LessonSampler(
             plan.part, self.tokenizer, shape=plan.shape, seed=plan.seed, pool=plan.pool
         )
         self.losers = prior(architecture.VOCABULARY)
@@ -214,9 +212,9 @@ class Trainer:
             spent = self._resume()
         elif start is not None:
             trained = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
-            model = self.student.model
+            model = self.model.model
             model.load_state_dict(shrunk(trained.state_dict(), model.state_dict()))
-        self.school.pool.renew(plan.pool // 8)
+        self.sampler.pool.renew(plan.pool // 8)
         self.started = time.monotonic() - spent
 
     def run(self, until: int | None = None) -> None:
@@ -226,34 +224,34 @@ class Trainer:
             self._learn()
             self.step += 1
             if self.step % 25 == 0:
-                self._report(dense_figures(self.student, self.school))
+                self._report(dense_figures(self.model, self.sampler))
             if self.step % plan.save_every == 0 or self.step == plan.steps:
                 if self.step > plan.dense_share * plan.steps:
                     kinds = mix_at(self.step - 1, plan)
-                    self._report(measure(self.student, self.school, kinds, 4 * plan.rows))
+                    self._report(measure(self.model, self.sampler, kinds, 4 * plan.rows))
                 self._save()
 
     def export(self) -> None:
         """Write the model, in half precision, as `from_pretrained` reads it."""
         processor = architecture.build_processor(self.tokenizer, self.plan.shape.patch)
-        architecture.save(self.student.model.half(), processor, self.folder / "model")
+        architecture.save(self.model.model.half(), processor, self.folder / "model")
         text = json.dumps(asdict(self.plan), indent=1)
         (self.folder / "plan.json").write_text(text, encoding="utf-8")
 
     def _learn(self) -> None:
-        self.school.pool.renew(6)
+        self.sampler.pool.renew(6)
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.step, self.plan)
-        kind, loss = one_step(self.student, self.school, self.plan, self.step, self.losers)
+        kind, loss = one_step(self.model, self.sampler, self.plan, self.step, self.losers)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.averages[kind] = 0.95 * self.averages.get(kind, loss.item()) + 0.05 * loss.item()
 
     def _save(self) -> None:
         state = {
-            "student": self.student.state_dict(),
+            "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": time.monotonic() - self.started,
@@ -265,11 +263,11 @@ class Trainer:
     def _resume(self) -> float:
         """Take up the checkpoint; the seconds spent so far. Scenes go on from new seeds."""
         state = torch.load(self.checkpoint, weights_only=True)
-        self.student.load_state_dict(state["student"])
+        self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
-        self.school.pool.rng.seed(f"resume/{self.step}")
-        self.school.rng.seed(self.step)
+        self.sampler.pool.rng.seed(f"resume/{self.step}")
+        self.sampler.rng.seed(self.step)
         return float(state["seconds"])
 
     def _report(self, figures: Mapping[str, float]) -> None:
@@ -287,22 +285,22 @@ class Trainer:
 
 
 def one_step(
-    student: Student, school: School, plan: Plan, step: int, losers: Tensor
+    model: TrainingModel, sampler: LessonSampler, plan: TrainingPlan, step: int, losers: Tensor
 ) -> tuple[str, Tensor]:
     """The kind of this step's lesson and its loss."""
     if step < plan.dense_share * plan.steps:
-        pixels, grid, labels = school.glance(plan.rows)
-        return "dense", student.dense_loss(student.see(pixels, grid), labels)
+        pixels, grid, labels = sampler.glance(plan.rows)
+        return "dense", model.dense_loss(model.see(pixels, grid), labels)
     mix = mix_at(step, plan)
-    kind = school.rng.choices(list(mix), weights=list(mix.values()))[0]
-    batch = school.lesson_batch(kind, plan.rows)
+    kind = sampler.rng.choices(list(mix), weights=list(mix.values()))[0]
+    batch = sampler.lesson_batch(kind, plan.rows)
     if step >= plan.vision_until * plan.steps:
         with torch.no_grad():
-            features = student.see(batch.pixels, batch.grid)
-        return kind, loss_of(plan.part, *student.read(batch, features), losers)
-    features = student.see(batch.pixels, batch.grid)
-    logits, targets = student.read(batch, features)
-    dense = student.dense_loss(features, batch.labels)
+            features = model.see(batch.pixels, batch.grid)
+        return kind, loss_of(plan.part, *model.read(batch, features), losers)
+    features = model.see(batch.pixels, batch.grid)
+    logits, targets = model.read(batch, features)
+    dense = model.dense_loss(features, batch.labels)
     return kind, loss_of(plan.part, logits, targets, losers) + DENSE_WEIGHT * dense
 
 

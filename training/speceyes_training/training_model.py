@@ -18,7 +18,7 @@ PRIOR_SPREAD = 2.0  # so that S > 6.486 (confidence 0.98) needs the answer at ab
 SIZES = (1 + len(COLOURS), 2, len(COLOURS), 2)  # disc colour, large, dot colour, dot side
 
 
-class Student(nn.Module):
+class TrainingModel(nn.Module):
     """A model and the dense heads that only training uses."""
 
     def __init__(self, model: Any) -> None:

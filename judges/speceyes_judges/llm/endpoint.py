@@ -29,7 +29,7 @@ _SHOWN = 80
 Messages = list[dict[str, str]]
 
 
-class Asked(NamedTuple):
+class JudgeReply(NamedTuple):
     """What came back for one question."""
 
     key: str
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     failed: bool
 
 
-class Endpoint:
+class JudgeEndpoint:
     """A server; nothing is connected before it is asked."""
 
     def __init__(self, url: str, key: str, concurrency: int, timeout: float) -> None:
@@ -80,9 +80,11 @@ class Endpoint:
         except openai.OpenAIError as error:
             raise UsageError(f"{model} at {self.url} does not answer: {_told(error)}.") from None
 
-    def ask_all(self, model: str, questions: Mapping[str, Messages]) -> Iterator[Sequence[Asked]]:
+    def ask_all(
+        self, model: str, questions: Mapping[str, Messages]
+    ) -> Iterator[Sequence[JudgeReply]]:
         """Answers to questions by key, as they come; all that wait are given at once."""
-        come: asyncio.Queue[Asked] = asyncio.Queue()
+        come: asyncio.Queue[JudgeReply] = asyncio.Queue()
         left = iter(questions.items())
         workers: list[asyncio.Task[None]] = []
 
@@ -90,7 +92,7 @@ class Endpoint:
             for key, messages in left:
                 come.put_nowait(await self._ask_one(model, key, messages))
 
-        async def next_ones() -> list[Asked]:
+        async def next_ones() -> list[JudgeReply]:
             if not workers:
                 count = min(self._concurrency, len(questions))
                 workers.extend(asyncio.create_task(work()) for _ in range(count))
@@ -178,11 +180,11 @@ class Endpoint:
         done: Any = await self._open().post("/chat/completions", cast_to=object, body=body)
         return done["choices"][0]["message"].get("content") or ""
 
-    async def _ask_one(self, model: str, key: str, messages: Messages) -> Asked:
+    async def _ask_one(self, model: str, key: str, messages: Messages) -> JudgeReply:
         try:
-            return Asked(key, await self._complete(model, messages), failed=False)
+            return JudgeReply(key, await self._complete(model, messages), failed=False)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is kept with the sample
-            return Asked(key, _told(error), failed=True)
+            return JudgeReply(key, _told(error), failed=True)
 
     def _nobody(self) -> str:
         port = urlsplit(self.url).port or 80

@@ -19,7 +19,7 @@ from speceyes_cli.plugin import (
     one_line,
 )
 from speceyes_judges.llm.cache import Cache, cache_key, default_cache
-from speceyes_judges.llm.endpoint import Asked, Endpoint
+from speceyes_judges.llm.endpoint import JudgeEndpoint, JudgeReply
 from speceyes_judges.llm.prompt import (
     FIRST,
     PROBE,
@@ -47,7 +47,7 @@ class LlmJudge:
         self._rule = options.rule
         self._wanted = options.model
         self._model: str | None = None
-        self._endpoint = Endpoint(
+        self._endpoint = JudgeEndpoint(
             options.api_url, options.api_key, options.concurrency, options.timeout
         )
         self._cache_path = options.cache or default_cache()
@@ -110,20 +110,20 @@ class LlmJudge:
             self._cache = Cache(self._cache_path)
         return self._model
 
-    def _ask(self, wording: Wording, claims: dict[str, Claim]) -> Iterator[Sequence[Asked]]:
+    def _ask(self, wording: Wording, claims: dict[str, Claim]) -> Iterator[Sequence[JudgeReply]]:
         if not claims:
             return iter(())
         questions = {key: messages(wording, claim_content(claim)) for key, claim in claims.items()}
         return self._endpoint.ask_all(self._find_model(), questions)
 
-    def _read(self, answer: Asked, same: Sequence[Claim]) -> Iterator[Judged]:
+    def _read(self, answer: JudgeReply, same: Sequence[Claim]) -> Iterator[Judged]:
         """The verdict on the claim that was asked about, and on those equal to it."""
         note = self._fresh(FIRST, answer)
         for place, claim in enumerate(same):
             copied = place > 0 and note.right is not None
             yield Judged(claim, note.model_copy(update={"provenance": CACHE}) if copied else note)
 
-    def _fresh(self, wording: Wording, answer: Asked) -> JudgedNote:
+    def _fresh(self, wording: Wording, answer: JudgeReply) -> JudgedNote:
         if answer.failed:
             return self._note(wording, ERROR, None, answer.text)
         return self._note(wording, LLM, parse_verdict(answer.text), answer.text)
@@ -150,7 +150,7 @@ class LlmJudge:
     def _recall(self, key: str) -> bool | None:
         return self._cache.get(key) if self._cache is not None else None
 
-    def _remember(self, answers: Sequence[Asked]) -> None:
+    def _remember(self, answers: Sequence[JudgeReply]) -> None:
         decided = {
             one.key: right
             for one in answers

@@ -14,7 +14,7 @@ LONGEST = 200
 """Qwen's processors refuse a picture whose one side is more than this many times the other."""
 
 
-class Rule(NamedTuple):
+class ResizeRule(NamedTuple):
     """Sides are multiples of `factor`, the area lies between the bounds, in pixels."""
 
     factor: int
@@ -56,7 +56,7 @@ class Bounds(NamedTuple):
 
 def find_rule(
     counts: Mapping[Size, int], bounds: Bounds, factors: Sequence[int] = FACTORS
-) -> Rule | None:
+) -> ResizeRule | None:
     """The one rule that explains the visual tokens counted for each picture size.
 
     Bounds that were not asked for are read off the smallest and the largest picture: what the
@@ -67,7 +67,7 @@ def find_rule(
     for factor in factors:
         least, most = (counts[size] * factor**2 for size in (ordered[0], ordered[-1]))
         # A pixel of slack, since areas are multiples of many and roots are rounded.
-        rule = Rule(factor, bounds.min_pixels or least - 1, bounds.max_pixels or most + 1)
+        rule = ResizeRule(factor, bounds.min_pixels or least - 1, bounds.max_pixels or most + 1)
         if all(rule.tokens(size) == count for size, count in counts.items()):
             fitting.append(rule)
     return fitting[0] if len(fitting) == 1 else None

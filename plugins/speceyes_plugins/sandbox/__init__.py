@@ -1,6 +1,6 @@
 """Model-written code where it can do no harm.
 
-The door: `Sandbox.open(picture) -> Session`, `session.run(code) -> Result`. See docs/sandbox.md.
+`Sandbox.open(picture)` gives a Session, `session.run(code)` a BlockResult; see docs/sandbox.md.
 """
 
 from speceyes_plugins.sandbox.parent.report import isolation_report
@@ -9,11 +9,11 @@ from speceyes_plugins.sandbox.parent.session import Session
 from speceyes_plugins.sandbox.values import (
     Attempt,
     Backend,
+    BlockResult,
     Failure,
     Layer,
-    Limits,
     Report,
-    Result,
+    SandboxLimits,
     SandboxRefusedError,
     State,
 )
@@ -21,12 +21,12 @@ from speceyes_plugins.sandbox.values import (
 __all__ = [
     "Attempt",
     "Backend",
+    "BlockResult",
     "Failure",
     "Layer",
-    "Limits",
     "Report",
-    "Result",
     "Sandbox",
+    "SandboxLimits",
     "SandboxRefusedError",
     "Session",
     "State",

@@ -13,7 +13,7 @@ import typer
 from speceyes_cli.plugin import CheckSpec, Finding, UsageError, hookimpl
 
 if TYPE_CHECKING:
-    from speceyes_plugins.sandbox.values import Result
+    from speceyes_plugins.sandbox.values import BlockResult
 
 FAILED = 1
 
@@ -91,7 +91,7 @@ def run_command(
         raise typer.Exit(FAILED)
 
 
-def save_pictures(result: Result, folder: Path) -> list[str]:
+def save_pictures(result: BlockResult, folder: Path) -> list[str]:
     """Write the result's pictures as PNG; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"picture-{i + 1}.png" for i in range(len(result.images))]
@@ -100,7 +100,7 @@ def save_pictures(result: Result, folder: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def told(result: Result, saved: list[str]) -> dict[str, Any]:
+def told(result: BlockResult, saved: list[str]) -> dict[str, Any]:
     """The result as JSON values; pictures as sizes, and paths where they were saved."""
     error = result.error
     return {
@@ -114,7 +114,7 @@ def told(result: Result, saved: list[str]) -> dict[str, Any]:
     }
 
 
-def show(result: Result, saved: list[str], started: float) -> None:
+def show(result: BlockResult, saved: list[str], started: float) -> None:
     """The result for a reader."""
     if result.stdout:
         typer.echo(result.stdout.rstrip("\n"))

@@ -41,7 +41,7 @@ class SandboxRefusedError(RunStopError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SandboxLimits:
     """What one worker may use. Defaults: facts measured for crop, rotate and enhance scripts."""
 
     seconds: float = 10.0
@@ -76,7 +76,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Result:
+class BlockResult:
     """What one block gave back."""
 
     ok: bool

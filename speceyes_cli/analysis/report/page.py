@@ -14,7 +14,7 @@ from speceyes_cli.analysis.figures.style import COLOURS, FAINT, INK, Plot, rende
 from speceyes_cli.analysis.replay import Replayed
 from speceyes_cli.analysis.report.selected_samples import HardSample
 from speceyes_cli.core.run.info import RunInfo
-from speceyes_cli.core.tables.summaries import ALL, Row
+from speceyes_cli.core.tables.summaries import ALL, SummaryRow
 from speceyes_cli.core.text import strip_control
 
 TEMPLATE = "page.html.jinja"
@@ -41,7 +41,7 @@ class RunSection:
     """Everything the page tells of one run."""
 
     info: RunInfo
-    rows: Sequence[Row]
+    rows: Sequence[SummaryRow]
     gates: Sequence[GateFigures]
     plots: Sequence[Plot]
     notes: Sequence[str]
@@ -51,7 +51,7 @@ class RunSection:
     hardest: Sequence[HardSample]
 
     @property
-    def total(self) -> Row:
+    def total(self) -> SummaryRow:
         """The row of all splits."""
         return next(row for row in self.rows if row.split == ALL)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from speceyes_cli.analysis.replay import Choice
+from speceyes_cli.analysis.replay import ReplaySetting
 from speceyes_cli.analysis.scores import Score, acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table, read_tables
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
@@ -46,8 +46,8 @@ class Scores:
         return self._known[gate, top_k]
 
 
-def own_choice(table: ScoreTable) -> Choice:
+def own_choice(table: ScoreTable) -> ReplaySetting:
     """The gate, K and threshold the run itself had."""
     config = table.config
     threshold = DEFAULT_THRESHOLD if config.threshold is None else config.threshold
-    return Choice(config.gate or "min", config.top_k or DEFAULT_TOP_K, threshold)
+    return ReplaySetting(config.gate or "min", config.top_k or DEFAULT_TOP_K, threshold)

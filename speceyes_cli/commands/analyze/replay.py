@@ -15,8 +15,8 @@ from rich.text import Text
 from speceyes_cli.analysis.figures.frontier import frontier_plot
 from speceyes_cli.analysis.figures.style import write_plots
 from speceyes_cli.analysis.replay import (
-    Choice,
     Replayed,
+    ReplaySetting,
     baseline_seconds,
     frontier,
     replay,
@@ -108,7 +108,7 @@ def _choices(
     gates: Sequence[str] | None,
     top_ks: Sequence[int] | None,
     thresholds: Sequence[float] | None,
-) -> list[Choice]:
+) -> list[ReplaySetting]:
     own = own_choice(scores.table)
     for threshold in thresholds or ():
         if not 0 <= threshold <= 1:
@@ -117,7 +117,7 @@ def _choices(
         gates = list(all_scores(scores.host))
     bars = dict.fromkeys(thresholds or sorted({*PAPER_THRESHOLDS, own.threshold}, reverse=True))
     choices = [
-        Choice(gate, top_k, threshold)
+        ReplaySetting(gate, top_k, threshold)
         for gate in dict.fromkeys(gates or [own.gate])
         for top_k in dict.fromkeys(top_ks or [own.top_k])
         for threshold in bars

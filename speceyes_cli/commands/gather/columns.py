@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from speceyes_cli.commands.tables import NOTHING, latency, seconds, speedup
 from speceyes_cli.core.tables.paper import published
-from speceyes_cli.core.tables.summaries import Row
+from speceyes_cli.core.tables.summaries import SummaryRow
 from speceyes_cli.core.text import one_line
 
 
@@ -15,11 +15,11 @@ class Column(NamedTuple):
     """A title and what it shows of a row."""
 
     title: str
-    show: Callable[[Row], str]
+    show: Callable[[SummaryRow], str]
     left: bool = False
 
 
-def columns(rows: Sequence[Row], *, paper: bool) -> list[Column]:
+def columns(rows: Sequence[SummaryRow], *, paper: bool) -> list[Column]:
     """Every column: who, what is compared, and the details."""
     return [RUN, SPLIT, *main_columns(paper=paper), *detail_columns(rows)]
 
@@ -29,7 +29,7 @@ def main_columns(*, paper: bool) -> list[Column]:
     return [*_MAIN, *(_PAPER if paper else ())]
 
 
-def detail_columns(rows: Sequence[Row]) -> list[Column]:
+def detail_columns(rows: Sequence[SummaryRow]) -> list[Column]:
     """Latency, tokens, verdicts and what accepting drafts brought, where a row has any."""
     phases = dict.fromkeys(phase for row in rows for phase in row.phase_mean_s)
     kinds = dict.fromkeys(kind for row in rows for kind in row.verdicts)
@@ -53,7 +53,7 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     return f"{share(value)} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _speedup(row: Row) -> str:
+def _speedup(row: SummaryRow) -> str:
     if row.speedup is None or row.speedup_low is not None:
         return speedup(row)
     return f"{row.speedup:.2f}×"
@@ -67,21 +67,21 @@ def _pair(first: str, second: str) -> str:
     return NOTHING if first == second == NOTHING else f"{first} · {second}"
 
 
-def _benefit(row: Row) -> str:
+def _benefit(row: SummaryRow) -> str:
     if row.gain is None or row.harm is None:
         return NOTHING
     return f"+{row.gain} \u2212{row.harm} ({row.both_right} both, {row.both_wrong} neither)"
 
 
-def _p_value(row: Row) -> str:
+def _p_value(row: SummaryRow) -> str:
     return NOTHING if row.mcnemar_p is None else f"{row.mcnemar_p:.2g}"
 
 
-def _phase(phase: str) -> Callable[[Row], str]:
+def _phase(phase: str) -> Callable[[SummaryRow], str]:
     return lambda row: seconds(row.phase_mean_s.get(phase))
 
 
-def _verdicts(kind: str) -> Callable[[Row], str]:
+def _verdicts(kind: str) -> Callable[[SummaryRow], str]:
     return lambda row: share(row.verdicts.get(kind, 0.0) if row.verdicts else None)
 
 
@@ -91,11 +91,11 @@ def _difference(ours: float | None, theirs: float | None, factor: float, unit: s
     return f"{factor * (ours - theirs):+.2f}{unit}"
 
 
-def _paper_accuracy(row: Row) -> str:
+def _paper_accuracy(row: SummaryRow) -> str:
     return share(published(row).accuracy)
 
 
-def _paper_speedup(row: Row) -> str:
+def _paper_speedup(row: SummaryRow) -> str:
     told = published(row).speedup
     return NOTHING if told is None else f"{told:.2f}×"
 

@@ -25,7 +25,13 @@ from speceyes_cli.commands.gather.watch import watch
 from speceyes_cli.commands.options import argument, takes
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.paper import MODELS, published
-from speceyes_cli.core.tables.summaries import ALL, LoadedRun, Row, matching_baselines, summarize
+from speceyes_cli.core.tables.summaries import (
+    ALL,
+    LoadedRun,
+    SummaryRow,
+    matching_baselines,
+    summarize,
+)
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.options import option
@@ -114,7 +120,7 @@ def check(options: GatherOptions) -> None:
         raise UsageError("--layout paper is a table; leave out --format, --json and --watch.")
 
 
-def print_paper(runs: Sequence[LoadedRun], rows: Sequence[Row], console: Console) -> None:
+def print_paper(runs: Sequence[LoadedRun], rows: Sequence[SummaryRow], console: Console) -> None:
     """The paper's table, one for each dataset."""
     of_run = iter(rows)
     measured: list[Measured] = []
@@ -130,7 +136,7 @@ def print_paper(runs: Sequence[LoadedRun], rows: Sequence[Row], console: Console
     console.print(paper_note(measured), markup=False)
 
 
-def _until_all(rows: Iterator[Row]) -> Iterator[Row]:
+def _until_all(rows: Iterator[SummaryRow]) -> Iterator[SummaryRow]:
     """The rows of one run, of which the one of all splits is the last."""
     for row in rows:
         yield row
@@ -144,12 +150,12 @@ def draw(found: Found, host: Host, options: GatherOptions) -> Tables:
     return make_tables(arrange(rows, options.sort, options.group_by), options)
 
 
-def make_tables(rows: Sequence[Row], options: GatherOptions) -> Tables:
+def make_tables(rows: Sequence[SummaryRow], options: GatherOptions) -> Tables:
     """The rows for a terminal."""
     return Tables(rows, paper=options.compare == PAPER, group=options.group_by)
 
 
-def notes(rows: Sequence[Row], *, paper: bool) -> list[str]:
+def notes(rows: Sequence[SummaryRow], *, paper: bool) -> list[str]:
     """What a reader should know, each sentence once."""
     told = [f"{one_line(row.run)}, {row.split}: {note}." for row in rows for note in row.notes]
     unjudged = sum(row.n_unjudged for row in rows if row.split == "all")
@@ -168,6 +174,6 @@ def notes(rows: Sequence[Row], *, paper: bool) -> list[str]:
     return told
 
 
-def _shuffled(row: Row) -> bool:
+def _shuffled(row: SummaryRow) -> bool:
     known = published(row).accuracy is not None
     return known and row.option_order is not None and row.option_order != "dataset"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from speceyes_cli.commands.gather.columns import columns
 from speceyes_cli.core.tables.paper import published
-from speceyes_cli.core.tables.summaries import Row
+from speceyes_cli.core.tables.summaries import SummaryRow
 from speceyes_cli.core.text import one_line, strip_control
 
 _MAPPINGS = ("phase_mean_s", "answers_by_letter", "right_by_letter", "metrics", "verdicts", "notes")
@@ -36,7 +36,7 @@ _LATEX = {
 }
 
 
-def as_json(rows: Sequence[Row], *, paper: bool) -> str:
+def as_json(rows: Sequence[SummaryRow], *, paper: bool) -> str:
     """A list of objects, one for each row, all figures in full."""
     told = [row.model_dump() for row in rows]
     if paper:
@@ -45,10 +45,10 @@ def as_json(rows: Sequence[Row], *, paper: bool) -> str:
     return json.dumps(told, indent=2, ensure_ascii=False)
 
 
-def as_csv(rows: Sequence[Row], *, paper: bool) -> str:
+def as_csv(rows: Sequence[SummaryRow], *, paper: bool) -> str:
     """One line for each row, the columns of the JSON form that hold one value."""
     out = io.StringIO()
-    names = [name for name in Row.model_fields if name not in _MAPPINGS]
+    names = [name for name in SummaryRow.model_fields if name not in _MAPPINGS]
     more = ["paper_accuracy", "paper_speedup", "accuracy_difference", "speedup_difference"]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*names, *more] if paper else names)
@@ -61,7 +61,7 @@ def as_csv(rows: Sequence[Row], *, paper: bool) -> str:
     return out.getvalue()
 
 
-def as_markdown(rows: Sequence[Row], *, paper: bool) -> str:
+def as_markdown(rows: Sequence[SummaryRow], *, paper: bool) -> str:
     """The table in Markdown."""
     shown = columns(rows, paper=paper)
     lines = [
@@ -72,7 +72,7 @@ def as_markdown(rows: Sequence[Row], *, paper: bool) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
-def as_latex(rows: Sequence[Row], *, paper: bool) -> str:
+def as_latex(rows: Sequence[SummaryRow], *, paper: bool) -> str:
     """The table for a paper; it needs the package booktabs."""
     shown = columns(rows, paper=paper)
     layout = "".join("l" if column.left else "r" for column in shown)
@@ -99,7 +99,7 @@ WRITERS: dict[str, Callable[..., str]] = {
 }
 
 
-def _differences(row: Row) -> dict[str, float | None]:
+def _differences(row: SummaryRow) -> dict[str, float | None]:
     told = published(row)
     return {
         "accuracy_difference": _difference(row.accuracy, told.accuracy),

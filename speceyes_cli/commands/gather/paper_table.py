@@ -11,7 +11,7 @@ from rich.text import Text
 
 from speceyes_cli.commands.tables import NOTHING
 from speceyes_cli.core.run.info import RunConfig
-from speceyes_cli.core.tables.summaries import LoadedRun, Row
+from speceyes_cli.core.tables.summaries import LoadedRun, SummaryRow
 from speceyes_cli.core.text import one_line
 
 PAPER_GATES = ("log", "mean", "bottom20", "min")
@@ -22,7 +22,7 @@ class Measured(NamedTuple):
     """A run and its figures, a row for each split and one for all."""
 
     run: LoadedRun
-    rows: Sequence[Row]
+    rows: Sequence[SummaryRow]
     beside: str | None = None
     """The agent whose baseline a run without an agent is measured against, where several are."""
 
@@ -110,7 +110,7 @@ def _top_k(config: RunConfig) -> str:
 
 
 def _rest(config: RunConfig) -> str:
-    """The small variations: batch, serial fallbacks, screen."""
+    """The small method_options: batch, serial fallbacks, screen."""
     parts = [f"batch {config.batch_size}"]
     if config.fallbacks is not None:
         parts.append(f"{config.fallbacks} at once")
@@ -119,7 +119,7 @@ def _rest(config: RunConfig) -> str:
     return ", " + ", ".join(parts)
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: SummaryRow | None) -> str:
     """Accuracy in percent and the speedup, starred where it rests on cached calls."""
     if row is None or row.accuracy is None:
         return NOTHING

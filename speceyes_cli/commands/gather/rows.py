@@ -13,20 +13,20 @@ from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.info import RUN_FILE
 from speceyes_cli.core.tables.summaries import (
     LoadedRun,
-    Row,
+    SummaryRow,
     baselines_beside,
     load_run,
     matching_baselines,
     run_folders,
     summarize,
 )
-from speceyes_cli.core.tables.upstream.files import Result, find_results
+from speceyes_cli.core.tables.upstream.files import UpstreamResult, find_results
 from speceyes_cli.core.tables.upstream.rows import Choose, upstream_rows
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.metrics import add_metrics
 
 SEVERAL = ("phase_mean_s", "answers_by_letter", "right_by_letter", "metrics", "verdicts", "notes")
-FIELDS = tuple(name for name in Row.model_fields if name not in SEVERAL)
+FIELDS = tuple(name for name in SummaryRow.model_fields if name not in SEVERAL)
 """What rows can be sorted and grouped by."""
 
 
@@ -34,13 +34,13 @@ class Found(NamedTuple):
     """What the named paths hold."""
 
     runs: list[LoadedRun]
-    results: list[Result]
+    results: list[UpstreamResult]
 
 
 def find_all(paths: Iterable[Path]) -> Found:
     """Runs and upstream's results; `DataError` for a path that holds neither, naming both."""
     runs: dict[Path, LoadedRun] = {}
-    results: dict[Path, Result] = {}
+    results: dict[Path, UpstreamResult] = {}
     for path in paths:
         if not path.exists():
             raise DataError(f"{path} does not exist; name a run folder, or one that holds some.")
@@ -58,9 +58,9 @@ def find_all(paths: Iterable[Path]) -> Found:
 
 def gather_rows(
     found: Found, host: Host, choose: Choose, named: Sequence[LoadedRun] = ()
-) -> list[Row]:
+) -> list[SummaryRow]:
     """The rows of everything found, each against its baseline; `named` ones come first."""
-    rows: list[Row] = []
+    rows: list[SummaryRow] = []
     for run in found.runs:
         candidates = _candidates(run, found.runs, named)
         agents = sorted({str(other.info.config.agent) for other in candidates})
@@ -137,7 +137,7 @@ def take_latest(_what: str, places: Sequence[Path]) -> int:
     return max(range(len(places)), key=lambda number: places[number].stat().st_mtime)
 
 
-def arrange(rows: Sequence[Row], sort: str | None, group: str | None) -> list[Row]:
+def arrange(rows: Sequence[SummaryRow], sort: str | None, group: str | None) -> list[SummaryRow]:
     """The rows by a field, "-field" for the largest first, then together by another."""
     ordered = list(rows)
     if sort is not None:
@@ -154,7 +154,7 @@ def arrange(rows: Sequence[Row], sort: str | None, group: str | None) -> list[Ro
     return ordered
 
 
-def _enumerated(rows: Sequence[Row], field: str) -> list[tuple[int, object]]:
+def _enumerated(rows: Sequence[SummaryRow], field: str) -> list[tuple[int, object]]:
     return [(place, getattr(row, field)) for place, row in enumerate(rows)]
 
 

@@ -17,14 +17,16 @@ from speceyes_cli.commands.gather.columns import (
     detail_columns,
     main_columns,
 )
-from speceyes_cli.core.tables.summaries import ALL, Row
+from speceyes_cli.core.tables.summaries import ALL, SummaryRow
 from speceyes_cli.core.text import one_line
 
 
 class Tables:
     """The rows for a terminal, folded into as many tables as its width needs, runs by number."""
 
-    def __init__(self, rows: Sequence[Row], *, paper: bool, group: str | None = None) -> None:
+    def __init__(
+        self, rows: Sequence[SummaryRow], *, paper: bool, group: str | None = None
+    ) -> None:
         self._rows = rows
         self._group = group
         names = dict.fromkeys(row.run for row in rows)
@@ -71,5 +73,5 @@ class Tables:
             table.add_row(*cells, style=style, end_section=ends)
         return table
 
-    def _group_of(self, row: Row) -> object:
+    def _group_of(self, row: SummaryRow) -> object:
         return None if self._group is None else getattr(row, self._group)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, Protocol, runtime_checkable
 
 from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.context import Closing
+from speceyes_cli.core.context import Closeable
 from speceyes_cli.core.errors import DataError, PictureError
 from speceyes_cli.core.judging.verdicts import (
     ERROR,
@@ -132,7 +132,7 @@ def by_rule(rule: Rule, claim: Claim, judge: str) -> JudgedNote:
     return JudgedNote(right=verdict.right, provenance=verdict.provenance, judge=judge)
 
 
-class Judging(Closing):
+class Judging(Closeable):
     """A run folder open for verdicts; use `open_judging`, and close it."""
 
     def __init__(self, folder: Path, info: RunInfo, lock: IO[str]) -> None:

@@ -1,4 +1,4 @@
-"""The paper's variations on its method, as one value that every policy is given."""
+"""The paper's method_options on its method, as one value that every policy is given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ THINKING_TOKENS = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class Variations:
+class MethodOptions:
     """How a method screens and drafts; the defaults are the paper's own."""
 
     screen: Screen = "large"
@@ -23,4 +23,4 @@ class Variations:
     """The small model thinks first: its draft is what follows the thought."""
 
 
-PAPER = Variations()
+PAPER = MethodOptions()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy
 from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Reply, Role, ToolError
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.methods.method_options import PAPER, Variations
+from speceyes_cli.core.methods.method_options import PAPER, MethodOptions
 from speceyes_cli.core.methods.prompts import draft_messages, score_messages
 from speceyes_cli.core.methods.thinking import THOUGHT_END, without_thought
 from speceyes_cli.core.samples import Sample
@@ -20,11 +20,13 @@ from speceyes_cli.core.samples import Sample
 SHORT_TOKENS = 10  # facts on agents: a screen's word, and a step's digit
 
 
-def speceyes(sample: Sample, agent: Agent, gate: Gate, variations: Variations = PAPER) -> Policy:
+def speceyes(
+    sample: Sample, agent: Agent, gate: Gate, method_options: MethodOptions = PAPER
+) -> Policy:
     """Screen, draft, gate, fall back (paper, section 3): the agent runs only where it must."""
-    if not (yield from passes_screen(sample, agent, variations)):
+    if not (yield from passes_screen(sample, agent, method_options)):
         return (yield from solve(sample, agent))
-    draft = yield from write_draft(sample, gate, variations)
+    draft = yield from write_draft(sample, gate, method_options)
     confidence = finite(gate.confidence(draft))
     if gate.accepts(draft):
         return Answer(draft.text.strip(), source="small", confidence=confidence)
@@ -35,7 +37,7 @@ def baseline(
     sample: Sample,
     agent: Agent,
     gate: Gate,  # noqa: ARG001 - one signature
-    variations: Variations = PAPER,  # noqa: ARG001 - one signature
+    method_options: MethodOptions = PAPER,  # noqa: ARG001 - one signature
 ) -> Policy:
     """The agent alone, on every sample."""
     return (yield from solve(sample, agent))
@@ -45,10 +47,10 @@ def draft(
     sample: Sample,
     agent: Agent,  # noqa: ARG001 - one signature
     gate: Gate,
-    variations: Variations = PAPER,
+    method_options: MethodOptions = PAPER,
 ) -> Policy:
     """The small model alone; the gate scores every draft to its end and turns none away."""
-    reply = yield from write_draft(sample, replace(gate, hopeless=None), variations)
+    reply = yield from write_draft(sample, replace(gate, hopeless=None), method_options)
     return Answer(reply.text.strip(), source="small", confidence=finite(gate.confidence(reply)))
 
 
@@ -56,7 +58,7 @@ def specreason(
     sample: Sample,
     agent: Agent,
     gate: Gate,
-    variations: Variations = PAPER,  # noqa: ARG001 - one signature
+    method_options: MethodOptions = PAPER,  # noqa: ARG001 - one signature
 ) -> Policy:
     """SpecReason: the small model proposes each step, the large one scores it from 0 to 9.
 
@@ -137,21 +139,21 @@ def _turns(sample: Sample, agent: Agent, write: Writer) -> Policy:
 
 
 def passes_screen(
-    sample: Sample, agent: Agent, variations: Variations = PAPER
+    sample: Sample, agent: Agent, method_options: MethodOptions = PAPER
 ) -> Generator[Ask, Reply, bool]:
     """Phase I: whether the sample goes on to a draft; without a screen, every one does."""
-    if variations.screen == "none":
+    if method_options.screen == "none":
         return True
-    screen = yield screen_ask(sample, agent, variations.screen)
+    screen = yield screen_ask(sample, agent, method_options.screen)
     return says_no(screen.text)
 
 
 def write_draft(
-    sample: Sample, gate: Gate, variations: Variations = PAPER
+    sample: Sample, gate: Gate, method_options: MethodOptions = PAPER
 ) -> Generator[Ask, Reply, Reply]:
     """Phase II: the small model's answer, scored, without any thought before it."""
-    reply = yield draft_ask(sample, gate, variations)
-    return without_thought(reply) if variations.thinking else reply
+    reply = yield draft_ask(sample, gate, method_options)
+    return without_thought(reply) if method_options.thinking else reply
 
 
 def screen_ask(sample: Sample, agent: Agent, role: Role = "large") -> Ask:
@@ -159,14 +161,14 @@ def screen_ask(sample: Sample, agent: Agent, role: Role = "large") -> Ask:
     return Ask(role, agent.screen(sample), max_new_tokens=SHORT_TOKENS, phase="screen")
 
 
-def draft_ask(sample: Sample, gate: Gate, variations: Variations = PAPER) -> Ask:
+def draft_ask(sample: Sample, gate: Gate, method_options: MethodOptions = PAPER) -> Ask:
     """The small model answers at once, every token of the answer scored."""
     return Ask(
         "small",
         draft_messages(sample),
-        max_new_tokens=variations.draft_tokens,
+        max_new_tokens=method_options.draft_tokens,
         gate=gate,
-        scored_after=THOUGHT_END if variations.thinking else "",
+        scored_after=THOUGHT_END if method_options.thinking else "",
         phase="draft",
     )
 

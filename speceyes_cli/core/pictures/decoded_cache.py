@@ -15,7 +15,7 @@ KEPT_BYTES = 2**29
 """512 MiB: five pictures of 8K (7680x4320), or 170 of one megapixel."""
 
 
-class OpenedPictures:
+class DecodedPictures:
     """The latest opened pictures, up to `limit` bytes of pixels. Safe to share between threads."""
 
     def __init__(self, limit: int = KEPT_BYTES) -> None:

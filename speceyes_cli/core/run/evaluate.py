@@ -14,8 +14,8 @@ from speceyes_cli.core.agents import Agent, Keeper, Policy
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.methods.method_options import PAPER, Variations
-from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
+from speceyes_cli.core.methods.method_options import PAPER, MethodOptions
+from speceyes_cli.core.pictures.decoded_cache import DecodedPictures
 from speceyes_cli.core.run.kept_images import keep_images
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
@@ -39,12 +39,12 @@ class Placed(NamedTuple):
 class Recipe:
     """What is done to each sample."""
 
-    policy: Callable[[Sample, Agent, Gate, Variations], Policy]
+    policy: Callable[[Sample, Agent, Gate, MethodOptions], Policy]
     agent: Agent
     gate: Gate
     score: Callable[[Sample, str], Verdict]
     keep_images: bool = False
-    variations: Variations = PAPER
+    method_options: MethodOptions = PAPER
     fallbacks: int | None = None
     """Agent loops under way at once; 1 is the paper's serial setting, None leaves it to batches."""
 
@@ -107,7 +107,7 @@ def _answer(
 ) -> Generator[list[Record], None, None]:
     """Records in the order in which samples end, those that end together in one list."""
     live: dict[str, Placed] = {}
-    pictures = OpenedPictures()
+    pictures = DecodedPictures()
 
     def tasks() -> Iterator[Task]:
         for placed in samples:
@@ -116,7 +116,7 @@ def _answer(
             if "large" in engines or recipe.keep_images:  # else the small model alone looks, once
                 sample = replace(sample, picture=pictures.remember(key, sample.picture))
             live[key] = placed
-            start = partial(recipe.policy, sample, recipe.agent, recipe.gate, recipe.variations)
+            start = partial(recipe.policy, sample, recipe.agent, recipe.gate, recipe.method_options)
             yield Task(key, start)
 
     scheduler = Scheduler(engines, limits=loop_limits(recipe.fallbacks))

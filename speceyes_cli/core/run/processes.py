@@ -32,7 +32,7 @@ PATIENCE = 600.0
 POLL = 0.05
 
 
-class Team(NamedTuple):
+class Launch(NamedTuple):
     """This process among those that share a run."""
 
     rank: int = 0
@@ -44,8 +44,8 @@ class Team(NamedTuple):
         return position % self.size == self.rank
 
 
-def team_from(environment: Mapping[str, str]) -> Team:
-    """The team that a launcher tells of in RANK and WORLD_SIZE; alone without them."""
+def launch_from(environment: Mapping[str, str]) -> Launch:
+    """The launch that a launcher tells of in RANK and WORLD_SIZE; alone without them."""
     try:
         size = int(environment.get("WORLD_SIZE", "1"))
         rank = int(environment.get("RANK", "0")) if size > 1 else 0
@@ -56,45 +56,45 @@ def team_from(environment: Mapping[str, str]) -> Team:
             f"RANK={environment.get('RANK')} and WORLD_SIZE={environment.get('WORLD_SIZE')} name "
             "no process of a launch; unset both to run alone."
         )
-    return Team(rank, size)
+    return Launch(rank, size)
 
 
 @contextlib.contextmanager
 def open_shared(
-    team: Team, folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]
+    launch: Launch, folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]
 ) -> Iterator[RunStore]:
     """This process's store of the run: the run's own for the first, one beside it for the others.
 
     Whatever an earlier session left unmerged is merged first, or dropped with "fresh". Raises what
     `open_store` raises, and `DataError` when a process does not start.
     """
-    if team.rank == 0:
+    if launch.rank == 0:
         with open_store(folder, info, mode) as store:
             for part in sorted((folder / PROCESSES).glob("*/")):
                 if mode == "resume":
                     _merge(store, part)
                 shutil.rmtree(part)
-            if team.size == 1:
+            if launch.size == 1:
                 shutil.rmtree(folder / PROCESSES, ignore_errors=True)
-            for rank in range(1, team.size):
+            for rank in range(1, launch.size):
                 _greet(folder, rank)
             yield store
         return
-    own = _part(folder, team.rank)
-    with _announced(folder, team.rank), open_store(own, info, "fresh") as store:
+    own = _part(folder, launch.rank)
+    with _announced(folder, launch.rank), open_store(own, info, "fresh") as store:
         store.update(name=folder.name)
         yield store
 
 
-def merge_others(team: Team, store: RunStore) -> None:
+def merge_others(launch: Launch, store: RunStore) -> None:
     """The first process waits for the others and takes their records into the run.
 
     Raises `DataError` when one of them ended before its share was done.
     """
-    if team.size == 1 or team.rank > 0:
+    if launch.size == 1 or launch.rank > 0:
         return
     unfinished = []
-    for rank in range(1, team.size):
+    for rank in range(1, launch.size):
         while _is_held(_lock(store.folder, rank)):
             time.sleep(POLL)
         if _merge(store, _part(store.folder, rank)) != "finished":

@@ -17,7 +17,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from speceyes_cli.core.context import Closing
+from speceyes_cli.core.context import Closeable
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.judging.verdicts import overlay, read_verdicts
 from speceyes_cli.core.run.info import (
@@ -77,7 +77,7 @@ class SampleKey(NamedTuple):
     sample_id: str
 
 
-class RunStore(Closing):
+class RunStore(Closeable):
     """The one writer of a run folder; use `open_store`, and close it."""
 
     def __init__(self, folder: Path, info: RunInfo, lock: IO[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
-from speceyes_cli.core.tables.summaries import Row
+from speceyes_cli.core.tables.summaries import SummaryRow
 
 AGENTS = ("deepeyes", "thyme")
 MODELS = "DeepEyes-7B or Thyme-RL with Qwen3-VL-2B-Instruct"
@@ -25,7 +25,7 @@ class Published(NamedTuple):
     speedup: float | None = None
 
 
-def published(row: Row) -> Published:
+def published(row: SummaryRow) -> Published:
     """The paper's figures of the same agent, benchmark, split, method, gate, K and threshold."""
     split = f"{row.dataset}/{row.split}"
     tables = paper_tables()
@@ -42,7 +42,7 @@ def published(row: Row) -> Published:
     return Published()
 
 
-def _gated(tables: Mapping[str, Any], agent: str, row: Row, place: int) -> Published:
+def _gated(tables: Mapping[str, Any], agent: str, row: SummaryRow, place: int) -> Published:
     if row.top_k not in (None, DEFAULT_TOP_K):
         return _swept(tables, "top_k", agent, row, "k", row.top_k)
     if row.threshold != DEFAULT_THRESHOLD:
@@ -58,7 +58,12 @@ def _at(table: Mapping[str, Sequence[float]], place: int) -> Published:
 
 
 def _swept(
-    tables: Mapping[str, Any], name: str, agent: str, row: Row, axis: str, value: float | None
+    tables: Mapping[str, Any],
+    name: str,
+    agent: str,
+    row: SummaryRow,
+    axis: str,
+    value: float | None,
 ) -> Published:
     """A figure of a sweep that varied one thing, with the gate `min` and all else as usual."""
     usual = row.gate == "min" and row.batch_size in (None, _BATCH)
@@ -70,7 +75,7 @@ def _swept(
     return _at(table[row.split], table[axis].index(value))
 
 
-def _batched(tables: Mapping[str, Any], agent: str, row: Row) -> Published:
+def _batched(tables: Mapping[str, Any], agent: str, row: SummaryRow) -> Published:
     """A speedup at another batch size; the paper gives no accuracy with it."""
     table = tables["batch"].get(agent, {}).get(row.dataset, {})
     if row.gate != "min" or row.split not in table or row.batch_size not in table["batch"]:

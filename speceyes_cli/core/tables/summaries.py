@@ -49,7 +49,7 @@ _SAME_FOR_BASELINE = (
 """What a run and the baseline it is measured against must share."""
 
 
-class Row(BaseModel):
+class SummaryRow(BaseModel):
     """One run and split; shares are 0 to 1, None where there is nothing to tell."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
@@ -162,7 +162,7 @@ class LoadedRun(NamedTuple):
     records: list[Record]
 
 
-def summarize(run: LoadedRun, baseline: LoadedRun | None) -> list[Row]:
+def summarize(run: LoadedRun, baseline: LoadedRun | None) -> list[SummaryRow]:
     """A row per split in the run's order, then the row of all."""
     config = run.info.config
     splits = [s for s in config.splits if any(record.split == s for record in run.records)]
@@ -171,7 +171,9 @@ def summarize(run: LoadedRun, baseline: LoadedRun | None) -> list[Row]:
     return [_row(run.info, split, records, baseline) for split, records in groups]
 
 
-def _row(info: RunInfo, split: str, records: Sequence[Record], baseline: LoadedRun | None) -> Row:
+def _row(
+    info: RunInfo, split: str, records: Sequence[Record], baseline: LoadedRun | None
+) -> SummaryRow:
     answered = [record for record in records if record.error is None]
     judged = [record for record in answered if is_judged(record)]
     undecided = sum(record.verdict is None or record.verdict.right is None for record in judged)
@@ -186,7 +188,7 @@ def _row(info: RunInfo, split: str, records: Sequence[Record], baseline: LoadedR
     bias = position_bias(records)
     passed = [r for r in records if r.passed_screen is not False and r.draft is not None]
     gated = info.config.threshold is not None
-    return Row(
+    return SummaryRow(
         run=info.name,
         method=info.config.method,
         agent=info.config.agent,

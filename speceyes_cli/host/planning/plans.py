@@ -20,8 +20,8 @@ from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.method_options import (
     DRAFT_TOKENS,
     THINKING_TOKENS,
+    MethodOptions,
     Screen,
-    Variations,
 )
 from speceyes_cli.core.run.evaluate import Placed, Recipe, unfinished
 from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run, prompt_hashes
@@ -59,7 +59,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """A run that is known to be possible."""
 
     info: RunInfo
@@ -88,7 +88,7 @@ class Plan:
         return sum(known) if len(known) == len(sizes) else None
 
 
-def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
+def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPlan:
     """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
     check_numbers(options)
     method = host.methods.get(options.method)
@@ -96,7 +96,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
     if certificate is not None:
         options = follow(certificate, options, passed)
     options = replace(options, threshold=choose_threshold(options, method))
-    variations = choose_variations(options)
+    method_options = choose_method_options(options)
     gate = make_gate(options, host)
     agent = make_agent(options, host)
     dataset = host.datasets.get(options.dataset)
@@ -110,7 +110,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
         require_setting(certificate, config)
         require_data(certificate, config)
     info = describe_run(config, asdict(options), passed)
-    return Plan(
+    return RunPlan(
         info=info,
         folder=options.out or RUNS / info.name,
         recipe=Recipe(
@@ -119,7 +119,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> Plan:
             gate,
             dataset.score,
             options.keep_images,
-            variations,
+            method_options,
             options.fallbacks,
         ),
         dataset=dataset,
@@ -173,7 +173,7 @@ def choose_threshold(options: RunOptions, method: MethodSpec) -> float:
     return options.threshold
 
 
-def choose_variations(options: RunOptions) -> Variations:
+def choose_method_options(options: RunOptions) -> MethodOptions:
     """How the method screens and drafts."""
     screens: tuple[Screen, ...] = get_args(Screen)
     screen = next((name for name in screens if name == options.screen), None)
@@ -182,7 +182,7 @@ def choose_variations(options: RunOptions) -> Variations:
             f"--screen {options.screen} is not known; {known_names(options.screen, screens)}."
         )
     usual = THINKING_TOKENS if options.thinking else DRAFT_TOKENS
-    return Variations(screen, options.draft_tokens or usual, options.thinking)
+    return MethodOptions(screen, options.draft_tokens or usual, options.thinking)
 
 
 def check_numbers(options: RunOptions) -> None:
@@ -292,7 +292,7 @@ def make_config(
     drafts = "small" in method.roles
     large = "large" in method.roles
     scored = drafts and method.bar is CONFIDENCE
-    variations = choose_variations(options)
+    method_options = choose_method_options(options)
     limit = dataset.default_limit if options.limit is None else options.limit or None
     models = {role: load.options.model for role, load in loads.items()}
     return RunConfig(
@@ -308,9 +308,9 @@ def make_config(
         gate=options.gate if scored else None,
         top_k=options.top_k if scored else None,
         threshold=options.threshold if drafts and large else None,
-        screen=variations.screen if scored and large else None,
-        draft_tokens=variations.draft_tokens if scored else None,
-        thinking=variations.thinking and scored,
+        screen=method_options.screen if scored and large else None,
+        draft_tokens=method_options.draft_tokens if scored else None,
+        thinking=method_options.thinking and scored,
         both_branches=options.both_branches,
         batch_size=options.batch_size,
         fallbacks=options.fallbacks if large else None,

@@ -17,9 +17,9 @@ from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import (
     Load,
     check_numbers,
+    choose_method_options,
     choose_policy,
     choose_threshold,
-    choose_variations,
     make_agent,
     make_gate,
     plan_load,
@@ -49,12 +49,12 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
     method = host.methods.get(options.method)
     options = replace(options, threshold=choose_threshold(options, method))
     gate = replace(make_gate(options, host), hopeless=None)
-    variations = choose_variations(options)
+    method_options = choose_method_options(options)
     agent = make_agent(options, host)
     policy = choose_policy(options, method)
     return QuestionPlan(
         sample=sample,
-        policy=policy(sample, agent, gate, variations),
+        policy=policy(sample, agent, gate, method_options),
         agent=agent,
         gate=gate,
         method=method.name,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.options import RunOptions
-from speceyes_cli.host.planning.plans import RUNS, Plan, plan_run
+from speceyes_cli.host.planning.plans import RUNS, RunPlan, plan_run
 from speceyes_cli.host.specs import CONFIDENCE
 
 Options = TypeVar("Options", bound=RunOptions)
@@ -47,7 +47,7 @@ class Axis(NamedTuple):
 
 def plan_sweep(
     options: RunOptions, sweep: Sequence[str], passed: tuple[str, ...], host: Host
-) -> list[Plan]:
+) -> list[RunPlan]:
     """One plan for each point, points that a method cannot tell apart taken once.
 
     Every point is checked before the first is run; an option that is swept may not be given by
@@ -62,7 +62,7 @@ def plan_sweep(
                 f"SPECEYES_{axis.option.upper()}; keep one of them."
             )
     passed = tuple(dict.fromkeys([*passed, *(axis.option for axis in axes)]))
-    plans: dict[str, Plan] = {}
+    plans: dict[str, RunPlan] = {}
     for point in points(options, axes, host):
         plan = plan_run(replace(point, out=None), passed, host)
         plan = replace(plan, folder=(options.out or RUNS) / plan.info.name)
@@ -148,14 +148,14 @@ def _number(name: str, text: str) -> float | int:
     raise UsageError(f"--sweep {name}: {text!r} is not a {'whole ' if whole else ''}number.")
 
 
-def _what_counts(plan: Plan) -> str:
+def _what_counts(plan: RunPlan) -> str:
     config = plan.info.config
     if config.large is None:
         return config.model_dump_json(exclude=set(_WITHOUT_AGENT))
     return config.model_dump_json()
 
 
-def _asking_for(plan: Plan, top_k: int) -> Plan:
+def _asking_for(plan: RunPlan, top_k: int) -> RunPlan:
     loads = {
         role: replace(load, options=replace(load.options, top_k=top_k))
         for role, load in plan.loads.items()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.serve.queue import Answered
+from speceyes_cli.serve.queue import AnsweredRequest
 
 
-def decision(answered: Answered, gate: Gate) -> dict[str, Any]:
+def decision(answered: AnsweredRequest, gate: Gate) -> dict[str, Any]:
     """The extension field: who answered, how sure the gate was, and what it cost."""
     record = answered.record
     return {
@@ -28,7 +28,7 @@ def decision(answered: Answered, gate: Gate) -> dict[str, Any]:
     }
 
 
-def decision_headers(answered: Answered, gate: Gate) -> dict[str, str]:
+def decision_headers(answered: AnsweredRequest, gate: Gate) -> dict[str, str]:
     """The decision for proxies and logs that do not read bodies."""
     record = answered.record
     headers = {
@@ -43,7 +43,7 @@ def decision_headers(answered: Answered, gate: Gate) -> dict[str, str]:
 
 
 def completion(
-    key: str, created: int, model: str, answered: Answered, gate: Gate
+    key: str, created: int, model: str, answered: AnsweredRequest, gate: Gate
 ) -> dict[str, Any]:
     """A whole chat completion."""
     return {
@@ -65,7 +65,7 @@ def completion(
 
 
 def events(
-    key: str, created: int, model: str, answered: Answered, gate: Gate, *, usage: bool
+    key: str, created: int, model: str, answered: AnsweredRequest, gate: Gate, *, usage: bool
 ) -> Iterator[str]:
     """The same as server-sent events: the answer, its end, and where wanted its usage."""
     head = {"id": key, "object": "chat.completion.chunk", "created": created, "model": model}
@@ -86,12 +86,12 @@ def event(body: dict[str, Any]) -> str:
     return f"data: {json.dumps(body, allow_nan=False)}\n\n"
 
 
-def _finish(answered: Answered) -> str:
+def _finish(answered: AnsweredRequest) -> str:
     """The agent's turn limit is a length, as far as OpenAI's words go."""
     return "length" if answered.record.details.get("stopped") == "turn_limit" else "stop"
 
 
-def _usage(answered: Answered) -> dict[str, int]:
+def _usage(answered: AnsweredRequest) -> dict[str, int]:
     """Tokens that both models generated; engines do not tell those they read."""
     generated = answered.record.small_tokens + answered.record.large_tokens
     return {"prompt_tokens": 0, "completion_tokens": generated, "total_tokens": generated}

@@ -27,9 +27,9 @@ from speceyes_cli.serve.http.answers import completion, decision_headers, event,
 from speceyes_cli.serve.http.body import Body, ClientLeftError
 from speceyes_cli.serve.http.errors import ApiError, error_body
 from speceyes_cli.serve.http.metrics import Metrics
-from speceyes_cli.serve.http.requests import Question, read_question
+from speceyes_cli.serve.http.requests import ChatQuestion, read_question
 from speceyes_cli.serve.pictures.decoding import NAME, decode, read_picture
-from speceyes_cli.serve.queue import Answered, Desk, DeskClosedError
+from speceyes_cli.serve.queue import AnsweredRequest, QueueClosedError, RequestQueue
 from speceyes_cli.serve.service import Service, choose_gate
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ DECODERS = 2
 CLIENT_LEFT = 499
 
 
-def build_endpoint(service: Service, desk: Desk) -> Starlette:
+def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
     """The ASGI application."""
-    endpoint = Endpoint(service, desk)
+    endpoint = ChatEndpoint(service, queue)
     handlers: dict[Any, Callable[[Request, Any], Any]] = {
         ApiError: endpoint.refuse,
         HTTPException: endpoint.refuse_path,
@@ -61,13 +61,13 @@ def build_endpoint(service: Service, desk: Desk) -> Starlette:
     )
 
 
-class Endpoint:
+class ChatEndpoint:
     """One served cascade; its methods are the routes."""
 
-    def __init__(self, service: Service, desk: Desk) -> None:
+    def __init__(self, service: Service, queue: RequestQueue) -> None:
         self._service = service
-        self._desk = desk
-        self._metrics = Metrics(desk)
+        self._queue = queue
+        self._metrics = Metrics(queue)
         self._inside = 0
         self._decoders = ThreadPoolExecutor(DECODERS, "speceyes-picture")
         self._started = int(time.time())
@@ -88,11 +88,11 @@ class Endpoint:
         return response
 
     async def _chat(self, request: Request, body: Body) -> Response:
-        if self._inside >= self._desk.capacity:
-            seconds = str(self._desk.retry_after())
+        if self._inside >= self._queue.capacity:
+            seconds = str(self._queue.retry_after())
             raise ApiError(
                 429,
-                f"All {self._desk.capacity} places are taken; try again in {seconds} s.",
+                f"All {self._queue.capacity} places are taken; try again in {seconds} s.",
                 code="rate_limit_exceeded",
                 headers={"Retry-After": seconds},
             )
@@ -108,7 +108,7 @@ class Endpoint:
             finished = await self._first(work, body, question.stream)
         finally:
             place.leave_unless_held()
-        reply = Reply(f"chatcmpl-{uuid.uuid4().hex}", self._service.name, question, gate)
+        reply = HttpReply(f"chatcmpl-{uuid.uuid4().hex}", self._service.name, question, gate)
         if not finished:
             return LateStream(work, reply.late(work))
         answered = work.result()
@@ -119,7 +119,7 @@ class Endpoint:
             )
         return JSONResponse(reply.whole(answered), headers=headers)
 
-    async def _first(self, work: asyncio.Task[Answered], body: Body, stream: bool) -> bool:  # noqa: FBT001 - the request's own word
+    async def _first(self, work: asyncio.Task[AnsweredRequest], body: Body, stream: bool) -> bool:  # noqa: FBT001 - the request's own word
         """Wait for the answer, at most a heartbeat for a stream; whether it is there."""
         gone = asyncio.ensure_future(body.gone())
         seconds = HEARTBEAT_SECONDS if stream else None
@@ -136,7 +136,7 @@ class Endpoint:
             raise ClientLeftError
         return work.done()
 
-    async def _answer(self, question: Question, gate: Gate) -> Answered:
+    async def _answer(self, question: ChatQuestion, gate: Gate) -> AnsweredRequest:
         """From a question to its record; raises `ApiError` when there is no answer."""
         key = uuid.uuid4().hex
         loop = asyncio.get_running_loop()
@@ -144,22 +144,22 @@ class Endpoint:
             data = await loop.run_in_executor(
                 self._decoders, read_picture, question.picture, self._service.limits
             )
-            picture = self._desk.pictures.remember(key, Picture(NAME, lambda: decode(data)))
+            picture = self._queue.pictures.remember(key, Picture(NAME, lambda: decode(data)))
             await loop.run_in_executor(self._decoders, picture.open)
             sample = Sample(id=key, split="served", picture=picture, question=question.text)
-            future = self._desk.submit(sample, gate)
+            future = self._queue.submit(sample, gate)
         except PictureError as error:
             text = f"The picture cannot be used: {error}".rstrip(".")
             raise ApiError(400, f"{text}.", "messages", "invalid_image") from None
-        except DeskClosedError:
+        except QueueClosedError:
             raise _closed() from None
         try:
             answered = await asyncio.wrap_future(future)
-        except DeskClosedError:
+        except QueueClosedError:
             raise _closed() from None
         except asyncio.CancelledError:
             future.cancel()
-            if not self._desk.is_open:
+            if not self._queue.is_open:
                 raise _closed() from None
             raise
         self._metrics.note_answer(answered)
@@ -191,11 +191,11 @@ class Endpoint:
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
         """`GET /healthz`: whether the process can still answer."""
-        return _state(self._desk.is_open)
+        return _state(self._queue.is_open)
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
         """`GET /readyz`: whether another request would be let in."""
-        return _state(self._desk.is_open and self._inside < self._desk.capacity)
+        return _state(self._queue.is_open and self._inside < self._queue.capacity)
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
         """`GET /metrics` in Prometheus's text form."""
@@ -252,12 +252,12 @@ class Endpoint:
 class Place:
     """One request's place, kept until its work has ended."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: ChatEndpoint) -> None:
         self._endpoint = endpoint
         self._held = False
         endpoint.enter()
 
-    def hold(self, work: asyncio.Task[Answered]) -> None:
+    def hold(self, work: asyncio.Task[AnsweredRequest]) -> None:
         """Keep the place as long as the work lasts."""
         self._held = True
         work.add_done_callback(lambda _: self._endpoint.leave())
@@ -268,25 +268,25 @@ class Place:
             self._endpoint.leave()
 
 
-class Reply:
+class HttpReply:
     """How one answer is worded: whole, as events now, or as events when it comes."""
 
-    def __init__(self, key: str, model: str, question: Question, gate: Gate) -> None:
+    def __init__(self, key: str, model: str, question: ChatQuestion, gate: Gate) -> None:
         self._about = (key, int(time.time()), model)
         self._question = question
         self._gate = gate
 
-    def whole(self, answered: Answered) -> dict[str, Any]:
+    def whole(self, answered: AnsweredRequest) -> dict[str, Any]:
         """The completion's JSON."""
         return completion(*self._about, answered, self._gate)
 
-    async def now(self, answered: Answered) -> AsyncIterator[str]:
+    async def now(self, answered: AnsweredRequest) -> AsyncIterator[str]:
         """The events of an answer that is there."""
         usage = self._question.include_usage
         for text in events(*self._about, answered, self._gate, usage=usage):
             yield text
 
-    async def late(self, work: asyncio.Task[Answered]) -> AsyncIterator[str]:
+    async def late(self, work: asyncio.Task[AnsweredRequest]) -> AsyncIterator[str]:
         """Comments until the answer is there, then its events; the work ends with the stream."""
         while not work.done():
             yield ": at work\n\n"
@@ -303,7 +303,7 @@ class Reply:
 class LateStream(StreamingResponse):
     """Events of an answer that is not there yet; its work ends with it, whoever ends it."""
 
-    def __init__(self, work: asyncio.Task[Answered], content: AsyncIterator[str]) -> None:
+    def __init__(self, work: asyncio.Task[AnsweredRequest], content: AsyncIterator[str]) -> None:
         super().__init__(content, media_type="text/event-stream")
         self._work = work
 

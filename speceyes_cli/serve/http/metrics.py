@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from speceyes_cli.serve.queue import Answered, Desk
+from speceyes_cli.serve.queue import AnsweredRequest, RequestQueue
 
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 
@@ -12,7 +12,7 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 class Metrics:
     """Counters, histograms and gauges of one endpoint, in a registry of its own."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, queue: RequestQueue) -> None:
         registry = self._registry = CollectorRegistry()
         self._responses = Counter(
             "speceyes_responses", "Responses by HTTP status.", ["status"], registry=registry
@@ -59,12 +59,12 @@ class Metrics:
             buckets=SECONDS,
         )
         for name, help_, read in (
-            ("speceyes_waiting", "Questions not yet begun.", lambda: desk.waiting),
-            ("speceyes_live", "Questions at work.", lambda: desk.live),
+            ("speceyes_waiting", "Questions not yet begun.", lambda: queue.waiting),
+            ("speceyes_live", "Questions at work.", lambda: queue.live),
             (
                 "speceyes_capacity",
                 "Questions inside beyond which 429 is answered.",
-                lambda: desk.capacity,
+                lambda: queue.capacity,
             ),
         ):
             Gauge(name, help_, registry=registry).set_function(read)
@@ -79,7 +79,7 @@ class Metrics:
         self._passed = [0, 0]
         self._accepted = [0, 0]
 
-    def note_answer(self, answered: Answered) -> None:
+    def note_answer(self, answered: AnsweredRequest) -> None:
         """Count a question that has ended."""
         record = answered.record
         self._answers.labels(record.route).inc()

@@ -122,7 +122,7 @@ class ChatRequest(_Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ChatQuestion:
     """What a client wants to know."""
 
     model: str
@@ -134,7 +134,7 @@ class Question:
     overrides: Overrides
 
 
-def read_question(body: bytes) -> Question:
+def read_question(body: bytes) -> ChatQuestion:
     """The question in a request's body; raises `ApiError` naming the first field at fault."""
     try:
         request = ChatRequest.model_validate_json(body)
@@ -159,7 +159,7 @@ def read_question(body: bytes) -> Question:
             400, f"The text has {len(text):,} characters; {LONGEST_TEXT:,} at most.", "messages"
         )
     options = request.stream_options
-    return Question(
+    return ChatQuestion(
         request.model,
         text,
         pictures[0],

@@ -13,7 +13,7 @@ import uvicorn
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.serve.http.app import build_endpoint
-from speceyes_cli.serve.queue import Desk
+from speceyes_cli.serve.queue import RequestQueue
 from speceyes_cli.serve.service import Service
 
 
@@ -46,9 +46,9 @@ def run_server(
     announce: Callable[[str], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM; then take no more, and finish what is in flight."""
-    desk = Desk(service, engines)
+    queue = RequestQueue(service, engines)
     config = uvicorn.Config(
-        build_endpoint(service, desk),
+        build_endpoint(service, queue),
         http="h11",
         ws="none",
         lifespan="off",
@@ -66,7 +66,7 @@ def run_server(
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         announce("Stopping: what is in flight is finished.")
-        if not desk.close(stop_seconds):
+        if not queue.close(stop_seconds):
             announce("Some questions were dropped: they took longer than --stop-seconds.")
 
 

@@ -10,12 +10,12 @@ from PIL import Image
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.pictures.loading import decode_base64, decode_picture
 from speceyes_cli.serve.pictures.fetch import fetch_picture
-from speceyes_cli.serve.service import Limits
+from speceyes_cli.serve.service import ServeLimits
 
 NAME = "picture"
 
 
-def read_picture(url: str, limits: Limits) -> bytes:
+def read_picture(url: str, limits: ServeLimits) -> bytes:
     """The encoded picture that a URL holds or leads to, its size checked but nothing decoded.
 
     Raises `PictureError`. Files of this machine are never read.

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from typer.testing import Result
 
 from speceyes_cli.commands.gather.formats import as_csv, escape_latex
-from speceyes_cli.core.tables.summaries import Row
+from speceyes_cli.core.tables.summaries import SummaryRow
 
 Invoke = Callable[..., Result]
 
@@ -212,15 +212,15 @@ def test_no_text_stays_a_formula_or_a_command(text: str) -> None:
     assert not set(bare) & set("\\&%$#_{}~^")
 
 
-def row_named(name: str) -> Row:
+def row_named(name: str) -> SummaryRow:
     required = {
         field: None
-        for field, about in Row.model_fields.items()
+        for field, about in SummaryRow.model_fields.items()
         if about.is_required() and field not in ("run", "method", "agent", "dataset", "split")
     }
     words = {"method": "m", "agent": "a", "dataset": "d", "split": "s", "phase_mean_s": {}}
     numbers = {"n": 0, "n_error": 0, "n_undecided": 0}
-    return Row.model_validate({**required, **words, **numbers, "run": name})
+    return SummaryRow.model_validate({**required, **words, **numbers, "run": name})
 
 
 def test_the_papers_figures_beside_ours(invoke: Invoke, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from speceyes_cli.core.chat import (
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_hopeless, min_score
 from speceyes_cli.core.gate.token import TokenScore
-from speceyes_cli.core.methods.method_options import Variations
+from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import (
     baseline,
     draft,
@@ -333,7 +333,7 @@ def test_a_score_is_the_first_digit(text: str, score: int | None) -> None:
 
 def test_the_small_model_may_screen() -> None:
     _, wanted = drive(
-        speceyes(SAMPLE, Parrot(), GATE, Variations(screen="small")),
+        speceyes(SAMPLE, Parrot(), GATE, MethodOptions(screen="small")),
         reply("No."),
         reply("blue", statistics=SURE),
     )
@@ -342,7 +342,7 @@ def test_the_small_model_may_screen() -> None:
 
 def test_without_a_screen_every_sample_is_drafted() -> None:
     answer, wanted = drive(
-        speceyes(SAMPLE, Parrot(), GATE, Variations(screen="none")),
+        speceyes(SAMPLE, Parrot(), GATE, MethodOptions(screen="none")),
         reply("red", statistics=UNSURE),
         reply("blue"),
     )
@@ -351,7 +351,7 @@ def test_without_a_screen_every_sample_is_drafted() -> None:
 
 
 def test_a_thinking_draft_is_what_follows_the_thought() -> None:
-    thinking = Variations(screen="none", thinking=True, draft_tokens=1024)
+    thinking = MethodOptions(screen="none", thinking=True, draft_tokens=1024)
     answer, wanted = drive(
         speceyes(SAMPLE, Parrot(), GATE, thinking),
         reply("it may be red\n</think>\n\n blue", statistics=SURE),
@@ -371,7 +371,7 @@ def test_a_thinking_draft_is_what_follows_the_thought() -> None:
     ],
 )
 def test_a_thought_without_an_answer_never_stands(unfinished: Reply) -> None:
-    thinking = Variations(screen="none", thinking=True)
+    thinking = MethodOptions(screen="none", thinking=True)
     open_gate = replace(GATE, threshold=0.0)
     answer, _ = drive(speceyes(SAMPLE, Parrot(), open_gate, thinking), unfinished, reply("agent"))
     assert answer.source == "large"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.pictures.decoded_cache import OpenedPictures
+from speceyes_cli.core.pictures.decoded_cache import DecodedPictures
 
 
 class Counted:
@@ -27,7 +27,7 @@ class Counted:
 
 
 def test_a_picture_is_decoded_once_until_it_is_forgotten() -> None:
-    source, opened = Counted(), OpenedPictures()
+    source, opened = Counted(), DecodedPictures()
     picture = opened.remember("a", source.picture())
     assert picture.open() is picture.open()
     assert source.times == 1
@@ -40,7 +40,7 @@ def test_a_picture_that_fails_to_open_fails_again() -> None:
     def broken() -> Image.Image:
         raise OSError("torn")
 
-    picture = OpenedPictures().remember("a", Picture("torn", broken))
+    picture = DecodedPictures().remember("a", Picture("torn", broken))
     for _ in range(2):
         with pytest.raises(OSError, match="torn"):
             picture.open()
@@ -49,7 +49,7 @@ def test_a_picture_that_fails_to_open_fails_again() -> None:
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 12), st.booleans()), max_size=40))
 def test_what_is_kept_stays_within_the_limit(uses: list[tuple[int, int, bool]]) -> None:
     limit = 300
-    opened = OpenedPictures(limit)
+    opened = DecodedPictures(limit)
     seen: list[weakref.ref[Image.Image]] = []
     for number, side, forget in uses:
         key = f"{number}/{side}"

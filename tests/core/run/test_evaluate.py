@@ -179,10 +179,10 @@ def test_what_reading_the_dataset_raises_comes_through(tmp_path: Path, near: Run
 
 
 def test_a_plugin_with_an_odd_answer_fails_its_sample_only(tmp_path: Path, near: RunInfo) -> None:
-    def odd(sample: Sample, agent: Any, gate: Any, variations: Any) -> Any:
+    def odd(sample: Sample, agent: Any, gate: Any, method_options: Any) -> Any:
         if sample.id == "dot-1":
             return Answer(None, "small")  # type: ignore[arg-type]
-        return (yield from speceyes(sample, agent, gate, variations))
+        return (yield from speceyes(sample, agent, gate, method_options))
 
     def picky(sample: Sample, text: str) -> Any:
         if sample.id == "dot-2":

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.run.processes import Team, team_from
+from speceyes_cli.core.run.processes import Launch, launch_from
 from speceyes_cli.core.run.store import read_run
 
 TIMINGS = ("seconds", "elapsed", "phase_seconds")
@@ -23,15 +23,15 @@ COMMAND = (
 
 
 @pytest.mark.parametrize(
-    ("environment", "team"),
+    ("environment", "launch"),
     [
-        ({}, Team(0, 1)),
-        ({"RANK": "0", "WORLD_SIZE": "1"}, Team(0, 1)),
-        ({"RANK": "3", "WORLD_SIZE": "4"}, Team(3, 4)),
+        ({}, Launch(0, 1)),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, Launch(0, 1)),
+        ({"RANK": "3", "WORLD_SIZE": "4"}, Launch(3, 4)),
     ],
 )
-def test_the_launcher_tells_who_one_is(environment: dict[str, str], team: Team) -> None:
-    assert team_from(environment) == team
+def test_the_launcher_tells_who_one_is(environment: dict[str, str], launch: Launch) -> None:
+    assert launch_from(environment) == launch
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,13 @@ def test_the_launcher_tells_who_one_is(environment: dict[str, str], team: Team) 
 )
 def test_an_odd_launch_is_one_sentence(environment: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="unset both to run alone"):
-        team_from(environment)
+        launch_from(environment)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_every_sample_belongs_to_one_process(size: int) -> None:
     for position in range(20):
-        assert sum(Team(rank, size).takes(position) for rank in range(size)) == 1
+        assert sum(Launch(rank, size).takes(position) for rank in range(size)) == 1
 
 
 def start(

@@ -12,7 +12,7 @@ from speceyes_cli.core.run.records import DraftNote, Record, VerdictNote
 from speceyes_cli.core.run.store import open_store
 from speceyes_cli.core.tables.summaries import (
     LoadedRun,
-    Row,
+    SummaryRow,
     baselines_beside,
     find_baseline,
     find_runs,
@@ -67,7 +67,7 @@ def loaded(info: RunInfo, records: list[Record], **config: object) -> LoadedRun:
     return LoadedRun(Path("r"), info.model_copy(update={"config": changed}), records)
 
 
-def row_of(rows: list[Row], split: str) -> Row:
+def row_of(rows: list[SummaryRow], split: str) -> SummaryRow:
     [row] = [row for row in rows if row.split == split]
     return row
 

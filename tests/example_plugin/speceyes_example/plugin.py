@@ -18,6 +18,7 @@ from speceyes_cli.plugin import (
     Gate,
     GateSpec,
     JudgeSpec,
+    MethodOptions,
     MethodSpec,
     Policy,
     Record,
@@ -25,7 +26,6 @@ from speceyes_cli.plugin import (
     RunInfo,
     Sample,
     TokenScore,
-    Variations,
     Verdict,
     confidence_from_separability,
     draft_ask,
@@ -116,9 +116,9 @@ def twice(
     sample: Sample,
     agent: Agent,  # noqa: ARG001 - one signature
     gate: Gate,
-    variations: Variations,
+    method_options: MethodOptions,
 ) -> Policy:
     """A method: the second answer stands, sure if both agree."""
-    first = yield draft_ask(sample, gate, variations)
-    second = yield draft_ask(sample, gate, variations)
+    first = yield draft_ask(sample, gate, method_options)
+    second = yield draft_ask(sample, gate, method_options)
     return Answer(second.text, "small", float(first.text == second.text))

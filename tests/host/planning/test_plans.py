@@ -11,12 +11,18 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.host.manager import Catalog, Host, Source
 from speceyes_cli.host.planning.options import RunOptions
-from speceyes_cli.host.planning.plans import Plan, close_engines, load_engines, plan_load, plan_run
+from speceyes_cli.host.planning.plans import (
+    RunPlan,
+    close_engines,
+    load_engines,
+    plan_load,
+    plan_run,
+)
 
 OPTIONS = RunOptions(agent="looker", dataset="dots", small="scripted", large="scripted?delay=0")
 
 
-def plan(host: Host, **changes: object) -> Plan:
+def plan(host: Host, **changes: object) -> RunPlan:
     return plan_run(replace(OPTIONS, **changes), (), host)  # type: ignore[arg-type]
 
 

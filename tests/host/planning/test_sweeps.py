@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import RunOptions
-from speceyes_cli.host.planning.plans import Plan
+from speceyes_cli.host.planning.plans import RunPlan
 from speceyes_cli.host.planning.sweeps import Axis, parse_axis, plan_sweep
 
 OPTIONS = RunOptions(agent="looker", dataset="dots", small="scripted", large="scripted")
 
 
-def plans(host: Host, *sweep: str, **changes: object) -> list[Plan]:
+def plans(host: Host, *sweep: str, **changes: object) -> list[RunPlan]:
     return plan_sweep(replace(OPTIONS, **changes), sweep, ("dataset", *changes), host)  # type: ignore[arg-type]
 
 
-def told(plan: Plan) -> tuple[object, ...]:
+def told(plan: RunPlan) -> tuple[object, ...]:
     config = plan.info.config
     return config.method, config.gate, config.threshold
 

@@ -158,7 +158,7 @@ def test_a_full_house_is_told_at_once_and_recovers(serve: Serve) -> None:
         answers = list(pool.map(lambda _: post(served, ask()), range(24)))
     by_status = [answer.status_code for answer in answers]
     assert set(by_status) == {200, 429}
-    assert by_status.count(200) >= served.desk.capacity
+    assert by_status.count(200) >= served.queue.capacity
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"]["type"] == "rate_limit_error"
@@ -182,10 +182,10 @@ def test_a_client_that_leaves_leaves_nothing_running(
         )
         connection.sendall(head.encode() + body)
         connections.append(connection)
-    assert eventually(lambda: served.desk.live == 4)
+    assert eventually(lambda: served.queue.live == 4)
     for connection in connections:
         connection.close()
-    assert eventually(lambda: served.desk.live == 0)
+    assert eventually(lambda: served.queue.live == 0)
     calls = sum(len(engine.batches) for engine in served.engines.values())
     assert calls < 4 * 3  # a screen and two turns each, had they stayed
     assert post(served, ask()).status_code == 200

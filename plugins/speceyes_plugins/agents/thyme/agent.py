@@ -22,7 +22,7 @@ from speceyes_cli.plugin import (
     question_text,
 )
 from speceyes_plugins.agents.tags import between, load_prompts
-from speceyes_plugins.agents.thyme.sessions import Workshop
+from speceyes_plugins.agents.thyme.sessions import SandboxSessions
 from speceyes_plugins.agents.thyme.texts import opening, results
 from speceyes_plugins.sandbox.parent import isolation as layers
 from speceyes_plugins.sandbox.values import Backend, State
@@ -38,7 +38,7 @@ FENCE = re.compile(r"```(?:python|py)?[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 class Thyme:
-    """The agent's methods; code runs in its workshop, off the model's thread."""
+    """The agent's methods; code runs in its sessions, off the model's thread."""
 
     stop: tuple[str, ...] = ("</code>", "</answer>")
     continues_turn = True
@@ -52,7 +52,7 @@ class Thyme:
         backend = choice("--sandbox", options.settings.get("sandbox", "auto"), BACKENDS)
         if backend == "auto":
             layers.require()
-        self._workshop = Workshop(state, backend)
+        self._workshop = SandboxSessions(state, backend)
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether image processing would help."""

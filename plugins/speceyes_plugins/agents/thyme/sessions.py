@@ -6,13 +6,13 @@ import threading
 
 from speceyes_cli.plugin import Observation, Picture, ToolError
 from speceyes_plugins.agents.thyme.texts import PICTURE_PATH
-from speceyes_plugins.sandbox import Result, Sandbox, Session
+from speceyes_plugins.sandbox import BlockResult, Sandbox, Session
 from speceyes_plugins.sandbox.values import Backend, State
 
 TEXT_SHOWN = 4000  # characters of printed text the model gets to read
 
 
-class Workshop:
+class SandboxSessions:
     """Starts the sandbox at the first block and keeps each trajectory's session."""
 
     def __init__(self, state: State, backend: Backend) -> None:
@@ -62,7 +62,7 @@ class Workshop:
         return session
 
 
-def observe(result: Result) -> Observation | ToolError:
+def observe(result: BlockResult) -> Observation | ToolError:
     """Pictures where there are some, else what was printed, else what went wrong."""
     pictures = tuple(
         Picture(f"result {i + 1} {image.width}x{image.height}", image.copy)

@@ -34,7 +34,7 @@ class EndpointError(Exception):
         """The server's own words."""
 
 
-class Limits(NamedTuple):
+class RetryLimits(NamedTuple):
     """How long an endpoint is waited for."""
 
     retries: int = 7
@@ -43,10 +43,10 @@ class Limits(NamedTuple):
     """What one request may take in all, retries included: a slow drip ends here."""
 
 
-LIMITS = Limits()
+LIMITS = RetryLimits()
 
 
-class Answered(NamedTuple):
+class Completion(NamedTuple):
     """A JSON answer."""
 
     body: dict[str, Any]
@@ -88,10 +88,10 @@ class Pace:
         self.limit = min(float(self._most), self.limit + 1 / self.limit)
 
 
-class Endpoint:
+class EndpointClient:
     """Blocking calls, for many threads at once."""
 
-    def __init__(self, url: str, key: str, concurrency: int, limits: Limits = LIMITS) -> None:
+    def __init__(self, url: str, key: str, concurrency: int, limits: RetryLimits = LIMITS) -> None:
         import openai  # noqa: PLC0415 - slow to import
 
         self.url = url
@@ -110,7 +110,7 @@ class Endpoint:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def complete(self, body: Mapping[str, Any], retries: int | None = None) -> Answered:
+    def complete(self, body: Mapping[str, Any], retries: int | None = None) -> Completion:
         """POST /chat/completions; raises `EndpointError`."""
         return self._run(lambda: self._complete(body, retries))
 
@@ -126,7 +126,7 @@ class Endpoint:
         self._thread.join()
         self._loop.close()
 
-    async def _complete(self, body: Mapping[str, Any], retries: int | None) -> Answered:
+    async def _complete(self, body: Mapping[str, Any], retries: int | None) -> Completion:
         known = {"model": body["model"], "messages": body["messages"]}
         extra = {name: value for name, value in body.items() if name not in known}
         client = self._client if retries is None else self._client.with_options(max_retries=retries)
@@ -135,11 +135,11 @@ class Endpoint:
             request = client.chat.completions.with_raw_response.create(**known, extra_body=extra)
             raw = await asyncio.wait_for(request, self._seconds)
             self.pace.speed_up()
-            return Answered(self._json(raw), time.monotonic() - began)
+            return Completion(self._json(raw), time.monotonic() - began)
 
-    async def _models(self) -> Answered:
+    async def _models(self) -> Completion:
         client = self._client.with_options(max_retries=1)
-        return Answered(self._json(await client.models.with_raw_response.list()), 0.0)
+        return Completion(self._json(await client.models.with_raw_response.list()), 0.0)
 
     async def _notice(self, response: Any) -> None:
         if response.status_code == 429:  # noqa: PLR2004 - too many requests

@@ -8,7 +8,13 @@ from typing import Any
 
 from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, RunStopError, Size, TokenScore
 from speceyes_plugins.engines.openai.addresses import api_key, parse_address
-from speceyes_plugins.engines.openai.client import LIMITS, Answered, Endpoint, EndpointError, Limits
+from speceyes_plugins.engines.openai.client import (
+    LIMITS,
+    Completion,
+    EndpointClient,
+    EndpointError,
+    RetryLimits,
+)
 from speceyes_plugins.engines.openai.pictures import PictureWriter
 from speceyes_plugins.engines.openai.probe import Probe, continues_turns
 from speceyes_plugins.engines.openai.wire import with_stop, write_ask
@@ -25,14 +31,14 @@ class OpenAIEngine:
 
     max_batch = 1
 
-    def __init__(self, options: EngineOptions, limits: Limits = LIMITS) -> None:
+    def __init__(self, options: EngineOptions, limits: RetryLimits = LIMITS) -> None:
         """Ask the endpoint what it can do; raises `UsageError` when it will not do."""
         self._options = options
         self._address = parse_address(options.model, options.role)
         self.workers = options.concurrency or CONCURRENCY
         self.group = self._address.url
         key = api_key(options.role)
-        self._endpoint = Endpoint(self._address.url, key, self.workers, limits)
+        self._endpoint = EndpointClient(self._address.url, key, self.workers, limits)
         try:
             self._finding = Probe(self._endpoint, self._address, options).look()
         except BaseException:
@@ -108,7 +114,7 @@ class OpenAIEngine:
             )
 
 
-def read_reply(ask: Ask, answered: Answered, frames: tuple[Size, ...]) -> Reply:
+def read_reply(ask: Ask, answered: Completion, frames: tuple[Size, ...]) -> Reply:
     """A chat completion as a reply; raises `EndpointError` or `LogprobsError`."""
     try:
         choice = answered.body["choices"][0]

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from PIL import Image
 
 from speceyes_cli.plugin import Picture, PictureError, Size
-from speceyes_plugins.engines.resize_rule import Rule
+from speceyes_plugins.engines.resize_rule import ResizeRule
 
 COMPRESSION = 1  # of 9: PNG loses nothing, and more effort saves a tenth of the bytes at most
 
 
-class Shown(NamedTuple):
+class ShownPicture(NamedTuple):
     """A picture on the wire."""
 
     url: str
@@ -27,12 +27,12 @@ class Shown(NamedTuple):
 class PictureWriter:
     """Encodes each picture of a trajectory once and keeps it until the trajectory is forgotten."""
 
-    def __init__(self, rule: Rule | None) -> None:
+    def __init__(self, rule: ResizeRule | None) -> None:
         self._rule = rule
-        self._kept: dict[str, dict[Picture, Shown]] = {}
+        self._kept: dict[str, dict[Picture, ShownPicture]] = {}
         self._lock = threading.Lock()
 
-    def show(self, picture: Picture, trajectory: str) -> Shown:
+    def show(self, picture: Picture, trajectory: str) -> ShownPicture:
         """The picture as a data URL; raises what opening it raises."""
         with self._lock:
             kept = self._kept.get(trajectory, {}).get(picture)
@@ -50,7 +50,7 @@ class PictureWriter:
             self._kept.pop(trajectory, None)
 
 
-def write_picture(picture: Picture, rule: Rule | None) -> Shown:
+def write_picture(picture: Picture, rule: ResizeRule | None) -> ShownPicture:
     """Resize to the frame the rule gives, where the server then finds nothing left to resize.
 
     It would where the areas allowed lie so close that a frame falls below the least: such a picture
@@ -58,13 +58,13 @@ def write_picture(picture: Picture, rule: Rule | None) -> Shown:
     """
     image = picture.open().convert("RGB")
     if rule is None:
-        return Shown(data_url(image), None)
+        return ShownPicture(data_url(image), None)
     try:
         frame = rule.frame(Size(*image.size))
     except ValueError as error:
         raise PictureError(f"{picture.name}: {error}.") from None
     settled = rule.frame(frame) == frame
-    return Shown(data_url(resize(image, frame) if settled else image), frame)
+    return ShownPicture(data_url(resize(image, frame) if settled else image), frame)
 
 
 def resize(image: Image.Image, frame: Size) -> Image.Image:

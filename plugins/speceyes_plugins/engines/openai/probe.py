@@ -10,10 +10,10 @@ from PIL import Image
 
 from speceyes_cli.plugin import EngineOptions, Role, Size, UsageError
 from speceyes_plugins.engines.openai.addresses import Address, key_variables
-from speceyes_plugins.engines.openai.client import Endpoint, EndpointError
+from speceyes_plugins.engines.openai.client import EndpointClient, EndpointError
 from speceyes_plugins.engines.openai.pictures import data_url
 from speceyes_plugins.engines.openai.wire import GREEDY
-from speceyes_plugins.engines.resize_rule import FACTORS, Bounds, Rule, find_rule
+from speceyes_plugins.engines.resize_rule import FACTORS, Bounds, ResizeRule, find_rule
 from speceyes_plugins.engines.token_scores import MASKED, LogprobsError, read_tokens
 
 QUESTION = "Is red a colour? Answer yes or no, A or B, left or right, red or blue."
@@ -32,13 +32,13 @@ RETRIES = 2
 Mode = Literal["raw", "processed", "unknown"]
 
 
-class Finding(NamedTuple):
+class EndpointFinding(NamedTuple):
     """What is known of an endpoint and its one model."""
 
     model: str
     mode: Mode | None
     """Of its log-probabilities; None: they were not needed."""
-    rule: Rule | None
+    rule: ResizeRule | None
     """How it resizes pictures; None: not known, or not needed."""
     budget: Mapping[str, Any]
     """What each request says about picture areas: `mm_processor_kwargs`, or nothing."""
@@ -66,13 +66,13 @@ class Finding(NamedTuple):
 class Probe:
     """Asks one endpoint what a role needs to know; every refusal is a `UsageError`."""
 
-    def __init__(self, endpoint: Endpoint, address: Address, options: EngineOptions) -> None:
+    def __init__(self, endpoint: EndpointClient, address: Address, options: EngineOptions) -> None:
         self._endpoint = endpoint
         self._address = address
         self._options = options
         self._model = address.model
 
-    def look(self) -> Finding:
+    def look(self) -> EndpointFinding:
         """Everything a run must know before its first ask."""
         try:
             self._model = self._find_model()
@@ -82,7 +82,7 @@ class Probe:
             rule, budget = self._find_rule(_prompt_tokens(text))
         except EndpointError as error:
             raise self._refuse(str(error), _advice(error, self._options.role)) from None
-        return Finding(self._model, mode, rule, budget, pictures)
+        return EndpointFinding(self._model, mode, rule, budget, pictures)
 
     def _find_model(self) -> str:
         wanted = self._address.model
@@ -165,7 +165,7 @@ class Probe:
             return limit
         return None
 
-    def _find_rule(self, text_tokens: int | None) -> tuple[Rule | None, Mapping[str, Any]]:
+    def _find_rule(self, text_tokens: int | None) -> tuple[ResizeRule | None, Mapping[str, Any]]:
         """How pictures are resized, and what requests must say for the wanted areas."""
         options, factor = self._options, self._address.factor
         bounds = Bounds(options.min_pixels, options.max_pixels)
@@ -225,7 +225,7 @@ class Probe:
         return UsageError(f"--{self._options.role} {self._address.url}: {what}; {advice}.")
 
 
-def continues_turns(endpoint: Endpoint, model: str) -> bool:
+def continues_turns(endpoint: EndpointClient, model: str) -> bool:
     """Whether the server goes on within an assistant turn: its prompt then has no new header."""
     messages = [
         {"role": "user", "content": "Count."},

@@ -28,7 +28,7 @@ TAIL_TOKENS = 16  # a stop text ends within this many of the latest tokens
 
 
 @dataclass(slots=True)
-class Row:
+class DecodingRow:
     """One ask being decoded."""
 
     ask: Ask
@@ -66,9 +66,9 @@ class Decoder:
         self._text_of = text_of
 
     @torch.inference_mode()
-    def decode(self, prompt: Prompt, asks: Sequence[Ask]) -> list[Row]:
+    def decode(self, prompt: Prompt, asks: Sequence[Ask]) -> list[DecodingRow]:
         """Run every ask to its end."""
-        rows = [Row(ask, answering=not ask.scored_after) for ask in asks]
+        rows = [DecodingRow(ask, answering=not ask.scored_after) for ask in asks]
         live = list(range(len(rows)))
         mask = prompt.attention_mask
         position = prompt.positions[0, :, -1] + 1  # a prompt ends in text, never in a picture
@@ -110,7 +110,7 @@ class Decoder:
             )
             position = position + 1
 
-    def _take(self, logits: Tensor, rows: Sequence[Row]) -> Tensor:
+    def _take(self, logits: Tensor, rows: Sequence[DecodingRow]) -> Tensor:
         """Choose each row's next token, score it where a gate asks, and end rows that are done.
 
         One transfer to the host per step carries tokens and scores together.
@@ -140,7 +140,7 @@ class Decoder:
                 self._grow(row, chosen[j], scores[j] if scores else None)
         return following
 
-    def _grow(self, row: Row, token: int, score: TokenScore | None) -> None:
+    def _grow(self, row: DecodingRow, token: int, score: TokenScore | None) -> None:
         if token in self._ends:
             row.finish = "stop"
             return

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speceyes_cli.plugin import Ask, EngineOptions, Reply
-from speceyes_plugins.engines.transformers.decoding import Decoder, Prompt, Row
+from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow, Prompt
 from speceyes_plugins.engines.transformers.loading import load
 from speceyes_plugins.engines.transformers.pictures import Encoded, Grid, PictureEncoder, gather
 from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures_of
@@ -20,7 +20,7 @@ from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures
 log = logging.getLogger(__name__)
 
 
-def scored_tokens(row: Row) -> list[int]:
+def scored_tokens(row: DecodingRow) -> list[int]:
     """The tokens that `row.scores` are of: the last ones."""
     return row.tokens[len(row.tokens) - len(row.scores) :]
 
@@ -124,7 +124,7 @@ class TransformersEngine:
         found: Tensor = positions[:, [firsts.index(row) for row in alike]]
         return found
 
-    def _reply(self, row: Row, seen: Sequence[Encoded], seconds: float) -> Reply:
+    def _reply(self, row: DecodingRow, seen: Sequence[Encoded], seconds: float) -> Reply:
         text = self._text(row.tokens)
         for stop in row.ask.stop:
             if stop in text:

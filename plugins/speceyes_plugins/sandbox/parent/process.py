@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 
 from speceyes_plugins.sandbox import wire
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import Limits, SandboxRefusedError
+from speceyes_plugins.sandbox.values import SandboxLimits, SandboxRefusedError
 
 START_SECONDS: Final = 60.0
 SPAWN_SECONDS: Final = 30.0
@@ -105,7 +105,7 @@ class Zygote:
         """The zygote's process id."""
         return self._process.pid
 
-    def spawn(self, paths: Paths | None, limits: Limits) -> Worker:
+    def spawn(self, paths: Paths | None, limits: SandboxLimits) -> Worker:
         """Start a worker: for blocks in those places, or, without places, for decoding.
 
         Raises:

@@ -15,9 +15,9 @@ from speceyes_plugins.sandbox.parent import isolation as layers
 from speceyes_plugins.sandbox.parent.sandbox import Sandbox
 from speceyes_plugins.sandbox.values import (
     Attempt,
-    Limits,
+    BlockResult,
     Report,
-    Result,
+    SandboxLimits,
     SandboxRefusedError,
 )
 
@@ -55,7 +55,7 @@ ATTACKS: Final = (
 def isolation_report() -> Report:
     """Look at every layer, then start the sandbox and attack it. Takes about a second."""
     found = layers.found()
-    limits = replace(Limits(), seconds=SECONDS)
+    limits = replace(SandboxLimits(), seconds=SECONDS)
     try:
         with Sandbox(limits=limits) as sandbox:
             attempts = attempt_all(sandbox)
@@ -89,10 +89,10 @@ def _endless_loop(sandbox: Sandbox) -> Attempt:
     return Attempt("loop for ever", stopped, _detail(result))
 
 
-def _run(sandbox: Sandbox, code: str) -> Result:
+def _run(sandbox: Sandbox, code: str) -> BlockResult:
     with sandbox.open(Image.new("RGB", (64, 64))) as session:
         return session.run(code)
 
 
-def _detail(result: Result) -> str:
+def _detail(result: BlockResult) -> str:
     return result.error.text.partition(" (line")[0] if result.error else "it worked"

@@ -6,10 +6,10 @@ import time
 
 from PIL import Image
 
-from speceyes_cli.plugin import Closing
+from speceyes_cli.plugin import Closeable
 from speceyes_plugins.sandbox import folders, wire
 from speceyes_plugins.sandbox.parent.process import Worker, Zygote
-from speceyes_plugins.sandbox.values import DATA, Failure, Kind, Limits
+from speceyes_plugins.sandbox.values import DATA, Failure, Kind, SandboxLimits
 
 CHANNELS = 3
 
@@ -22,10 +22,10 @@ class ResultError(Exception):
         self.failure = Failure(kind, text)
 
 
-class Pictures(Closing):
+class Pictures(Closeable):
     """Reads the result pictures of one block; the decoder starts with the first of them."""
 
-    def __init__(self, zygote: Zygote, folder: str, limits: Limits) -> None:
+    def __init__(self, zygote: Zygote, folder: str, limits: SandboxLimits) -> None:
         self._zygote = zygote
         self._folder = folder
         self._limits = limits

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from PIL import Image
 
-from speceyes_cli.plugin import Closing, PictureError
+from speceyes_cli.plugin import Closeable, PictureError
 from speceyes_plugins.sandbox import folders
 from speceyes_plugins.sandbox.parent import isolation as layers
 from speceyes_plugins.sandbox.parent.process import Zygote
 from speceyes_plugins.sandbox.parent.session import Session
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import DATA, Backend, Limits, SandboxRefusedError, State
+from speceyes_plugins.sandbox.values import DATA, Backend, SandboxLimits, SandboxRefusedError, State
 from speceyes_plugins.sandbox.worker import syscalls
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ UNSAFE_WARNING: Final = (
 )
 
 
-class Sandbox(Closing):
+class Sandbox(Closeable):
     """Runs model-written code where it can do no harm. Started once per run.
 
     Use it as a context manager. `open` may be called from several threads; a session belongs to
@@ -51,9 +51,9 @@ class Sandbox(Closing):
         *,
         state: State = "persist",
         backend: Backend = "auto",
-        limits: Limits | None = None,
+        limits: SandboxLimits | None = None,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or SandboxLimits()
         self.state: State = state
         self.backend: Backend = backend
         self._locked = backend != "unsafe-subprocess"

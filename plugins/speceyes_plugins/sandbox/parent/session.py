@@ -11,12 +11,12 @@ from typing import Final, NamedTuple, get_args
 
 from PIL import Image
 
-from speceyes_cli.plugin import Closing
+from speceyes_cli.plugin import Closeable
 from speceyes_plugins.sandbox import folders, wire
 from speceyes_plugins.sandbox.parent.process import Worker, Zygote
 from speceyes_plugins.sandbox.parent.results import Pictures, ResultError
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import OUTPUT, Failure, Kind, Limits, Result, State
+from speceyes_plugins.sandbox.values import OUTPUT, BlockResult, Failure, Kind, SandboxLimits, State
 from speceyes_plugins.sandbox.worker import block
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,11 @@ class _QuotaError(Exception):
     """The folder grew beyond its quota while the block ran."""
 
 
-class Session(Closing):
+class Session(Closeable):
     """The blocks of one trajectory. Made by `Sandbox.open`; belongs to one thread at a time."""
 
     def __init__(
-        self, zygote: Zygote, folder: Path, paths: Paths, limits: Limits, state: State
+        self, zygote: Zygote, folder: Path, paths: Paths, limits: SandboxLimits, state: State
     ) -> None:
         self._zygote = zygote
         self._folder = folder
@@ -59,8 +59,8 @@ class Session(Closing):
         """The folder to tell the model for its results."""
         return OUTPUT
 
-    def run(self, code: str) -> Result:
-        """Run one block. Whatever the code does is a `Result`, never an exception.
+    def run(self, code: str) -> BlockResult:
+        """Run one block. Whatever the code does is a `BlockResult`, never an exception.
 
         Raises:
             SandboxRefusedError: isolation no longer holds, through no fault of this code alone.
@@ -70,7 +70,9 @@ class Session(Closing):
             failure = Failure(
                 "source_too_long", f"code of at most {self._limits.source_bytes} bytes is run"
             )
-            return Result(ok=False, stdout="", images=(), error=failure, seconds=0.0, repairs=())
+            return BlockResult(
+                ok=False, stdout="", images=(), error=failure, seconds=0.0, repairs=()
+            )
         outcome = self._run_block(code)
         images: tuple[Image.Image, ...] = ()
         error = outcome.error
@@ -81,7 +83,7 @@ class Session(Closing):
         repairs = tuple(wire.printable(note) for note in outcome.repairs)
         seconds = time.monotonic() - started
         ok = error is None
-        return Result(ok, stdout, images, error, seconds, repairs)
+        return BlockResult(ok, stdout, images, error, seconds, repairs)
 
     def close(self) -> None:
         """End the worker and remove the files; a second call does nothing."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
-from speceyes_plugins.sandbox.values import Limits
+from speceyes_plugins.sandbox.values import SandboxLimits
 from speceyes_plugins.sandbox.worker import landlock, syscalls
 
 PR_SET_PDEATHSIG: Final = 1
@@ -37,7 +37,7 @@ class LockdownError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LockdownPlan:
     """What one worker keeps."""
 
     zygote: int
@@ -50,10 +50,10 @@ class Plan:
     """Library folders."""
     blob: bytes
     """The system-call filter."""
-    limits: Limits
+    limits: SandboxLimits
 
 
-def lock_down(plan: Plan) -> None:
+def lock_down(plan: LockdownPlan) -> None:
     """Every step, in order; descriptors were closed and the folder entered before.
 
     Raises:
@@ -105,7 +105,7 @@ def _die_with(parent: int) -> None:
         raise OSError(errno.ESRCH, "the zygote died meanwhile")
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: SandboxLimits) -> None:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     space = pages * resource.getpagesize() + limits.memory
     for which, value in (
@@ -147,14 +147,14 @@ def _drop_capabilities() -> None:
         raise OSError(code, os.strerror(code))
 
 
-def _landlock(plan: Plan) -> None:
+def _landlock(plan: LockdownPlan) -> None:
     files = (plan.picture,) if plan.picture else ()
     folders = tuple(path for path in plan.reads if Path(path).is_dir())
     single = tuple(path for path in plan.reads if not Path(path).is_dir())
     landlock.restrict(folders, files + single, plan.folder)
 
 
-def _self_test(plan: Plan) -> None:
+def _self_test(plan: LockdownPlan) -> None:
     """Try what must fail, then what must work."""
     outside = str(Path(plan.folder).parent / "probe") if plan.folder else "/probe"
     forbidden: tuple[tuple[str, Callable[[], object]], ...] = (

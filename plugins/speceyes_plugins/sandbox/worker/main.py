@@ -13,7 +13,7 @@ from PIL import Image
 
 from speceyes_plugins.sandbox import wire
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import Limits
+from speceyes_plugins.sandbox.values import SandboxLimits
 from speceyes_plugins.sandbox.worker import block, lockdown
 
 CHANNEL: Final = 3
@@ -25,13 +25,13 @@ def live(descriptor: int, request: dict[str, Any], zygote: int, blob: bytes) -> 
     status = 1
     try:
         channel = _only_channel(descriptor)
-        limits = Limits(**request["limits"])
+        limits = SandboxLimits(**request["limits"])
         paths = Paths(**request["paths"]) if request["paths"] else None
         reads = lockdown.library_folders()
         _settle(paths)
         if request["locked"]:
             folder, picture = (paths.data, paths.picture) if paths else (None, None)
-            plan = lockdown.Plan(zygote, folder, picture, reads, blob, limits)
+            plan = lockdown.LockdownPlan(zygote, folder, picture, reads, blob, limits)
             try:
                 lockdown.lock_down(plan)
             except lockdown.LockdownError as error:
@@ -74,7 +74,7 @@ def _settle(paths: Paths | None) -> None:
         block.prepare_environment(paths)
 
 
-def _serve_blocks(channel: wire.Channel, paths: Paths, limits: Limits) -> None:
+def _serve_blocks(channel: wire.Channel, paths: Paths, limits: SandboxLimits) -> None:
     interpreter = block.Interpreter(paths, limits.text_bytes)
     while True:
         request = wire.decode(channel.receive(wire.REQUEST_BYTES))
@@ -82,7 +82,7 @@ def _serve_blocks(channel: wire.Channel, paths: Paths, limits: Limits) -> None:
         channel.send(wire.encode({"id": request["id"], **outcome._asdict()}))
 
 
-def _serve_pictures(channel: wire.Channel, limits: Limits) -> None:
+def _serve_pictures(channel: wire.Channel, limits: SandboxLimits) -> None:
     """Decode pictures: for every frame of file bytes a header, then raw RGB rows."""
     while True:
         data = channel.receive(limits.file_bytes)
@@ -93,7 +93,7 @@ def _serve_pictures(channel: wire.Channel, limits: Limits) -> None:
             channel.send(pixels)
 
 
-def _decode(data: bytes, limits: Limits) -> tuple[str, bytes, tuple[int, int]]:
+def _decode(data: bytes, limits: SandboxLimits) -> tuple[str, bytes, tuple[int, int]]:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             size = picture.size

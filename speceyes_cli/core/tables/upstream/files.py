@@ -32,7 +32,7 @@ class Answers(NamedTuple):
     """Whether every gate's score was exported, as for the small model alone."""
 
 
-class Result(NamedTuple):
+class UpstreamResult(NamedTuple):
     """A result file and what belongs to it."""
 
     path: Path
@@ -64,7 +64,7 @@ class Result(NamedTuple):
         return self.path.parent, self.name.dataset, self.name.rest
 
 
-def find_results(path: Path) -> list[Result]:
+def find_results(path: Path) -> list[UpstreamResult]:
     """Every result of upstream's at or below a path, by name; none where there is none."""
     files = [path] if path.is_file() else sorted(path.rglob("*.jsonl"))
     places = {raw_place(file): None for file in files}
@@ -85,12 +85,12 @@ def judged_place(file: Path) -> Path:
     return folder / f"{file.stem}{_JUDGED_END}"
 
 
-def read_result(place: Path) -> Result:
+def read_result(place: Path) -> UpstreamResult:
     """Read what there is of a result; `DataError` names the file and line that is damaged."""
     name = parse_name(place.stem)
     if name is None:
         raise DataError(f"{place} is not named as a result of upstream's.")
-    return Result(
+    return UpstreamResult(
         path=place,
         name=name,
         answers=read_answers(place) if place.exists() else None,

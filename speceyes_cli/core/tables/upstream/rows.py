@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_cli.core.tables.intervals import wilson
-from speceyes_cli.core.tables.summaries import ALL, BASELINE, Row
-from speceyes_cli.core.tables.upstream.files import Result, read_result
+from speceyes_cli.core.tables.summaries import ALL, BASELINE, SummaryRow
+from speceyes_cli.core.tables.upstream.files import UpstreamResult, read_result
 from speceyes_cli.core.tables.upstream.names import ResultName, parse_name
 
 SOURCE = "upstream"
@@ -21,9 +21,9 @@ Choose = Callable[[str, Sequence[Path]], int]
 """(what for, files or folders) -> the place of the one meant; `UsageError` when nobody can tell."""
 
 
-def upstream_rows(results: Sequence[Result], choose: Choose) -> list[Row]:
+def upstream_rows(results: Sequence[UpstreamResult], choose: Choose) -> list[SummaryRow]:
     """A row for each result, and one of all splits for each experiment with several."""
-    experiments: dict[object, list[Result]] = {}
+    experiments: dict[object, list[UpstreamResult]] = {}
     for result in results:
         experiments.setdefault(result.experiment, []).append(result)
     rows = []
@@ -35,7 +35,7 @@ def upstream_rows(results: Sequence[Result], choose: Choose) -> list[Row]:
     return rows
 
 
-def find_baseline(result: Result, choose: Choose) -> Result | None:
+def find_baseline(result: UpstreamResult, choose: Choose) -> UpstreamResult | None:
     """The baseline of the same benchmark, split and large model; of several, that of equal batch.
 
     It stands in the same folder or, for SpecReason, in the sibling that holds SpecEyes.
@@ -51,7 +51,7 @@ def find_baseline(result: Result, choose: Choose) -> Result | None:
     return read_result(candidates[place])
 
 
-def _beside(result: Result) -> Iterator[tuple[Path, ResultName]]:
+def _beside(result: UpstreamResult) -> Iterator[tuple[Path, ResultName]]:
     folder = result.path.parent.absolute()
     for place in dict.fromkeys([folder, Path(str(folder).replace("SpecReason", "SpecEyes"))]):
         for path in sorted(place.glob("*.jsonl")):
@@ -64,7 +64,7 @@ def _is_baseline_of(name: ResultName, other: ResultName) -> bool:
     return same and other.method == BASELINE
 
 
-def _row(result: Result, baseline: Result | None) -> Row:
+def _row(result: UpstreamResult, baseline: UpstreamResult | None) -> SummaryRow:
     judged = result.judged or {}
     answers = result.answers
     answered = int(judged.get("all_cnt", answers.answered if answers else 0))
@@ -86,7 +86,9 @@ def _row(result: Result, baseline: Result | None) -> Row:
     )
 
 
-def _row_of_all(splits: Sequence[Result], baselines: Sequence[Result | None]) -> Row:
+def _row_of_all(
+    splits: Sequence[UpstreamResult], baselines: Sequence[UpstreamResult | None]
+) -> SummaryRow:
     """All splits together, as if they were one file."""
     parts = [_row(*pair) for pair in zip(splits, baselines, strict=True)]
     answers = [result.answers for result in splits]
@@ -116,7 +118,7 @@ def _row_of_all(splits: Sequence[Result], baselines: Sequence[Result | None]) ->
 
 
 def _measured(
-    result: Result,
+    result: UpstreamResult,
     *,
     n: int,
     answered: int,
@@ -126,12 +128,12 @@ def _measured(
     average: float | None,
     before: float | None,
     **more: Any,
-) -> Row:
+) -> SummaryRow:
     """A row from the counts that upstream keeps; `before` is the baseline's average latency."""
     right = round(accuracy * answered) if accuracy is not None else 0
     interval = wilson(right, answered) if accuracy is not None else None
     of_all = wilson(right, n) if accuracy is not None else None
-    return Row(
+    return SummaryRow(
         **_identity(result),
         n=n,
         n_error=n - answered,
@@ -156,7 +158,7 @@ def _measured(
     )
 
 
-def _identity(result: Result) -> dict[str, Any]:
+def _identity(result: UpstreamResult) -> dict[str, Any]:
     name = result.name
     return {
         "source": SOURCE,
@@ -173,7 +175,7 @@ def _identity(result: Result) -> dict[str, Any]:
     }
 
 
-def _small_share(result: Result) -> float | None:
+def _small_share(result: UpstreamResult) -> float | None:
     """Answers of the small model: the judge's figure, else counted."""
     said = _share((result.judged or {}).get("small_ratio"))
     if said is not None or result.answers is None or not result.answers.answered:
@@ -181,7 +183,7 @@ def _small_share(result: Result) -> float | None:
     return result.answers.small / result.answers.answered
 
 
-def _beta(result: Result) -> float | None:
+def _beta(result: UpstreamResult) -> float | None:
     counts = result.judged or {}
     answers = result.answers
     yes = counts.get("yes_cnt", answers.yes if answers else 0)
@@ -204,7 +206,7 @@ def _pooled(parts: Sequence[tuple[float | None, int]]) -> float | None:
     return sum((value or 0) * count for value, count in parts) / weight
 
 
-def _notes(result: Result, baseline: Result | None) -> tuple[str, ...]:
+def _notes(result: UpstreamResult, baseline: UpstreamResult | None) -> tuple[str, ...]:
     notes = []
     if result.answers is None:
         notes.append("only the judge's summary is there, so no latency")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import vllm_server
-from speceyes_plugins.engines.openai.client import Limits
+from speceyes_plugins.engines.openai.client import RetryLimits
 from speceyes_plugins.engines.openai.engine import OpenAIEngine
 
 from speceyes_cli.core.chat import Role
@@ -45,7 +45,7 @@ def connect() -> Iterator[Callable[..., OpenAIEngine]]:
     with ExitStack() as stack:
 
         def make(address: str, role: Role = "small", **changes: Any) -> OpenAIEngine:
-            limits = changes.pop("limits", Limits(retries=2, seconds=20.0))
+            limits = changes.pop("limits", RetryLimits(retries=2, seconds=20.0))
             engine = OpenAIEngine(EngineOptions(address, role, **{**OPTIONS, **changes}), limits)
             stack.callback(engine.close)
             return engine

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from speceyes_plugins.engines.openai.client import EndpointError, Limits, Pace
+from speceyes_plugins.engines.openai.client import EndpointError, Pace, RetryLimits
 from speceyes_plugins.engines.openai.engine import OpenAIEngine
 from speceyes_plugins.engines.token_scores import LogprobsError
 from speceyes_plugins.engines.transformers.engine import TransformersEngine
@@ -237,7 +237,9 @@ def test_what_does_not_pass_is_the_error_of_one_ask(
 
 def test_a_slow_drip_ends(serve: Serve, connect: Connect, served: dict[Role, Any]) -> None:
     does = Behaviour()
-    engine = connect(serve(does, served["small"]), limits=Limits(retries=2, seconds=1.5), **SMALL)
+    engine = connect(
+        serve(does, served["small"]), limits=RetryLimits(retries=2, seconds=1.5), **SMALL
+    )
     does.faults.append("drip")
     began = time.monotonic()
     (out,) = engine.generate([ask(0)])
