@@ -120,7 +120,7 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
 def answer_question(plan: QuestionPlan, schedule: Any, observe: Observer) -> Finished:
     """Run the method's own generator to its end, observed."""
     try:
-        [finished] = schedule(observe=observe).run([Task("question", lambda: plan.policy)])
+        [finished] = schedule(observe=observe).run([Task(plan.sample.key, lambda: plan.policy)])
     finally:
         if isinstance(plan.agent, Keeper):
             plan.agent.close()

@@ -24,6 +24,11 @@ class AgentState:
     frames: tuple[Size, ...] = ()
     """The pictures in `messages` as the model saw them in the latest reply."""
 
+    @property
+    def key(self) -> str:
+        """The trajectory's key, `split/id`: what a tool keeps, it keeps under this."""
+        return self.sample.key
+
 
 class Agent(Protocol):
     """A tool-using way to answer with the large model, as two pure methods and a few numbers."""
@@ -54,8 +59,8 @@ class Agent(Protocol):
 class Keeper(Protocol):
     """What an agent also has when its tools keep something: an interpreter, files, a process."""
 
-    def forget(self, sample: Sample) -> None:
-        """The sample's trajectory has ended: drop what was kept for it."""
+    def forget(self, key: str) -> None:
+        """The trajectory of this `AgentState.key` has ended: drop what was kept for it."""
 
     def close(self) -> None:
         """The run has ended: drop everything."""

@@ -29,6 +29,16 @@ class Sample:
     meta: Mapping[str, Any] = field(default_factory=dict)
     """JSON values kept in the record."""
 
+    @property
+    def key(self) -> str:
+        """What scheduler, engines, agents and caches know the sample's trajectory by."""
+        return trajectory_key(self.split, self.id)
+
+
+def trajectory_key(split: str, sample_id: str) -> str:
+    """`split/id`; no two samples of a run share it: a slash in the split's name becomes %2F."""
+    return f"{split.replace('%', '%25').replace('/', '%2F')}/{sample_id}"
+
 
 def question_text(sample: Sample) -> str:
     """The question and its lettered options, as every prompt shows them (facts: phase prompts)."""

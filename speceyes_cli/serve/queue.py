@@ -97,7 +97,7 @@ class RequestQueue:
             if not self.is_open:
                 raise QueueClosedError
             self._waiting.append(ticket)
-        ticket.future.add_done_callback(partial(self._drop_if_cancelled, sample.id))
+        ticket.future.add_done_callback(partial(self._drop_if_cancelled, sample.key))
         self._scheduler.wake()
         return ticket.future
 
@@ -148,9 +148,9 @@ class RequestQueue:
             with self._lock:
                 ticket = self._waiting.popleft() if self._waiting else None
                 if ticket is not None and not ticket.future.cancelled():
-                    self._live[ticket.sample.id] = ticket
+                    self._live[ticket.sample.key] = ticket
                 elif ticket is not None:
-                    self.pictures.forget(ticket.sample.id)
+                    self.pictures.forget(ticket.sample.key)
                     continue
                 elif self._closing:
                     return
@@ -159,7 +159,7 @@ class RequestQueue:
             else:
                 ticket.waited = time.monotonic() - ticket.handed_in
                 yield Task(
-                    ticket.sample.id, partial(self._service.start, ticket.sample, ticket.gate)
+                    ticket.sample.key, partial(self._service.start, ticket.sample, ticket.gate)
                 )
 
     def _settle(self, finished: Finished) -> None:

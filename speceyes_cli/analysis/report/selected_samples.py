@@ -12,10 +12,10 @@ from typing import NamedTuple
 from PIL import Image
 
 from speceyes_cli.core.errors import SpecEyesError
-from speceyes_cli.core.run.kept_images import file_name
+from speceyes_cli.core.run.kept_images import folder_name
 from speceyes_cli.core.run.records import MessageNote, PictureNote, Record
 from speceyes_cli.core.run.store import IMAGES
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.samples import Sample, trajectory_key
 
 THUMBNAIL = 360
 """Pixels of a thumbnail's longer side."""
@@ -105,7 +105,7 @@ def _key(record: Record) -> tuple[str, str]:
 
 
 def _kept(record: Record, folder: Path) -> tuple[Thumbnail, ...]:
-    place = folder / IMAGES / file_name(f"{record.split}/{record.sample_id}")
+    place = folder / IMAGES / folder_name(trajectory_key(record.split, record.sample_id))
     found = []
     for file in sorted(place.glob("*.png"))[:MAX_KEPT]:
         try:

@@ -112,7 +112,7 @@ def _loop(sample: Sample, agent: Agent, write: Writer) -> Policy:
         return (yield from _turns(sample, agent, write))
     finally:
         if isinstance(agent, Keeper):
-            agent.forget(sample)
+            agent.forget(sample.key)
 
 
 def _turns(sample: Sample, agent: Agent, write: Writer) -> Policy:

@@ -112,7 +112,7 @@ def _answer(
     def tasks() -> Iterator[Task]:
         for placed in samples:
             sample = placed.sample
-            key = f"{sample.split}/{sample.id}"
+            key = sample.key
             if "large" in engines or recipe.keep_images:  # else the small model alone looks, once
                 sample = replace(sample, picture=pictures.remember(key, sample.picture))
             live[key] = placed

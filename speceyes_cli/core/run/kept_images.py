@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 from pathlib import Path
@@ -23,7 +24,7 @@ def keep_images(folder: Path, finished: Finished) -> None:
         if isinstance(event, Asked):
             for message in event.ask.messages:
                 seen |= {id(part): part for part in message.content if isinstance(part, Picture)}
-    place = folder / file_name(finished.key)
+    place = folder / folder_name(finished.key)
     for number, picture in enumerate(seen.values()):
         try:
             image = picture.open()
@@ -32,6 +33,14 @@ def keep_images(folder: Path, finished: Finished) -> None:
             continue
         place.mkdir(parents=True, exist_ok=True)
         image.save(place / f"{number:02d}-{file_name(picture.name)}.png")
+
+
+def folder_name(key: str) -> str:
+    """The folder of a trajectory's pictures: readable, and no two keys share one."""
+    name = file_name(key)
+    if "_" not in key and name == key.replace("/", "_", 1):
+        return name
+    return f"{name}-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def file_name(text: str) -> str:

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -138,15 +139,17 @@ class ChatEndpoint:
 
     async def _answer(self, question: ChatQuestion, gate: Gate) -> AnsweredRequest:
         """From a question to its record; raises `ApiError` when there is no answer."""
-        key = uuid.uuid4().hex
         loop = asyncio.get_running_loop()
         try:
             data = await loop.run_in_executor(
                 self._decoders, read_picture, question.picture, self._service.limits
             )
-            picture = self._queue.pictures.remember(key, Picture(NAME, lambda: decode(data)))
+            sample = Sample(
+                uuid.uuid4().hex, "served", Picture(NAME, lambda: decode(data)), question.text
+            )
+            picture = self._queue.pictures.remember(sample.key, sample.picture)
+            sample = replace(sample, picture=picture)
             await loop.run_in_executor(self._decoders, picture.open)
-            sample = Sample(id=key, split="served", picture=picture, question=question.text)
             future = self._queue.submit(sample, gate)
         except PictureError as error:
             text = f"The picture cannot be used: {error}".rstrip(".")

@@ -75,7 +75,7 @@ class Thyme:
             return complain("no_action", "Neither <code> nor <answer> was found.")
         seen = yield Run(
             self._workshop.run,
-            {"key": state.sample.id, "picture": state.sample.picture, "code": unfenced(code)},
+            {"key": state.key, "picture": state.sample.picture, "code": unfenced(code)},
             timeout=BLOCK_SECONDS,
             name="python",
         )
@@ -83,9 +83,9 @@ class Thyme:
             return complain(seen.kind, seen.text)
         return Observation(results(seen.content), seen.notes)
 
-    def forget(self, sample: Sample) -> None:
+    def forget(self, key: str) -> None:
         """The trajectory has ended: its interpreter and files go."""
-        self._workshop.forget(sample.id)
+        self._workshop.forget(key)
 
     def close(self) -> None:
         """The run has ended: the sandbox goes."""

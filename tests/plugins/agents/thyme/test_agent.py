@@ -98,7 +98,7 @@ def test_variables_live_on_within_a_trajectory_only(agent: Thyme) -> None:
     other = step(agent, block("print(x)"), "second")
     assert isinstance(other, ToolError)
     assert "NameError" in other.text
-    agent.forget(sample("first"))
+    agent.forget(sample("first").key)
     gone = step(agent, block("print(x)"), "first")
     assert isinstance(gone, ToolError)
 
