@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import typer
 from rich.console import Console
 
-from speceyes_cli.analysis.certificate import require_engines
 from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
 from speceyes_cli.commands.run_notes import failure_notes, toy_note
 from speceyes_cli.commands.tables import closing_table, rows_as_json
 from speceyes_cli.core.call_cache.store import CallCache
-from speceyes_cli.core.errors import SpecEyesError
-from speceyes_cli.core.run.evaluate import evaluate
-from speceyes_cli.core.run.processes import Launch, launch_from, merge_others, open_shared
-from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.run.store import RunStore, read_done
-from speceyes_cli.core.tables.summaries import (
-    LoadedRun,
-    SummaryRow,
-    baselines_beside,
-    find_baseline,
-    summarize,
-)
+from speceyes_cli.core.run.processes import Launch, launch_from
+from speceyes_cli.core.tables.summaries import LoadedRun, SummaryRow
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.metrics import add_metrics
 from speceyes_cli.host.planning.options import RUN, RunOptions, option
-from speceyes_cli.host.planning.plans import CACHE, Load, RunPlan, plan_run
+from speceyes_cli.host.planning.plans import CACHE, RunPlan, plan_run
 from speceyes_cli.host.planning.sweeps import plan_sweep
 from speceyes_cli.host.running.pool import EnginePool
+from speceyes_cli.host.running.session import RunInterrupt, Session, rows_of
 
 FAILED_SAMPLES = 1
 INTERRUPTED = 130
@@ -79,14 +67,8 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
         plans = plan_sweep(options, options.sweep, passed, host)
     else:
         plans = [plan_run(options, passed, host)]
-    loads = [load for plan in plans for load in plan.loads.values()]
-    if note := toy_note(loads, options.dataset):
-        screen.print(note, markup=False)
-    with open_cache(options) as cache, EnginePool(screen.print, cache) as pool:
-        runs = [
-            answer_run(plan, plans[number:], options, pool, host)
-            for number, plan in enumerate(plans, start=1)
-        ]
+    with open_cache(options) as cache:
+        runs = answer_plans(plans, options, host, screen, cache)
     if launch.rank > 0:  # the first process reports for all
         return
     if cache is not None:
@@ -107,81 +89,38 @@ def make_screen(launch: Launch) -> Console:
     return Console(stderr=True, highlight=False, emoji=False, quiet=launch.rank > 0)
 
 
+def answer_plans(
+    plans: list[RunPlan],
+    options: EvalOptions,
+    host: Host,
+    screen: Console,
+    cache: CallCache | None = None,
+) -> list[LoadedRun]:
+    """Every plan's run to its end, models shared; exit code 130 when the user stops one."""
+    loads = [load for plan in plans for load in plan.loads.values()]
+    if note := toy_note(loads, options.dataset):
+        screen.print(note, markup=False)
+    runs = []
+    with EnginePool(screen.print, cache) as pool:
+        mode: Literal["resume", "fresh"] = "resume" if options.resume else "fresh"
+        session = Session(host, pool, launch_from(os.environ), partial(watch, screen), mode)
+        for number, plan in enumerate(plans, start=1):
+            if options.sweep:
+                screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)
+            try:
+                runs.append(session.answer(plan, plans[number:]))
+            except RunInterrupt as stopped:
+                told = f"Stopped; {stopped.kept} samples are kept."
+                screen.print(f"{told} The same command goes on from there.")
+                raise typer.Exit(INTERRUPTED) from None
+    return runs
+
+
 def open_cache(options: EvalOptions) -> contextlib.AbstractContextManager[CallCache | None]:
     """The call cache, where it is wanted: by default for a sweep only."""
     if options.cache or (options.cache is None and options.sweep):
         return CallCache(options.cache_dir or CACHE)
     return contextlib.nullcontext()
-
-
-def answer_run(
-    plan: RunPlan, later: Iterable[RunPlan], options: EvalOptions, pool: EnginePool, host: Host
-) -> LoadedRun:
-    """One run to its end; `later` are those that may need the same models."""
-    launch = launch_from(os.environ)
-    screen = make_screen(launch)
-    if options.sweep:
-        screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)
-    mode: Literal["resume", "fresh"] = "resume" if options.resume else "fresh"
-    with open_shared(launch, plan.folder, plan.info, mode) as store:
-        loads = [load for other in later for load in other.loads.values()]
-        try:
-            answer_samples(plan, store, pool, loads, host)
-            merge_others(launch, store)
-        except KeyboardInterrupt:
-            kept = len(store.done())
-            screen.print(f"Stopped; {kept} samples are kept. The same command goes on from there.")
-            raise typer.Exit(INTERRUPTED) from None
-        return LoadedRun(plan.folder, store.info, list(store.records()))
-
-
-def answer_samples(
-    plan: RunPlan, store: RunStore, pool: EnginePool, later: Iterable[Load], host: Host
-) -> None:
-    """Load the models and answer what has no record yet; nothing is loaded when all have."""
-    launch = launch_from(os.environ)
-    done = store.done() if launch.rank == 0 else read_done(plan.folder)
-    pending = (placed for placed in plan.samples(done) if launch.takes(placed.position))
-    first = next(pending, None)
-    if first is None:
-        if plan.certificate is not None and launch.rank == 0:
-            require_engines(plan.certificate, store.info.engines)
-        store.update(status="finished")
-        store.export()
-        return
-    try:
-        engines = pool.take(plan.loads, later)
-    except SpecEyesError:
-        store.discard_if_empty()
-        raise
-    described: dict[str, Mapping[str, Any]] = {
-        role: engine.describe() for role, engine in engines.items()
-    }
-    if plan.certificate is not None:
-        require_engines(plan.certificate, described)
-    store.bind_engines(described)
-    config = plan.info.config
-    title = f"{config.method} on {config.dataset}"
-    screen = make_screen(launch)
-    if launch.size > 1:  # the others' samples are not seen from here
-        shown = watch(screen, None, [], f"{title} · 1 of {launch.size} processes")
-    else:
-        shown = watch(screen, plan.size(), list(done.values()), title)
-    with shown as progress:
-
-        def observe(record: Record) -> None:
-            progress.advance(record)
-            host.hooks.hook.speceyes_record(record=record, run=store.info)
-
-        evaluate(plan.recipe, chain([first], pending), engines, store, observe)
-
-
-def rows_of(
-    run: LoadedRun, plan: RunPlan, others: list[LoadedRun]
-) -> tuple[list[SummaryRow], LoadedRun | None]:
-    """The run's figures, and the baseline they are measured against."""
-    baseline = find_baseline(run, others) or find_baseline(run, baselines_beside(run))
-    return add_metrics(summarize(run, baseline), run, plan.dataset), baseline
 
 
 def report(rows: list[SummaryRow], run: LoadedRun, baseline: LoadedRun | None) -> None:

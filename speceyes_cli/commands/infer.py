@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,13 @@ import typer
 from rich.console import Console
 
 from speceyes_cli.commands.decision_view import DecisionView, closing
-from speceyes_cli.commands.eval import FAILED_SAMPLES, EvalOptions, answer_run, report, rows_of
+from speceyes_cli.commands.eval import (
+    FAILED_SAMPLES,
+    EvalOptions,
+    answer_plans,
+    make_screen,
+    report,
+)
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.commands.tables import rows_as_json
@@ -22,6 +29,7 @@ from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.draft_export import draft_lines
 from speceyes_cli.core.run.info import write_atomically
 from speceyes_cli.core.run.kept_images import keep_images
+from speceyes_cli.core.run.processes import launch_from
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import DRAFTS
@@ -38,6 +46,7 @@ from speceyes_cli.host.planning.questions import (
     require_choices,
 )
 from speceyes_cli.host.running.pool import EnginePool
+from speceyes_cli.host.running.session import rows_of
 
 TRACE = "trace.json"
 
@@ -172,11 +181,7 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
             f"infer runs the small model alone over a dataset; for {options.method} use eval."
         )
     plan = plan_run(replace(options, method="draft"), passed, host)
-    told = Console(stderr=True, highlight=False, emoji=False)
-    if note := toy_note(plan.loads.values(), options.dataset):
-        told.print(note, markup=False)
-    with EnginePool(told.print) as pool:
-        run = answer_run(plan, [], options, pool, host)
+    [run] = answer_plans([plan], options, host, make_screen(launch_from(os.environ)))
     scores = {gate.name: gate.score for gate in host.gates}
     try:
         write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -19,16 +18,10 @@ from rich.progress import (
 )
 
 from speceyes_cli.core.run.records import Record
+from speceyes_cli.host.running.session import RunProgress
 
 LINE_EVERY = 5.0
 """Seconds between plain lines."""
-
-
-class Watch(Protocol):
-    """Someone who shows each finished sample."""
-
-    def advance(self, record: Record) -> None:
-        """One more sample has ended."""
 
 
 class Tally:
@@ -69,9 +62,13 @@ class Tally:
 
 @contextlib.contextmanager
 def watch(
-    screen: Console, total: int | None, earlier: Sequence[str], title: str
-) -> Iterator[Watch]:
-    """Show a run's progress for as long as the block lasts."""
+    screen: Console, title: str, total: int | None, earlier: Sequence[str]
+) -> Iterator[RunProgress]:
+    """Show a run's progress for as long as the block lasts.
+
+    `total` counts the run's samples, None where that is not known; `earlier` holds the routes of
+    those that an earlier session finished.
+    """
     tally = Tally(earlier, total)
     if not screen.is_terminal:
         lines = PlainLines(screen, tally)

@@ -48,7 +48,7 @@ def test_without_a_total_nothing_is_promised(clock: Callable[[float], None]) -> 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(clock: Callable[[float], None]) -> None:
     out = io.StringIO()
-    with watch(Console(file=out, width=200), 4, ["small"], "a run") as seen:
+    with watch(Console(file=out, width=200), "a run", 4, ["small"]) as seen:
         seen.advance(record("small"))
         assert out.getvalue() == ""
         clock(6.0)
@@ -65,7 +65,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then(clock: Callable[[float]
 def test_on_a_terminal_there_is_a_bar(width: int) -> None:
     out = io.StringIO()
     screen = Console(file=out, force_terminal=True, width=width)
-    with watch(screen, 2, [], "a [bold]run[/]") as seen:
+    with watch(screen, "a [bold]run[/]", 2, []) as seen:
         seen.advance(record("small"))
         time.sleep(0.15)
         seen.advance(record("large"))

@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -106,10 +107,13 @@ class RunStore(Closeable):
         if written.rowcount != 1:
             raise RuntimeError(f"{record.split}/{record.sample_id} already has an answer")
 
-    def records(self) -> Iterator[Record]:
-        """Every record, splits in the run's order and samples in the dataset's."""
-        for body in self._bodies():
-            yield _parse(body, self.folder)
+    def records(self, known: Mapping[SampleKey, Record] = MappingProxyType({})) -> Iterator[Record]:
+        """Every record, splits in the run's order and samples in the dataset's.
+
+        Those in `known` were just written and are not read back.
+        """
+        for key, body in _rows(self._database, self.info.config.splits):
+            yield known[key] if key in known else _parse(body, self.folder)
 
     def bind_engines(self, engines: Mapping[str, Mapping[str, Any]]) -> None:
         """Note the loaded engines; `DataError` when an earlier session used others."""
@@ -243,11 +247,17 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
-def _bodies(connection: sqlite3.Connection, splits: tuple[str, ...]) -> Iterator[str]:
-    select = "SELECT body FROM records WHERE split = ? ORDER BY position, sample_id"
+def _rows(
+    connection: sqlite3.Connection, splits: tuple[str, ...]
+) -> Iterator[tuple[SampleKey, str]]:
+    select = "SELECT sample_id, body FROM records WHERE split = ? ORDER BY position, sample_id"
     for split in splits:
-        for (body,) in connection.execute(select, (split,)):
-            yield body
+        for sample_id, body in connection.execute(select, (split,)):
+            yield SampleKey(split, sample_id), body
+
+
+def _bodies(connection: sqlite3.Connection, splits: tuple[str, ...]) -> Iterator[str]:
+    return (body for _, body in _rows(connection, splits))
 
 
 def _read_export(folder: Path) -> list[Record]:

@@ -1,0 +1,130 @@
+"""One run from its plan to its records: models loaded, samples answered, processes merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal, Protocol
+
+from speceyes_cli.analysis.certificate import require_engines
+from speceyes_cli.core.errors import SpecEyesError
+from speceyes_cli.core.run.evaluate import evaluate
+from speceyes_cli.core.run.processes import Launch, merge_others, open_shared
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.store import RunStore, SampleKey, read_done
+from speceyes_cli.core.tables.summaries import (
+    LoadedRun,
+    SummaryRow,
+    baselines_beside,
+    find_baseline,
+    summarize,
+)
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.metrics import add_metrics
+from speceyes_cli.host.planning.plans import Load, RunPlan
+from speceyes_cli.host.running.pool import EnginePool
+
+
+class RunProgress(Protocol):
+    """Someone who shows each finished sample."""
+
+    def advance(self, record: Record) -> None:
+        """One more sample has ended."""
+
+
+ShowProgress = Callable[[str, int | None, Sequence[str]], AbstractContextManager[RunProgress]]
+"""Called with a title, the run's number of samples where known, and the routes done already."""
+
+
+class RunInterrupt(KeyboardInterrupt):
+    """A run was stopped from outside; what had finished is kept."""
+
+    def __init__(self, kept: int) -> None:
+        """`kept` counts the samples that have a record."""
+        super().__init__(f"stopped with {kept} samples kept")
+        self.kept = kept
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the runs of one command or notebook share."""
+
+    host: Host
+    pool: EnginePool
+    launch: Launch
+    """This process among those that share the runs."""
+    show: ShowProgress
+    mode: Literal["resume", "fresh"] = "resume"
+
+    def answer(self, plan: RunPlan, later: Iterable[RunPlan] = ()) -> LoadedRun:
+        """Answer what the run has no record of yet; `later` are plans that may need its models.
+
+        Raises `SpecEyesError` for what cannot be run, and `RunInterrupt` when it was stopped: the
+        same plan goes on from there.
+        """
+        later_loads = [load for other in later for load in other.loads.values()]
+        written: dict[SampleKey, Record] = {}
+        with open_shared(self.launch, plan.folder, plan.info, self.mode) as store:
+            try:
+                self._answer_samples(plan, store, later_loads, written)
+                merge_others(self.launch, store)
+            except KeyboardInterrupt:
+                raise RunInterrupt(len(store.done())) from None
+            return LoadedRun(plan.folder, store.info, list(store.records(written)))
+
+    def _answer_samples(
+        self,
+        plan: RunPlan,
+        store: RunStore,
+        later: Iterable[Load],
+        written: dict[SampleKey, Record],
+    ) -> None:
+        """Load the models and answer what is left; nothing is loaded when all have a record."""
+        launch = self.launch
+        done = store.done() if launch.rank == 0 else read_done(plan.folder)
+        pending = (placed for placed in plan.samples(done) if launch.takes(placed.position))
+        first = next(pending, None)
+        if first is None:
+            if plan.certificate is not None and launch.rank == 0:
+                require_engines(plan.certificate, store.info.engines)
+            store.update(status="finished")
+            store.export()
+            return
+        try:
+            engines = self.pool.take(plan.loads, later)
+        except SpecEyesError:
+            store.discard_if_empty()
+            raise
+        described: dict[str, Mapping[str, Any]] = {
+            role: engine.describe() for role, engine in engines.items()
+        }
+        if plan.certificate is not None:
+            require_engines(plan.certificate, described)
+        store.bind_engines(described)
+        with self._progress(plan, list(done.values())) as progress:
+
+            def observe(record: Record) -> None:
+                written[SampleKey(record.split, record.sample_id)] = record
+                progress.advance(record)
+                self.host.hooks.hook.speceyes_record(record=record, run=store.info)
+
+            evaluate(plan.recipe, chain([first], pending), engines, store, observe)
+
+    def _progress(
+        self, plan: RunPlan, routes: Sequence[str]
+    ) -> AbstractContextManager[RunProgress]:
+        config = plan.info.config
+        title = f"{config.method} on {config.dataset}"
+        if self.launch.size > 1:  # the other processes' samples are not seen from here
+            return self.show(f"{title} · 1 of {self.launch.size} processes", None, [])
+        return self.show(title, plan.size(), routes)
+
+
+def rows_of(
+    run: LoadedRun, plan: RunPlan, others: list[LoadedRun]
+) -> tuple[list[SummaryRow], LoadedRun | None]:
+    """The run's figures, and the baseline they are measured against."""
+    baseline = find_baseline(run, others) or find_baseline(run, baselines_beside(run))
+    return add_metrics(summarize(run, baseline), run, plan.dataset), baseline
