@@ -2,23 +2,83 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from speceyes_cli.plugin import UsageError
+from speceyes_cli.plugin import Answer, Reply, UsageError
+
+THOUGHT = "think"
 
 
-def between(text: str, opening: str, closing: str) -> str | None:
-    """What follows the last opening tag, up to its closing tag or the end of the text."""
-    start = text.rfind(opening)
-    if start < 0:
+class Tagged(NamedTuple):
+    """What stands between an opening tag and its closing tag."""
+
+    content: str
+    start: int
+    """Where the opening tag begins in the text."""
+    end: int
+    """Where the closing tag ends; the text's length where there is none."""
+    closed: bool
+    """Whether the closing tag was there. A server that cuts off its stop text leaves it out."""
+
+
+@lru_cache
+def _tag(name: str, slash: str) -> re.Pattern[str]:
+    """A tag in any case, with blanks and attributes; linear, since every blank is taken once."""
+    return re.compile(rf"<\s*+{slash}{name}(?:\s[^<>]*+)?>", re.IGNORECASE)
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    found = None
+    for found in pattern.finditer(text):  # noqa: B007 - the last one is wanted
+        pass
+    return found
+
+
+def last_tagged(text: str, name: str) -> Tagged | None:
+    """What follows the last opening tag, up to its closing tag or the end of the text.
+
+    Tags may be in any case, hold blanks and attributes: `< Answer >`, `<tool_call id="1">`. A
+    closing tag of which only the beginning is there, such as `</ans`, is left out.
+    """
+    opening = _last(_tag(name, ""), text)
+    if opening is None:
         return None
-    rest = text[start + len(opening) :]
-    end = rest.find(closing)
-    return rest if end < 0 else rest[:end]
+    closing = _tag(name, r"/\s*+").search(text, opening.end())
+    if closing is None:
+        content = without_partial_tag(text[opening.end() :])
+        return Tagged(content, opening.start(), len(text), closed=False)
+    content = text[opening.end() : closing.start()]
+    return Tagged(content, opening.start(), closing.end(), closed=True)
+
+
+def without_partial_tag(text: str) -> str:
+    """The text without a closing tag at its end that was cut before its `>`."""
+    start = text.rfind("<")
+    return text[:start] if start >= 0 and re.fullmatch(r"(?:/\w*+)?", text[start + 1 :]) else text
+
+
+def after_thought(text: str) -> str | None:
+    """What follows the thought, the whole text where there is none; None for one without an end."""
+    end = _last(_tag(THOUGHT, r"/\s*+"), text)
+    if end is not None:
+        return text[end.end() :]
+    return None if _tag(THOUGHT, "").search(text) else text
+
+
+def untagged_answer(reply: Reply) -> Answer | None:
+    """A reply without tags as the answer, its details marked; for the last turn of an agent's loop.
+
+    None where nothing is left beside the thought, and where the token limit cut the reply.
+    """
+    said = after_thought(reply.text) if reply.finish == "stop" else None
+    said = without_partial_tag(said).strip() if said is not None else ""
+    return Answer(said, "large", details={"untagged": True}) if said else None
 
 
 def load_prompts(package: str, replacement: Path | None) -> Mapping[str, str]:

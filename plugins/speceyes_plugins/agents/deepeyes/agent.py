@@ -22,7 +22,7 @@ from speceyes_cli.plugin import (
     ToolError,
     question_text,
 )
-from speceyes_plugins.agents.tags import between, load_prompts
+from speceyes_plugins.agents.tags import Tagged, last_tagged, load_prompts, untagged_answer
 
 TOOL = "image_zoom_in_tool"
 MAX_TURNS = 6  # upstream SpecEyes
@@ -71,14 +71,18 @@ class DeepEyes:
         self, reply: Reply, state: AgentState
     ) -> Generator[Run, Observation | ToolError, Observation | Answer | ToolError]:
         """An answer ends the loop; a tool call zooms; anything else is told to the model."""
-        answer = between(reply.text, "<answer>", "</answer>")
-        call = between(reply.text, "<tool_call>", "</tool_call>")
+        call = last_tagged(reply.text, "tool_call")
+        answer = last_tagged(reply.text, "answer")
+        if answer is not None and (call is None or answers_first(answer, call)):
+            return Answer(answer.content.strip(), "large")
         if call is None:
-            if answer is not None:
-                return Answer(answer.strip(), "large")
-            return self._complain("no_action", "Neither <tool_call> nor <answer> was found.")
+            last_turn = state.turn + 1 >= self.max_turns
+            untagged = untagged_answer(reply) if last_turn else None
+            return untagged or self._complain(
+                "no_action", "Neither <tool_call> nor <answer> was found."
+            )
         try:
-            box = parse_call(call)
+            box = parse_call(call.content)
         except CallError as error:
             return self._complain(error.kind, error.text)
         frame = state.frames[0] if state.frames else None
@@ -96,6 +100,15 @@ class DeepEyes:
         """An error in the tags the model knows tool results by."""
         reminder = self.prompts["reminder"]
         return ToolError(kind, f"<tool_response>\n{text}\n{reminder}\n</tool_response>")
+
+
+def answers_first(answer: Tagged, call: Tagged) -> bool:
+    """Whether the turn ends with the answer: at whichever closes first, else with the later one.
+
+    What a model writes after its call's closing tag rests on a picture that it has not been shown.
+    """
+    first = min(answer, call, key=lambda tagged: tagged.start)
+    return (first is answer) == first.closed
 
 
 def observation(crop: Picture, reminder: str) -> tuple[str | Picture, ...]:

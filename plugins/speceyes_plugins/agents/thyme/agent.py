@@ -21,7 +21,7 @@ from speceyes_cli.plugin import (
     UsageError,
     question_text,
 )
-from speceyes_plugins.agents.tags import between, load_prompts
+from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer
 from speceyes_plugins.agents.thyme.sessions import SandboxSessions
 from speceyes_plugins.agents.thyme.texts import opening, results
 from speceyes_plugins.sandbox.parent import isolation as layers
@@ -67,15 +67,21 @@ class Thyme:
         self, reply: Reply, state: AgentState
     ) -> Generator[Run, Observation | ToolError, Observation | Answer | ToolError]:
         """An answer ends the loop; code runs; anything else is told to the model."""
-        code = between(reply.text, "<code>", "</code>")
-        answer = between(reply.text, "<answer>", "</answer>")
-        if answer is not None and reply.text.rfind("<answer>") > reply.text.rfind("<code>"):
-            return Answer(answer.strip(), "large")
+        code = last_tagged(reply.text, "code")
+        answer = last_tagged(reply.text, "answer")
+        if answer is not None and (code is None or answer.start > code.start):
+            return Answer(answer.content.strip(), "large")
         if code is None:
-            return complain("no_action", "Neither <code> nor <answer> was found.")
+            last_turn = state.turn + 1 >= self.max_turns
+            untagged = untagged_answer(reply) if last_turn else None
+            return untagged or complain("no_action", "Neither <code> nor <answer> was found.")
         seen = yield Run(
             self._workshop.run,
-            {"key": state.key, "picture": state.sample.picture, "code": unfenced(code)},
+            {
+                "key": state.key,
+                "picture": state.sample.picture,
+                "code": unfenced(code.content),
+            },
             timeout=BLOCK_SECONDS,
             name="python",
         )

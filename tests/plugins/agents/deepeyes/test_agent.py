@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from speceyes_plugins.agents.deepeyes.agent import GRID, DeepEyes, crop_size
+from speceyes_plugins.agents.deepeyes.agent import GRID, MAX_TURNS, DeepEyes, crop_size
 
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, Size, ToolError
@@ -38,10 +38,10 @@ def call(box: object, **extra: object) -> str:
     return f"<think>closer</think>\n<tool_call>\n{body}\n</tool_call>"
 
 
-def step(text: str) -> Observation | Answer | ToolError:
+def step(text: str, turn_number: int = 0) -> Observation | Answer | ToolError:
     """One turn with the tool really run, as the scheduler would."""
     agent = DeepEyes(AgentOptions())
-    state = AgentState(SAMPLE, agent.open(SAMPLE), 0, (SEEN,))
+    state = AgentState(SAMPLE, agent.open(SAMPLE), turn_number, (SEEN,))
     turn = agent.step(Reply(text, 10, "stop"), state)
     try:
         run = next(turn)
@@ -118,6 +118,9 @@ def test_a_broken_call_is_told_to_the_model(text: str, kind: str) -> None:
         ("<answer> B. green ", "B. green"),
         ("<answer>first</answer> no, <answer>second</answer>", "second"),
         ("<answer></answer>", ""),
+        ("<Answer>green</Answer>", "green"),
+        (call([0, 0, 84, 42]).removesuffix("</tool_call>") + "no: <answer>red</answer>", "red"),
+        ("<answer>red</answer>" + call([0, 0, 84, 42]), "red"),
     ],
 )
 def test_an_answer_ends_the_loop(text: str, answer: str) -> None:
@@ -125,6 +128,18 @@ def test_an_answer_ends_the_loop(text: str, answer: str) -> None:
     assert isinstance(outcome, Answer)
     assert outcome.text == answer
     assert outcome.source == "large"
+
+
+def test_what_follows_a_call_is_made_up() -> None:
+    crop = crop_of(step(call([0, 0, 84, 42]) + "<answer>blue</answer>"))
+    assert crop.getpixel((5, 5)) == (255, 0, 0)
+
+
+def test_an_answer_without_tags_is_kept_on_the_last_turn_only() -> None:
+    earlier, last = step("It is green."), step("It is green.", MAX_TURNS - 1)
+    assert isinstance(earlier, ToolError)
+    assert isinstance(last, Answer)
+    assert (last.text, last.details) == ("It is green.", {"untagged": True})
 
 
 def test_a_call_whose_closing_tag_was_eaten_still_runs() -> None:
