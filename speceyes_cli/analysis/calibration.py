@@ -1,4 +1,6 @@
-"""A threshold with a guarantee: Learn-then-Test by fixed-sequence testing (facts on statistics).
+"""A threshold with a guarantee: Learn-then-Test by fixed-sequence testing.
+
+Source: Angelopoulos, Bates, Candès, Jordan and Lei, "Learn then Test", arXiv 2110.01052.
 
 Bounded is the harm: P(accepted, the agent right, the draft wrong), which bounds the accuracy lost
 against always running the agent. Thresholds are walked from strict to loose; "harm >= max_loss" is

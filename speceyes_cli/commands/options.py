@@ -12,17 +12,12 @@ import typer
 Options = TypeVar("Options")
 
 
-def argument(help: str) -> Any:  # noqa: A002 - the command line's word
-    """A field that is given by its place, without a flag."""
-    return dataclasses.field(metadata={"argument": True, "help": help})
-
-
 def takes(
     options: type[Options],
 ) -> Callable[[Callable[[typer.Context, Options], None]], Callable[..., None]]:
     """Make a function of (context, options) a command with an option for each field.
 
-    A field made by `argument` is an argument; those made by `host.options.option` are options.
+    A field made by `argument` is an argument; those made by `option` are options.
     A field's metadata gives its help, its panel and, where the name alone does not say them, its
     flags. Each option can also come from the environment variable SPECEYES_<NAME>.
     """
@@ -70,8 +65,6 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _declaration(field: dataclasses.Field[Any]) -> Any:
-    if field.metadata.get("argument"):
-        return typer.Argument(help=field.metadata["help"])
     if field.metadata.get("argument"):
         return typer.Argument(help=field.metadata["help"], show_default=False)
     flags = field.metadata["flags"] or f"--{field.name.replace('_', '-')}"

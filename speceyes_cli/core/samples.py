@@ -41,7 +41,7 @@ def trajectory_key(split: str, sample_id: str) -> str:
 
 
 def question_text(sample: Sample) -> str:
-    """The question and its lettered options, as every prompt shows them (facts: phase prompts)."""
+    """The question and its lettered options, as every prompt shows them."""
     lines = [f"Question: {sample.question}"]
     if sample.options:
         lines.append("Options:")

@@ -217,7 +217,7 @@ class Bar(NamedTuple):
 
 CONFIDENCE = Bar("a confidence", 1, DEFAULT_THRESHOLD)
 """What gates give."""
-STEP_SCORE = Bar("a step's score, one digit,", 9, 7, whole=True)  # facts on agents: SpecReason
+STEP_SCORE = Bar("a step's score, one digit,", 9, 7, whole=True)  # SpecReason: 7 keeps a step
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def test_a_useless_gate_is_left_out_beside_a_good_one() -> None:
 
 
 def test_the_tie_diagnostic(make_run: MakeRun) -> None:
-    # Facts on agents, section 10: K = 64 with one rival is 0.991; at K = 44 a tie stays below.
+    # K = 64 with one tied rival is 0.991; at K = 44 a tie stays below.
     assert tie_confidence(64) == pytest.approx(0.991, abs=5e-4)
     assert tie_confidence(44) < 0.98 < tie_confidence(46)
     assert math.isnan(tie_confidence(2))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from speceyes_cli.plugin import Size
 
 FACTORS = (28, 32)
-"""Qwen2.5-VL and Qwen3-VL: patch x merge, in pixels (facts on transformers)."""
+"""Qwen2.5-VL and Qwen3-VL: patch x merge, in pixels (14 x 2 and 16 x 2)."""
 LONGEST = 200
 """Qwen's processors refuse a picture whose one side is more than this many times the other."""
 

@@ -1,7 +1,7 @@
 """Log-probabilities of a reply, read into the statistics that logits give.
 
-The score is shift-invariant, so the K largest log-probabilities do what logits do (facts on
-serving). Whatever is missing or odd fails closed: it is never a sure draft.
+The score is shift-invariant, so the K largest log-probabilities give the same score
+as logits. A reply whose log-probabilities are missing or undefined is never a sure draft.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class SandboxRefusedError(RunStopError):
 
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
-    """What one worker may use. Defaults: facts measured for crop, rotate and enhance scripts."""
+    """What one worker may use. Defaults: measured on crop, rotate and enhance scripts."""
 
     seconds: float = 10.0
     """Wall time of a block, and again of decoding its pictures; then the worker is killed."""

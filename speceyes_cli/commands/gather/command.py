@@ -22,7 +22,7 @@ from speceyes_cli.commands.gather.rows import (
 )
 from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.gather.watch import watch
-from speceyes_cli.commands.options import argument, takes
+from speceyes_cli.commands.options import takes
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.paper import MODELS, published
 from speceyes_cli.core.tables.summaries import (
@@ -34,7 +34,7 @@ from speceyes_cli.core.tables.summaries import (
 )
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.manager import Host, known_names
-from speceyes_cli.host.planning.options import option
+from speceyes_cli.host.planning.options import argument, option
 
 FORMATS = ("table", *WRITERS)
 WHAT = "What to gather"
@@ -48,7 +48,8 @@ class GatherOptions:
     """All that `speceyes gather` is told."""
 
     paths: list[Path] = argument(
-        "Run folders or folders that hold them; result folders of the paper's own code."
+        "Run folders or folders that hold them; result folders of the paper's own code.",
+        required=True,
     )
     baseline: list[Path] = option(
         (), "Baseline to measure against where several match; may be given several times.", WHAT

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from speceyes_cli.commands.judge.report import JudgedRun, report, told_as_json, watch_judging
-from speceyes_cli.commands.options import argument, takes
+from speceyes_cli.commands.options import takes
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.judging.judging import (
@@ -26,7 +26,7 @@ from speceyes_cli.core.judging.judging import (
 )
 from speceyes_cli.core.tables.summaries import run_folders
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.planning.options import option
+from speceyes_cli.host.planning.options import argument, option
 from speceyes_cli.host.specs import JudgeOptions
 
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ VERDICTS = "The verdicts"
 class JudgeCommandOptions:
     """All that `speceyes judge` is told."""
 
-    runs: list[Path] = argument("Run folders, or folders that hold them.")
+    runs: list[Path] = argument("Run folders, or folders that hold them.", required=True)
     judge: str = option(
         "llm", "rules: offline; llm: rules first, then a model; or a plugin's.", JUDGE
     )

@@ -81,7 +81,11 @@ def log_hopeless(scores: Sequence[TokenScore], threshold: float, limit: int) -> 
 
 
 class TieDiagnostic(NamedTuple):
-    """What separability cannot see: with K = 64 a tie of two can pass 0.98 (facts on agents)."""
+    """What separability cannot see: with K = 64 a tie of two can pass 0.98.
+
+    With r rivals tied with the top token and the other K - 1 - r far below, S tends to
+    sqrt((K - 1 - r) / r): K = 64, r = 1 gives confidence 0.991.
+    """
 
     tied_tokens: int
     """Tokens whose first and second logit are less than `TIE_MARGIN` apart."""

@@ -1,7 +1,7 @@
 """The method with nothing left out: every sample is screened, drafted and given to the agent.
 
 What the gate would have answered is the run's answer; both answers are kept and judged, so that any
-gate, K and threshold can be replayed without a model (facts on statistics: counterfactual log).
+gate, K and threshold can be replayed without a model.
 """
 
 from __future__ import annotations

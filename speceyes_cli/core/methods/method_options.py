@@ -7,7 +7,7 @@ from typing import Literal
 
 Screen = Literal["large", "small", "none"]
 
-DRAFT_TOKENS = 20  # facts on agents: phase prompts
+DRAFT_TOKENS = 20  # the limit of the paper's published code
 THINKING_TOKENS = 1_024
 
 

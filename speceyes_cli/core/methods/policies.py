@@ -17,7 +17,7 @@ from speceyes_cli.core.methods.prompts import draft_messages, score_messages
 from speceyes_cli.core.methods.thinking import THOUGHT_END, without_thought
 from speceyes_cli.core.samples import Sample
 
-SHORT_TOKENS = 10  # facts on agents: a screen's word, and a step's digit
+SHORT_TOKENS = 10  # enough for the screen's yes or no, and for a step's digit
 
 
 def speceyes(

@@ -1,4 +1,4 @@
-"""The draft's prompt, the one that no agent owns (facts: phase prompts)."""
+"""The draft's prompt, the one that no agent owns."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A run on disk: what has finished is committed at once, so that a crash loses none of it.
 
 `run.sqlite` is the truth, `records.jsonl` an export of it. SQLite was chosen by measurement: over
-200 random kills a plain append lost 13 acknowledged records, SQLite none (design, section 6).
+200 random kills a plain append lost 13 acknowledged records, SQLite none.
 """
 
 from __future__ import annotations

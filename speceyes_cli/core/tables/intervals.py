@@ -1,4 +1,4 @@
-"""Honest intervals (facts on statistics): Wilson, the paired bootstrap, McNemar's exact test."""
+"""Confidence intervals and paired tests: Wilson, the paired bootstrap, McNemar's exact test."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ def option(default: Any, help: str, panel: str, flags: str | None = None) -> Any
     return field(default=default, metadata={"help": help, "panel": panel, "flags": flags})
 
 
-def argument(help: str) -> Any:  # noqa: A002 - the command line's word
-    """A field that is given by its place, and may be left out."""
-    return field(default=None, metadata={"help": help, "argument": True})
+def argument(help: str, *, required: bool = False) -> Any:  # noqa: A002 - the command line's word
+    """A field that is given by its place, without a flag; None where it may be left out and is."""
+    return field(default=MISSING if required else None, metadata={"help": help, "argument": True})
 
 
 WHAT = "What to run"

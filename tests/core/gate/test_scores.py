@@ -187,7 +187,7 @@ def test_no_gate_accepts_a_bad_draft(score: Score, draft: Reply) -> None:
 
 
 def test_a_tie_passes_at_64_and_is_diagnosed() -> None:
-    """Facts on agents, 10: two tied tokens far above 62 others come to 0.991."""
+    """Two tied tokens far above 62 others come to 0.991."""
     tie = TokenScore(math.sqrt((64 - 1 - 1) / 1), math.log(0.5), 0.0, math.log(2))
     assert min_score([tie]) == pytest.approx(0.991, abs=1e-3)
     found = diagnose_ties([tie, TokenScore(9.0, -0.01, 7.0, 0.0)])

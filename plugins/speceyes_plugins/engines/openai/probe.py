@@ -26,7 +26,7 @@ MARKS = 2  # vision_start and vision_end, which Qwen's templates put around a pi
 SMALL, SQUARE, BROAD = Size(32, 32), Size(448, 448), Size(448, 224)
 LARGE_SIDES = (2016, 1344, 896)
 """Largest picture to try, in pixels a side: multiples of 28 and 32, down to a short context."""
-PICTURES = 8  # facts on serving: what an agent's loop may come to
+PICTURES = 8  # an agent's loop of six turns shows seven; one to spare
 RETRIES = 2
 
 Mode = Literal["raw", "processed", "unknown"]

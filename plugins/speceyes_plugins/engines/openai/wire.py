@@ -1,4 +1,4 @@
-"""Asks as chat-completion requests (facts on serving), and what a server's errors say."""
+"""Asks as chat-completion requests, and what a server's errors say."""
 
 from __future__ import annotations
 

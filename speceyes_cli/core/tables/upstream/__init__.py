@@ -1,1 +1,1 @@
-"""Result folders of the paper's own code, read as they are (facts on data)."""
+"""Result folders of the paper's own code, read as they are (MAC-AutoML/SpecEyes, 2026)."""

@@ -1,4 +1,4 @@
-"""Upstream's results as rows of the table, by upstream's own definitions (facts on data).
+"""Upstream's results as rows of the table, by the definitions of its aggregation script.
 
 Samples and the average latency count every line; all other counts leave failed samples out.
 Speedup is the baseline's average latency over this file's, β = no / (yes + no) of the screen, and
