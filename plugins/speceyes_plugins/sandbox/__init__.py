@@ -1,22 +1,29 @@
 """Model-written code where it can do no harm.
 
-`Sandbox.open(picture)` gives a Session, `session.run(code)` a BlockResult; see docs/sandbox.md.
+`Sandbox.open(picture) -> Session`, `session.run(code) -> Result`. See docs/sandbox.md.
+
+Names are imported when they are asked for: the processes that hold model-written code import this
+package too, and need nothing but the standard library, numpy, Pillow and OpenCV.
 """
 
-from speceyes_plugins.sandbox.parent.report import isolation_report
-from speceyes_plugins.sandbox.parent.sandbox import Sandbox
-from speceyes_plugins.sandbox.parent.session import Session
-from speceyes_plugins.sandbox.values import (
-    Attempt,
-    Backend,
-    BlockResult,
-    Failure,
-    Layer,
-    Report,
-    SandboxLimits,
-    SandboxRefusedError,
-    State,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError
+    from speceyes_plugins.sandbox.parent.report import isolation_report
+    from speceyes_plugins.sandbox.parent.sandbox import Sandbox
+    from speceyes_plugins.sandbox.parent.session import Session
+    from speceyes_plugins.sandbox.values import (
+        Attempt,
+        Backend,
+        Failure,
+        Layer,
+        Limits,
+        Report,
+        Result,
+        State,
+    )
 
 __all__ = [
     "Attempt",
@@ -32,3 +39,16 @@ __all__ = [
     "State",
     "isolation_report",
 ]
+
+_PLACES = {
+    "Sandbox": "parent.sandbox",
+    "SandboxRefusedError": "parent.refusal",
+    "Session": "parent.session",
+    "isolation_report": "parent.report",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES.get(name, 'values')}"), name)

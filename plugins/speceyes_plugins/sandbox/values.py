@@ -7,8 +7,6 @@ from typing import Final, Literal
 
 from PIL import Image
 
-from speceyes_cli.plugin import RunStopError
-
 State = Literal["persist", "fresh"]
 Backend = Literal["auto", "unsafe-subprocess"]
 
@@ -34,10 +32,6 @@ Kind = Literal[
     "crashed",
     "protocol",
 ]
-
-
-class SandboxRefusedError(RunStopError):
-    """This machine cannot isolate the script, or isolation no longer holds: the run must stop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ ATTACKS = [
     Attack(
         "foreign_architecture",
         "import ctypes, mmap; m = mmap.mmap(-1, 4096, prot=7)\n"
-        "m.write(bytes.fromhex('53b814000000cd805bc3'))  # getpid by the 32-bit door\n"
+        "m.write(bytes.fromhex('53b814000000cd805bc3'))  # getpid as a 32-bit call\n"
         "f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))\n"
         "if f() > 0: print('ESCAPED')",
         x86_only=True,

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from speceyes_plugins.sandbox import Limits, Sandbox, SandboxRefusedError, folders, isolation_report
-from speceyes_plugins.sandbox.parent import isolation as layers
+from speceyes_plugins.sandbox.parent import filters, isolation
 from speceyes_plugins.sandbox.parent.process import Zygote
 from speceyes_plugins.sandbox.parent.report import attempt_all
-from speceyes_plugins.sandbox.worker import lockdown, syscalls
+from speceyes_plugins.sandbox.worker import lockdown
 
 ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF: return SECCOMP_RET_ALLOW
 
@@ -80,12 +80,12 @@ def test_refuses_a_machine_without_a_layer(number: int, missing: str) -> None:
 
 def test_refuses_an_unknown_architecture() -> None:
     with pytest.raises(SandboxRefusedError, match=r"riscv64.*x86_64, aarch64"):
-        syscalls.load("riscv64")
+        filters.load("riscv64")
 
 
 def test_refuses_a_damaged_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(syscalls.FILTERS, tmp_path / "filters")
-    monkeypatch.setattr(syscalls, "FILTERS", tmp_path / "filters")
+    shutil.copytree(filters.FILTERS, tmp_path / "filters")
+    monkeypatch.setattr(filters, "FILTERS", tmp_path / "filters")
     Sandbox().close()
     for path in (tmp_path / "filters").iterdir():
         blob = bytearray(path.read_bytes())
@@ -165,13 +165,13 @@ def test_report_names_the_layers_and_proves_them() -> None:
 
 
 def test_report_says_why_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syscalls, "FILTERS", tmp_path)
+    monkeypatch.setattr(filters, "FILTERS", tmp_path)
     report = isolation_report()
     assert not report.usable
     assert report.attempts == ()
     assert report.problem is not None
     assert "filter" in report.problem
-    assert [layer.name for layer in layers.found() if not layer.found] == ["filter"]
+    assert [layer.name for layer in isolation.found() if not layer.found] == ["filter"]
 
 
 def test_the_attacks_of_the_report_work_without_isolation() -> None:
@@ -181,7 +181,7 @@ def test_the_attacks_of_the_report_work_without_isolation() -> None:
 
 
 def test_filters_are_what_libseccomp_writes(tmp_path: Path) -> None:
-    generator = Path(syscalls.__file__).with_name("generate_filters.py")
+    generator = filters.FILTERS.with_name("tools") / "generate_filters.py"
     python3 = "/usr/bin/python3"
     if not Path(python3).exists():
         pytest.skip("no system Python")
@@ -191,10 +191,10 @@ def test_filters_are_what_libseccomp_writes(tmp_path: Path) -> None:
     if made.returncode != 0:
         pytest.skip("libseccomp's Python binding is not installed")
     libraries = list(Path("/usr/lib").glob("*/libseccomp.so.2.*"))
-    expected = syscalls.GENERATED_BY.split()[1]
+    expected = filters.GENERATED_BY.split()[1]
     if not any(library.name.endswith(expected) for library in libraries):
         pytest.skip(f"another libseccomp than {expected} knows other calls")
-    for path in syscalls.FILTERS.iterdir():
+    for path in filters.FILTERS.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 

@@ -232,3 +232,14 @@ def test_works_from_a_folder_that_is_gone(
     with Sandbox() as sandbox, sandbox.open(picture) as session:
         assert session.run("print(1)").ok
     os.chdir(tmp_path)
+
+
+def test_a_worker_holds_nothing_of_the_program(sandbox: Sandbox, picture: Image.Image) -> None:
+    code = (
+        "import sys\n"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('pydantic', 'torch', 'typer')\n"
+        "    or m.startswith('speceyes') and not m.startswith('speceyes_plugins.sandbox')))\n"
+        "print([m for m in sys.modules if 'sandbox.parent' in m])"
+    )
+    with sandbox.open(picture) as session:
+        assert session.run(code).stdout == "['speceyes_plugins']\n[]\n"

@@ -24,7 +24,7 @@ from speceyes_cli.plugin import (
 from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer
 from speceyes_plugins.agents.thyme.sessions import SandboxSessions
 from speceyes_plugins.agents.thyme.texts import opening, results
-from speceyes_plugins.sandbox.parent import isolation as layers
+from speceyes_plugins.sandbox.parent import isolation
 from speceyes_plugins.sandbox.values import Backend, State
 
 T = TypeVar("T", bound=str)
@@ -51,7 +51,7 @@ class Thyme:
         state = choice("--thyme-state", options.settings.get("thyme_state", "persist"), STATES)
         backend = choice("--sandbox", options.settings.get("sandbox", "auto"), BACKENDS)
         if backend == "auto":
-            layers.require()
+            isolation.require()
         self._workshop = SandboxSessions(state, backend)
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:

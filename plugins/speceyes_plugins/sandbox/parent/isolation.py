@@ -7,7 +7,9 @@ import platform
 import signal
 import sys
 
-from speceyes_plugins.sandbox.values import Layer, SandboxRefusedError
+from speceyes_plugins.sandbox.parent import filters
+from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError
+from speceyes_plugins.sandbox.values import Layer
 from speceyes_plugins.sandbox.worker import landlock, syscalls
 
 
@@ -22,7 +24,7 @@ def found() -> tuple[Layer, ...]:
     if sys.platform != "linux":
         return (Layer("linux", found=False, detail=f"{system}; the sandbox needs Linux 5.13"),)
     abi = landlock_abi()
-    filters = syscalls.available()
+    filtering = syscalls.available()
     return (
         Layer("linux", found=True, detail=system),
         Layer("pidfd", *_pidfd()),
@@ -33,8 +35,8 @@ def found() -> tuple[Layer, ...]:
         ),
         Layer(
             "seccomp",
-            found=filters,
-            detail="filters available" if filters else "this kernel cannot filter system calls",
+            found=filtering,
+            detail="filters available" if filtering else "this kernel cannot filter system calls",
         ),
         Layer("filter", *_filter()),
     )
@@ -71,7 +73,7 @@ def _pidfd() -> tuple[bool, str]:
 
 def _filter() -> tuple[bool, str]:
     try:
-        blob = syscalls.load()
+        blob = filters.load()
     except SandboxRefusedError as error:
         return False, str(error)
     return True, f"{len(blob) // syscalls.INSTRUCTION_BYTES} instructions, hash as shipped"

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from speceyes_plugins.sandbox import wire
+from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import SandboxLimits, SandboxRefusedError
+from speceyes_plugins.sandbox.values import SandboxLimits
 
 START_SECONDS: Final = 60.0
 SPAWN_SECONDS: Final = 30.0

@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 from PIL import Image
 
-from speceyes_plugins.sandbox.parent import isolation as layers
+from speceyes_plugins.sandbox.parent import isolation
+from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError
 from speceyes_plugins.sandbox.parent.sandbox import Sandbox
 from speceyes_plugins.sandbox.values import (
     Attempt,
     BlockResult,
     Report,
     SandboxLimits,
-    SandboxRefusedError,
 )
 
 ESCAPED: Final = "ESCAPED"
@@ -54,7 +54,7 @@ ATTACKS: Final = (
 
 def isolation_report() -> Report:
     """Look at every layer, then start the sandbox and attack it. Takes about a second."""
-    found = layers.found()
+    found = isolation.found()
     limits = replace(SandboxLimits(), seconds=SECONDS)
     try:
         with Sandbox(limits=limits) as sandbox:

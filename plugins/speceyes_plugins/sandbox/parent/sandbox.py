@@ -1,4 +1,4 @@
-"""The sandbox's door: `Sandbox.open(picture) -> Session`, `session.run(code) -> Result`."""
+"""The sandbox: `Sandbox.open(picture) -> Session`, `session.run(code) -> Result`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from PIL import Image
 
 from speceyes_cli.plugin import Closeable, PictureError
 from speceyes_plugins.sandbox import folders
-from speceyes_plugins.sandbox.parent import isolation as layers
+from speceyes_plugins.sandbox.parent import filters, isolation
 from speceyes_plugins.sandbox.parent.process import Zygote
+from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError
 from speceyes_plugins.sandbox.parent.session import Session
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import DATA, Backend, SandboxLimits, SandboxRefusedError, State
-from speceyes_plugins.sandbox.worker import syscalls
+from speceyes_plugins.sandbox.values import DATA, Backend, SandboxLimits, State
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,10 @@ class Sandbox(Closeable):
         self.backend: Backend = backend
         self._locked = backend != "unsafe-subprocess"
         if self._locked:
-            layers.require()
+            isolation.require()
         else:
             log.warning(UNSAFE_WARNING)
-        blob = syscalls.load() if self._locked else b""
+        blob = filters.load() if self._locked else b""
         self._folder = Path(tempfile.mkdtemp(prefix="speceyes-sandbox-")).resolve()
         try:
             self._zygote = Zygote(self._folder, blob, locked=self._locked)
@@ -103,8 +103,8 @@ class Sandbox(Closeable):
         """Facts for `run.json`: how code was isolated, and within which limits."""
         facts: dict[str, Any] = {"backend": self.backend, "state": self.state}
         if self._locked:
-            facts["landlock_abi"] = layers.landlock_abi()
-            facts["seccomp_sha256"] = syscalls.SHA256[platform.machine()]
+            facts["landlock_abi"] = isolation.landlock_abi()
+            facts["seccomp_sha256"] = filters.SHA256[platform.machine()]
         facts["block_seconds"] = self.limits.seconds
         return facts
 

@@ -3,10 +3,10 @@
 Needs libseccomp's own Python binding (`apt install python3-seccomp`), which belongs to the
 system's interpreter:
 
-    /usr/bin/python3 plugins/speceyes_plugins/sandbox/generate_filters.py
+    /usr/bin/python3 plugins/speceyes_plugins/sandbox/tools/generate_filters.py
 
 It writes one classic-BPF program per architecture to `filters/`, and prints the SHA-256 values that
-`syscalls.py` expects. A test regenerates them where libseccomp is installed, and compares.
+`parent/filters.py` expects. A test regenerates them where libseccomp is installed, and compares.
 """
 
 from __future__ import annotations
@@ -161,8 +161,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1])
-        if len(sys.argv) > 1
-        else Path(__file__).parent.parent / "worker" / "filters"
-    )
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent.parent / "filters")
