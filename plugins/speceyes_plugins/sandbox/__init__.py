@@ -1,6 +1,6 @@
 """Model-written code where it can do no harm.
 
-`Sandbox.open(picture) -> Session`, `session.run(code) -> Result`. See docs/sandbox.md.
+`Sandbox.open(picture) -> Session`, `session.run(code) -> BlockResult`. See docs/sandbox.md.
 
 Names are imported when they are asked for: the processes that hold model-written code import this
 package too, and need nothing but the standard library, numpy, Pillow and OpenCV.
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from speceyes_plugins.sandbox.values import (
         Attempt,
         Backend,
+        BlockResult,
         Failure,
         Layer,
-        Limits,
         Report,
-        Result,
+        SandboxLimits,
         State,
     )
 

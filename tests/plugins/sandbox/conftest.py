@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from speceyes_plugins.sandbox import Limits, Sandbox, SandboxRefusedError
+from speceyes_plugins.sandbox import Sandbox, SandboxLimits, SandboxRefusedError
 
-LIMITS = Limits(seconds=3.0, folder_bytes=8 << 20, folder_entries=500)
+LIMITS = SandboxLimits(seconds=3.0, folder_bytes=8 << 20, folder_entries=500)
 
 
 @pytest.fixture(scope="module")

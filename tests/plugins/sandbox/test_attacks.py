@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from PIL import Image
-from speceyes_plugins.sandbox import Limits, Result, Sandbox
+from speceyes_plugins.sandbox import BlockResult, Sandbox, SandboxLimits
 
 if TYPE_CHECKING:
     from conftest import World
@@ -274,12 +274,12 @@ ATTACKS = [
 ]
 
 
-def run(sandbox: Sandbox, world: World, code: str) -> Result:
+def run(sandbox: Sandbox, world: World, code: str) -> BlockResult:
     with sandbox.open(Image.new("RGB", (80, 80))) as session:
         return session.run(world.facts + code)
 
 
-def escaped(world: World, result: Result) -> bool:
+def escaped(world: World, result: BlockResult) -> bool:
     return "ESCAPED" in result.stdout or (world.folder / "marker").exists()
 
 
@@ -309,7 +309,7 @@ def test_is_stopped_with_isolation_on(attack: Attack, sandbox: Sandbox, world: W
         assert result.error.kind in {"exception", "memory", "disk_quota", "crashed", "no_output"}
 
 
-LOOP_LIMITS = Limits(seconds=0.5)
+LOOP_LIMITS = SandboxLimits(seconds=0.5)
 
 # Attacks on time and output. Bare, they never end, or say more than anybody asked for.
 

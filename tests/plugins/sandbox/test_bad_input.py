@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 from PIL import Image
-from speceyes_plugins.sandbox import Failure, Limits, Sandbox
+from speceyes_plugins.sandbox import Failure, Sandbox, SandboxLimits
 
 SAVE = "from PIL import Image\nImage.new('RGB', ({size})).save('{name}')\nprint('{name}')"
 
@@ -127,7 +127,7 @@ def test_decompression_bomb_is_not_decoded(sandbox: Sandbox, picture: Image.Imag
 
 def test_pixels_count_over_all_pictures(picture: Image.Image) -> None:
     code = "\n".join(SAVE.format(size="200, 200", name=f"{i}.png") for i in range(3))
-    with Sandbox(limits=Limits(pixels=100_000)) as sandbox, sandbox.open(picture) as session:
+    with Sandbox(limits=SandboxLimits(pixels=100_000)) as sandbox, sandbox.open(picture) as session:
         result = session.run(code)
     assert len(result.images) == 2
     assert result.error is not None

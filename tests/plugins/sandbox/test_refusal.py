@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from speceyes_plugins.sandbox import Limits, Sandbox, SandboxRefusedError, folders, isolation_report
+from speceyes_plugins.sandbox import (
+    Sandbox,
+    SandboxLimits,
+    SandboxRefusedError,
+    folders,
+    isolation_report,
+)
 from speceyes_plugins.sandbox.parent import filters, isolation
 from speceyes_plugins.sandbox.parent.process import Zygote
 from speceyes_plugins.sandbox.parent.report import attempt_all
@@ -102,7 +108,7 @@ def test_refuses_when_the_self_test_finds_a_hole(tmp_path: Path) -> None:
     zygote = Zygote(tmp_path / "work", ALLOW_ALL, locked=True)
     try:
         with pytest.raises(SandboxRefusedError, match=r"self-test: .* was not stopped"):
-            zygote.spawn(None, Limits())
+            zygote.spawn(None, SandboxLimits())
     finally:
         zygote.close()
 
@@ -111,7 +117,7 @@ def test_refuses_a_filter_that_the_kernel_refuses(tmp_path: Path) -> None:
     zygote = Zygote(tmp_path / "work", b"\xff" * 16, locked=True)
     try:
         with pytest.raises(SandboxRefusedError, match="seccomp"):
-            zygote.spawn(None, Limits())
+            zygote.spawn(None, SandboxLimits())
     finally:
         zygote.close()
 
@@ -175,7 +181,7 @@ def test_report_says_why_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_attacks_of_the_report_work_without_isolation() -> None:
-    with Sandbox(backend="unsafe-subprocess", limits=Limits(seconds=1.0)) as sandbox:
+    with Sandbox(backend="unsafe-subprocess", limits=SandboxLimits(seconds=1.0)) as sandbox:
         attempts = attempt_all(sandbox)
     assert [attempt.name for attempt in attempts if attempt.stopped] == ["loop for ever"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from speceyes_plugins.sandbox import Limits, Sandbox, SandboxRefusedError
+from speceyes_plugins.sandbox import Sandbox, SandboxLimits, SandboxRefusedError
 
 from speceyes_cli.core.errors import PictureError
 
@@ -119,7 +119,7 @@ def test_runs_are_repeatable(sandbox: Sandbox, picture: Image.Image) -> None:
 
 
 def test_session_goes_on_after_its_worker_was_killed(picture: Image.Image) -> None:
-    with Sandbox(limits=Limits(seconds=0.5)) as sandbox, sandbox.open(picture) as session:
+    with Sandbox(limits=SandboxLimits(seconds=0.5)) as sandbox, sandbox.open(picture) as session:
         session.run("x = 1; open('kept', 'w').write('kept'); print(x)")
         stopped = session.run("while True: pass")
         assert stopped.error is not None
