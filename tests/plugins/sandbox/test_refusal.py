@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import shutil
 import signal
 import struct
@@ -28,7 +30,7 @@ from speceyes_plugins.sandbox.worker import lockdown
 
 ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF: return SECCOMP_RET_ALLOW
 
-# A machine without one system call, made by a filter: load the number, compare, answer ENOSYS.
+# A machine without one system call, made by a filter: load the number, compare, answer an error.
 WITHOUT = """
 import struct, sys
 from PIL import Image
@@ -36,12 +38,22 @@ from speceyes_plugins.sandbox import Sandbox, SandboxRefusedError
 from speceyes_plugins.sandbox.worker import lockdown
 from speceyes_plugins.sandbox.worker import syscalls
 number = int(sys.argv[1])
-steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50026), (0x06, 0, 0, 0x7FFF0000)]
+answer = 0x50000 | int(sys.argv[2])
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, answer), (0x06, 0, 0, 0x7FFF0000)]
 lockdown._prctl(lockdown.PR_SET_NO_NEW_PRIVS, 1)
 syscalls.install(b''.join(struct.pack('=HBBI', *step) for step in steps))
 try:
     with Sandbox() as sandbox:
         print('STARTED')
+except SandboxRefusedError as error:
+    print('REFUSED', error)
+"""
+
+STARTED = """
+from speceyes_plugins.sandbox import Sandbox, SandboxRefusedError
+try:
+    Sandbox().close()
+    print('STARTED')
 except SandboxRefusedError as error:
     print('REFUSED', error)
 """
@@ -78,10 +90,52 @@ def soon(condition: object) -> bool:
     ids=["create_ruleset", "pidfd_open", "restrict_self", "pidfd_send_signal"],
 )
 def test_refuses_a_machine_without_a_layer(number: int, missing: str) -> None:
-    with python(WITHOUT, str(number)) as process:
+    with python(WITHOUT, str(number), str(errno.ENOSYS)) as process:
         told, _ = process.communicate(timeout=30)
     assert told.startswith("REFUSED")
     assert missing in told
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of x86-64 system calls")
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (112, "setsid"),
+        (80, "chdir"),
+        (95, "umask"),
+        (53, "socketpair"),
+        (46, "sendmsg"),
+        (56, "fork"),
+        (33, "dup2"),
+        (292, "dup2"),
+        (83, "a temporary folder"),
+        (302, "resource limits"),
+        (126, "capabilities"),
+        (110, "getppid"),
+        (89, "looking for libraries"),
+    ],
+)
+def test_a_call_that_the_system_forbids_is_named(number: int, name: str) -> None:
+    with python(WITHOUT, str(number), str(errno.EPERM)) as process:
+        told, _ = process.communicate(timeout=30)
+    assert told.startswith("REFUSED")
+    assert name in told
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="limits are set by prlimit")
+def test_a_limit_on_processes_is_named() -> None:
+    limited = ["prlimit", "--nproc=2", sys.executable, "-B", "-c", STARTED]
+    if os.geteuid() == 0:  # the limit does not hold for root
+        if shutil.which("setpriv") is None:
+            pytest.skip("changing identity needs setpriv")
+        kept = "-all,+dac_override,+dac_read_search"  # to read an interpreter in root's home
+        identity = ["--reuid=65533", "--regid=65533", "--clear-groups"]
+        limited = ["setpriv", *identity, f"--inh-caps={kept}", f"--ambient-caps={kept}", *limited]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment["PATH"] = os.environ["PATH"]
+    done = subprocess.run(limited, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("REFUSED the sandbox cannot start: fork: "), done.stderr[-500:]
 
 
 def test_refuses_an_unknown_architecture() -> None:

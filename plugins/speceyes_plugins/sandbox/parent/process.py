@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from speceyes_plugins.sandbox import wire
-from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError
+from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError, refusing
 from speceyes_plugins.sandbox.paths import Paths
 from speceyes_plugins.sandbox.values import SandboxLimits
 
@@ -78,23 +79,19 @@ class Zygote:
         self.locked = locked
         """Whether workers are isolated; without it only the time limit holds."""
         self._lock = threading.Lock()
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with refusing("a temporary file"):
+            self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        with refusing("socketpair"):
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = [str(Path(entry).absolute()) for entry in sys.path if entry]
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-                [
-                    *(sys.executable, *FLAGS, "-c", BOOT, str(theirs.fileno())),
-                    *(str(os.getpid()), str(folder), blob.hex(), *path),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._log,
-                env=ENVIRONMENT | _linker_path(),
-                cwd="/",
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # an interrupt at the terminal is the program's to handle
-            )
+        arguments = [str(theirs.fileno()), str(os.getpid()), str(folder), blob.hex(), *path]
+        try:
+            with theirs:
+                self._process = _start(arguments, theirs.fileno(), self._log)
+        except SandboxRefusedError:
+            self._socket.close()
+            self._log.close()
+            raise
         try:
             self._receive(START_SECONDS)
         except SandboxRefusedError:
@@ -112,7 +109,8 @@ class Zygote:
         Raises:
             SandboxRefusedError: the zygote is gone, or the worker could not be locked down.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with refusing("socketpair"):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         request = {
             "limits": asdict(limits),
             "paths": asdict(paths) if paths else None,
@@ -120,11 +118,11 @@ class Zygote:
         }
         with theirs, self._lock:
             try:
-                socket.send_fds(self._socket, [json.dumps(request).encode()], [theirs.fileno()])
+                self._send(json.dumps(request).encode(), theirs.fileno())
                 answer, pidfd = self._receive(SPAWN_SECONDS)
-            except (OSError, SandboxRefusedError) as error:
+            except SandboxRefusedError:
                 ours.close()
-                raise SandboxRefusedError(self._epitaph()) from error
+                raise
         ours.settimeout(0)
         worker = Worker(answer["pid"], pidfd, wire.Channel(ours.detach()), locked=self.locked)
         try:
@@ -141,7 +139,7 @@ class Zygote:
             SandboxRefusedError: with what is known about its end.
         """
         if self._process.poll() is not None:
-            raise SandboxRefusedError(self._epitaph())
+            raise SandboxRefusedError(self._end("it has ended"))
 
     def close(self) -> None:
         """End the zygote and with it every worker."""
@@ -153,25 +151,60 @@ class Zygote:
             self._process.wait()
         self._log.close()
 
+    def _send(self, packet: bytes, descriptor: int) -> None:
+        try:
+            socket.send_fds(self._socket, [packet], [descriptor])
+        except OSError as error:
+            raise SandboxRefusedError(self._end(f"sendmsg: {error}")) from error
+
     def _receive(self, seconds: float) -> tuple[dict[str, Any], int]:
         """One packet, and the descriptor that came with it (-1: none)."""
         self._socket.settimeout(seconds)
         try:
             packet, passed, _, _ = socket.recv_fds(self._socket, PACKET, 1)
         except OSError as error:
-            raise SandboxRefusedError(self._epitaph()) from error
-        if not packet:
-            raise SandboxRefusedError(self._epitaph())
-        return json.loads(packet), passed[0] if passed else -1
+            raise SandboxRefusedError(self._end(f"recvmsg: {error}")) from error
+        answer: dict[str, Any] = json.loads(packet or b"{}")
+        if "refused" in answer:
+            raise SandboxRefusedError(f"the sandbox cannot start: {answer['refused']}")
+        if not answer:
+            raise SandboxRefusedError(self._end("it closed its connection"))
+        return answer, passed[0] if passed else -1
 
-    def _epitaph(self) -> str:
+    def _end(self, symptom: str) -> str:
         """What is known about a zygote that does not answer."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(0.5)
+        if self._process.returncode is None:
+            return f"the sandbox's zygote cannot be reached: {symptom}"
         self._log.seek(0)
         lines = self._log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         last = f": {wire.printable(lines[-1])}" if lines else ""
         return f"the sandbox's zygote is gone (exit code {self._process.returncode}){last}"
+
+
+def _start(arguments: list[str], descriptor: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """The zygote's process, with one descriptor of ours.
+
+    Raises:
+        SandboxRefusedError: naming the call that the system refused.
+    """
+    try:
+        return subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+            [sys.executable, *FLAGS, "-c", BOOT, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env=ENVIRONMENT | _linker_path(),
+            pass_fds=[descriptor],
+            start_new_session=True,  # an interrupt at the terminal is the program's to handle
+        )
+    except OSError as error:
+        if error.filename is not None:
+            call = "execve" if error.filename == sys.executable else "open"
+        else:  # between fork and execve, subprocess does not say which call failed
+            call = "fork" if error.errno in {errno.EAGAIN, errno.ENOMEM} else "setsid or dup2"
+        raise SandboxRefusedError(f"the sandbox cannot start: {call}: {error}") from error
 
 
 def _await_ready(worker: Worker) -> None:

@@ -17,7 +17,7 @@ from speceyes_cli.plugin import Closeable, PictureError
 from speceyes_plugins.sandbox import folders
 from speceyes_plugins.sandbox.parent import filters, isolation
 from speceyes_plugins.sandbox.parent.process import Zygote
-from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError
+from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError, refusing
 from speceyes_plugins.sandbox.parent.session import Session
 from speceyes_plugins.sandbox.paths import Paths
 from speceyes_plugins.sandbox.values import DATA, Backend, SandboxLimits, State
@@ -62,7 +62,8 @@ class Sandbox(Closeable):
         else:
             log.warning(UNSAFE_WARNING)
         blob = filters.load() if self._locked else b""
-        self._folder = Path(tempfile.mkdtemp(prefix="speceyes-sandbox-")).resolve()
+        with refusing("a temporary folder"):
+            self._folder = Path(tempfile.mkdtemp(prefix="speceyes-sandbox-")).resolve()
         try:
             self._zygote = Zygote(self._folder, blob, locked=self._locked)
         except BaseException:

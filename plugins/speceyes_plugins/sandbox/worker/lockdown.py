@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
@@ -70,11 +70,22 @@ def lock_down(plan: LockdownPlan) -> None:
         ("seccomp", lambda: syscalls.install(plan.blob)),
         ("self-test", lambda: _self_test(plan)),
     )
-    for name, step in steps:
-        try:
-            step()
-        except (OSError, ValueError) as error:
-            raise LockdownError(f"{name}: {error}") from error
+    for name, action in steps:
+        with step(name):
+            action()
+
+
+@contextlib.contextmanager
+def step(name: str) -> Iterator[None]:
+    """Run one step.
+
+    Raises:
+        LockdownError: the system refused it; the message names the step.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise LockdownError(f"{name}: {error}") from error
 
 
 def library_folders() -> tuple[str, ...]:

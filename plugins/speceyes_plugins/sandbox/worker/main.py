@@ -24,19 +24,21 @@ def live(descriptor: int, request: dict[str, Any], zygote: int, blob: bytes) -> 
     """Be a worker until the connection closes; never returns to the zygote's code."""
     status = 1
     try:
-        channel = _only_channel(descriptor)
+        channel = wire.Channel(descriptor)
         limits = SandboxLimits(**request["limits"])
         paths = Paths(**request["paths"]) if request["paths"] else None
-        reads = lockdown.library_folders()
-        _settle(paths)
-        if request["locked"]:
-            folder, picture = (paths.data, paths.picture) if paths else (None, None)
-            plan = lockdown.LockdownPlan(zygote, folder, picture, reads, blob, limits)
-            try:
+        try:
+            _only_channel(channel)
+            with lockdown.step("looking for libraries"):
+                reads = lockdown.library_folders()
+            _settle(paths)
+            if request["locked"]:
+                folder, picture = (paths.data, paths.picture) if paths else (None, None)
+                plan = lockdown.LockdownPlan(zygote, folder, picture, reads, blob, limits)
                 lockdown.lock_down(plan)
-            except lockdown.LockdownError as error:
-                channel.send(wire.encode({"ready": False, "text": str(error)}))
-                os._exit(1)
+        except lockdown.LockdownError as error:
+            channel.send(wire.encode({"ready": False, "text": str(error)}))
+            os._exit(1)
         channel.send(wire.encode({"ready": True, "text": ""}))
         if paths:
             _serve_blocks(channel, paths, limits)
@@ -49,23 +51,26 @@ def live(descriptor: int, request: dict[str, Any], zygote: int, blob: bytes) -> 
         os._exit(status)
 
 
-def _only_channel(descriptor: int) -> wire.Channel:
-    """Close every descriptor but the channel; 0, 1 and 2 lead nowhere."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    if descriptor == nowhere:  # cannot be: both are open
-        raise OSError("descriptor mix-up")
-    for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
-    os.dup2(descriptor, CHANNEL, inheritable=False)
+def _only_channel(channel: wire.Channel) -> None:
+    """Close every descriptor but the channel's, which becomes 3; 0, 1 and 2 lead nowhere."""
+    with lockdown.step(f"opening {os.devnull}"):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+    with lockdown.step("dup2"):
+        for standard in (0, 1, 2):
+            os.dup2(nowhere, standard)
+        os.dup2(channel.descriptor, CHANNEL, inheritable=False)
+    channel.descriptor = CHANNEL
     os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
-    return wire.Channel(CHANNEL)
 
 
 def _settle(paths: Paths | None) -> None:
     """A session of its own, a private mask, no environment, the same dice for every worker."""
-    os.setsid()
-    os.umask(0o077)
-    os.chdir(paths.output if paths else "/")
+    with lockdown.step("setsid"):
+        os.setsid()
+    with lockdown.step("umask"):
+        os.umask(0o077)
+    with lockdown.step("chdir"):
+        os.chdir(paths.output if paths else "/")
     os.environ.clear()
     sys.argv = ["block"]
     random.seed(0)

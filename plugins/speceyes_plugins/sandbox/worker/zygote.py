@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import warnings
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 from speceyes_plugins.sandbox import folders
+from speceyes_plugins.sandbox.worker import lockdown
 from speceyes_plugins.sandbox.worker import main as worker
 
 PACKET: Final = 64 << 10
@@ -37,11 +37,15 @@ def main(descriptor: int, program: int, folder: str, blob: bytes) -> None:
         folder: the folder of all sessions, removed at the end.
         blob: the system-call filter that workers install.
     """
-    warm()
     control = socket.socket(fileno=descriptor)
     children: dict[int, int] = {}
     try:
+        with lockdown.step("chdir"):
+            os.chdir("/")
+        warm()
         serve(control, program, children, blob)
+    except lockdown.LockdownError as error:
+        refuse(control, error)
     finally:
         for pidfd in children.values():
             with contextlib.suppress(ProcessLookupError):
@@ -64,9 +68,10 @@ def warm() -> None:
 def serve(control: socket.socket, program: int, children: dict[int, int], blob: bytes) -> None:
     """The loop: one packet per request, one packet and a pidfd per answer."""
     poll = select.poll()
-    program_fd = os.pidfd_open(program)
+    with lockdown.step("pidfd_open"):
+        program_fd = os.pidfd_open(program)
     if os.getppid() != program:
-        return
+        raise lockdown.LockdownError("getppid: the program has ended, or is not the parent")
     poll.register(control, select.POLLIN)
     poll.register(program_fd, select.POLLIN)
     control.send(json.dumps({"started": os.getpid()}).encode())
@@ -84,8 +89,13 @@ def serve(control: socket.socket, program: int, children: dict[int, int], blob: 
         packet, passed, _, _ = socket.recv_fds(control, PACKET, 1)
         if not packet:
             return
-        pid, pidfd = spawn(control, json.loads(packet), passed[0], blob)
-        os.close(passed[0])
+        try:
+            pid, pidfd = spawn(control, json.loads(packet), passed[0], blob)
+        except lockdown.LockdownError as error:
+            refuse(control, error)
+            continue
+        finally:
+            os.close(passed[0])
         children[pid] = pidfd
         poll.register(pidfd, select.POLLIN)
         socket.send_fds(control, [json.dumps({"pid": pid}).encode()], [pidfd])
@@ -96,12 +106,16 @@ def spawn(
 ) -> tuple[int, int]:
     """Fork one worker; returns its process id and a pidfd."""
     zygote = os.getpid()
-    pid = os.fork()
+    with lockdown.step("fork"):
+        pid = os.fork()
     if pid == 0:
         control.detach()
         worker.live(descriptor, request, zygote, blob)
-    return pid, os.pidfd_open(pid)
+    with lockdown.step("pidfd_open"):
+        return pid, os.pidfd_open(pid)
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], bytes.fromhex(sys.argv[4]))
+def refuse(control: socket.socket, error: lockdown.LockdownError) -> None:
+    """Tell the program which step the system refused; one that is gone need not know."""
+    with contextlib.suppress(OSError):
+        control.send(json.dumps({"refused": str(error)}).encode())
