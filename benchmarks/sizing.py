@@ -263,7 +263,7 @@ def learn(notes: Sequence[tuple[str, int, float]], records: Sequence[Any], batch
 def check(options: argparse.Namespace) -> None:
     """Fit the model at one number of clients, and try it at others."""
     from speceyes_cli.host.manager import build_host
-    from speceyes_cli.host.planning.plans import close_engines, load_engines
+    from speceyes_cli.host.planning.models import close_engines, load_engines
     from speceyes_cli.host.specs import DataSource
     from speceyes_cli.serve.plan import ServeOptions, plan_service
     from speceyes_cli.serve.queue import RequestQueue

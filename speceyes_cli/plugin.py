@@ -24,7 +24,7 @@ from speceyes_cli.core.chat import (
 from speceyes_cli.core.context import Closeable
 from speceyes_cli.core.errors import DataError, PictureError, RowError, RunStopError, UsageError
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
-from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.gate.token import STATISTICS, Statistic, TokenScore
 from speceyes_cli.core.judging.answer_rules import (
     parse_yes_no,
     score_by_rule,
@@ -74,6 +74,7 @@ __all__ = [
     "CONFIDENCE",
     "ERROR",
     "LLM",
+    "STATISTICS",
     "STEP_SCORE",
     "Agent",
     "AgentOptions",
@@ -122,6 +123,7 @@ __all__ = [
     "Sample",
     "Scored",
     "Size",
+    "Statistic",
     "TokenScore",
     "ToolError",
     "UsageError",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from speceyes_cli.analysis.table import ScoredDraft, ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.gate.token import STATISTICS, Statistic, TokenScore, within
 
 Score = Callable[[Sequence[TokenScore]], float]
 """A gate's score: one confidence in 0..1 from at least one token, NaN when undefined."""
@@ -44,10 +44,19 @@ def confidences(table: ScoreTable, score: Score, k: int | None = None) -> list[f
 
     NaN where it is undefined or there is no draft. Raises `UsageError` for a K out of reach.
     """
-    if k is None or k == table.config.top_k:
-        return [_confidence(s.draft, score) for s in table.samples]
-    check_top_k(table, k)
-    return [_confidence(s.draft, score, k) for s in table.samples]
+    own = table.config.top_k
+    other = None if k == own else k
+    if other is not None:
+        check_top_k(table, other)
+
+    def confidence(draft: ScoredDraft | None) -> float:
+        if draft is None or not draft.tokens:
+            return math.nan
+        if other is not None:
+            return score([rescore(token, other) for token in draft.tokens])
+        return score(draft.tokens if own is None else within(draft.tokens, own))
+
+    return [confidence(sample.draft) for sample in table.samples]
 
 
 def acceptable(table: ScoreTable, values: Sequence[float]) -> list[float]:
@@ -77,7 +86,10 @@ def rescore(token: TokenScore, k: int) -> TokenScore:
         + math.fsum(gap * weight for gap, weight in zip(gaps, weights[1:], strict=True)) / total
     )
     return token._replace(
-        separability=mean / (deviation + SPREAD_FLOOR), margin=gaps[0], entropy=entropy
+        separability=mean / (deviation + SPREAD_FLOOR),
+        margin=gaps[0],
+        entropy=entropy,
+        rivals=gaps,
     )
 
 
@@ -108,7 +120,22 @@ def require_two_classes(table: ScoreTable, rights: Iterable[bool]) -> None:
         )
 
 
-def _confidence(draft: ScoredDraft | None, score: Score, k: int | None = None) -> float:
-    if draft is None or not draft.tokens:
-        return math.nan
-    return score(draft.tokens if k is None else [rescore(token, k) for token in draft.tokens])
+def given(table: ScoreTable) -> tuple[Statistic, ...]:
+    """The statistics that the run's engine gave; all of them where no token tells."""
+    tokens = [
+        token
+        for sample in table.samples
+        if sample.draft is not None
+        for token in sample.draft.tokens
+        if not token.fault
+    ]
+    if not tokens:
+        return STATISTICS
+    return tuple(
+        name
+        for name in STATISTICS
+        if any(
+            token.rivals if name == "rivals" else not math.isnan(getattr(token, name))
+            for token in tokens
+        )
+    )

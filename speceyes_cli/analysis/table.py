@@ -8,12 +8,10 @@ from typing import Literal
 
 from speceyes_cli.core.chat import Finish, Role
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.gate.token import TokenScore, score_from
 from speceyes_cli.core.run.info import RunConfig
-from speceyes_cli.core.run.records import DraftNote, PictureNote, Record, TokenNote, VerdictNote
+from speceyes_cli.core.run.records import DraftNote, PictureNote, Record, VerdictNote
 from speceyes_cli.core.tables.summaries import LoadedRun
-
-NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,19 +171,5 @@ def _draft(note: DraftNote, finish: Finish) -> ScoredDraft:
     return ScoredDraft(
         text=note.text,
         finish=finish,
-        tokens=tuple(_token(token) for token in note.tokens),
-    )
-
-
-def _token(note: TokenNote) -> TokenScore:
-    def number(value: float | None) -> float:
-        return NAN if value is None else value
-
-    return TokenScore(
-        number(note.separability),
-        number(note.logprob),
-        number(note.margin),
-        number(note.entropy),
-        note.fault,
-        note.rivals,
+        tokens=tuple(score_from(token) for token in note.tokens),
     )

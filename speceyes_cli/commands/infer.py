@@ -37,8 +37,9 @@ from speceyes_cli.core.scheduling.scheduler import Scheduler
 from speceyes_cli.core.scheduling.trajectories import Finished, Observer, Task
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.models import works_on
 from speceyes_cli.host.planning.options import MODELS, RUN, WHAT, argument, option
-from speceyes_cli.host.planning.plans import plan_run
+from speceyes_cli.host.planning.plans import RunPlan, plan_run
 from speceyes_cli.host.planning.questions import (
     QuestionPlan,
     make_question,
@@ -47,6 +48,7 @@ from speceyes_cli.host.planning.questions import (
 )
 from speceyes_cli.host.running.pool import EnginePool
 from speceyes_cli.host.running.session import rows_of
+from speceyes_cli.host.specs import GateSpec
 
 TRACE = "trace.json"
 
@@ -182,7 +184,7 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
         )
     plan = plan_run(replace(options, method="draft"), passed, host)
     [run] = answer_plans([plan], options, host, make_screen(launch_from(os.environ)))
-    scores = {gate.name: gate.score for gate in host.gates}
+    scores = {gate.name: gate.score for gate in host.gates if told_by(gate, plan)}
     try:
         write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))
     except OSError as error:
@@ -196,3 +198,9 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
         typer.echo(f"Every gate's score and every token: {drafts}")
     if rows[-1].n_error > options.max_errors:
         raise typer.Exit(FAILED_SAMPLES)
+
+
+def told_by(gate: GateSpec, plan: RunPlan) -> bool:
+    """Whether the run's drafts hold what the gate needs; rivals only where its own gate does."""
+    kept = plan.recipe.gate.kept or "rivals" not in gate.needs
+    return bool(kept) and works_on(gate, plan.loads["small"].spec)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.text import one_line
+from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.options import RunOptions
-from speceyes_cli.host.planning.plans import Load
 
 MOST_FAILURES = 3
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from speceyes_cli.commands.options import takes
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.planning.plans import close_engines, load_engines
+from speceyes_cli.host.planning.models import close_engines, load_engines
 from speceyes_cli.serve.plan import ServeOptions, plan_service
 
 INTERRUPTED = 130

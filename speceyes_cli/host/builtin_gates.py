@@ -12,11 +12,36 @@ from speceyes_cli.host.specs import GateSpec
 @hookimpl
 def speceyes_gates() -> Iterable[GateSpec]:
     """Yield the paper's four gates, and two simpler ones to compare them with."""
-    yield GateSpec("min", gates.min_score, "the least separable token", gates.min_hopeless)
-    yield GateSpec("mean", gates.mean_score, "the mean separability")
-    yield GateSpec("bottom20", gates.bottom20_score, "the least separable fifth of the tokens")
     yield GateSpec(
-        "log", gates.log_score, "geometric mean of the top probabilities", gates.log_hopeless
+        "min",
+        gates.min_score,
+        "the least separable token",
+        gates.min_hopeless,
+        needs=("separability",),
     )
-    yield GateSpec("margin", gates.margin_score, "the smallest gap between first and second")
-    yield GateSpec("entropy", gates.entropy_score, "one over the effective number of choices")
+    yield GateSpec("mean", gates.mean_score, "the mean separability", needs=("separability",))
+    yield GateSpec(
+        "bottom20",
+        gates.bottom20_score,
+        "the least separable fifth of the tokens",
+        needs=("separability",),
+    )
+    yield GateSpec(
+        "log",
+        gates.log_score,
+        "geometric mean of the top probabilities",
+        gates.log_hopeless,
+        needs=("logprob",),
+    )
+    yield GateSpec(
+        "margin",
+        gates.margin_score,
+        "the smallest gap between first and second",
+        needs=("margin",),
+    )
+    yield GateSpec(
+        "entropy",
+        gates.entropy_score,
+        "one over the effective number of choices",
+        needs=("entropy",),
+    )

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from speceyes_cli.core.agents import Agent, AgentState, Policy
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD
-from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.gate.token import FIGURES, STATISTICS, Statistic, TokenScore
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.judging.judging import Judge, Rule
 from speceyes_cli.core.samples import Sample, Verdict
@@ -90,6 +90,8 @@ class EngineSpec:
     """Raise `UsageError` for what is wrong with the model or options, without loading it."""
     factory: Callable[[EngineOptions], Engine]
     summary: str
+    gives: tuple[Statistic, ...] = STATISTICS
+    """The statistics of each token that its replies hold; a gate that needs another is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,8 @@ class GateSpec:
     summary: str
     hopeless: Callable[[Sequence[TokenScore], float, int], bool] | None = None
     """(scores so far, threshold, token limit) -> no continuation can pass; None: not provable."""
+    needs: tuple[Statistic, ...] = FIGURES
+    """The statistics it reads; `rivals` are kept only for a gate that names them here."""
 
 
 class Bar(NamedTuple):

@@ -12,6 +12,7 @@ from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.run.evaluate import loop_limits
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.models import Load, plan_loads, require_statistics, works_on
 from speceyes_cli.host.planning.options import (
     AgentChoice,
     DecisionOptions,
@@ -20,13 +21,11 @@ from speceyes_cli.host.planning.options import (
     option,
 )
 from speceyes_cli.host.planning.plans import (
-    Load,
     check_numbers,
     choose_method_options,
     choose_threshold,
     make_agent,
     make_gate,
-    plan_load,
 )
 from speceyes_cli.serve.service import Range, ServeLimits, Service
 
@@ -86,7 +85,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     method_options = choose_method_options(run)
     gate = make_gate(run, host)
     agent = make_agent(run, host)
-    loads = {role: plan_load(role, run, host) for role in method.roles}
+    loads = plan_loads(method, run, host)
 
     def start(sample: Sample, gate: Gate) -> Policy:
         return method.policy(sample, agent, gate, method_options)
@@ -96,7 +95,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
         start=start,
         agent=agent,
         gate=gate,
-        gates=choose_gates(options, run, host),
+        gates=choose_gates(options, run, loads, host),
         limits=limits,
         phase_limits=loop_limits(options.fallbacks),
         api_key=options.api_key,
@@ -110,12 +109,22 @@ def as_run_options(options: ServeOptions) -> RunOptions:
     return RunOptions(**{name: getattr(options, name) for name in shared})
 
 
-def choose_gates(options: ServeOptions, run: RunOptions, host: Host) -> dict[str, Gate]:
-    """The gates that a request may choose; the server's own is always one of them."""
-    wanted = {"all": [spec.name for spec in host.gates], "none": []}.get(
-        options.request_gates, [name.strip() for name in options.request_gates.split(",")]
-    )
+def choose_gates(
+    options: ServeOptions, run: RunOptions, loads: Mapping[Role, Load], host: Host
+) -> dict[str, Gate]:
+    """The gates that a request may choose; the server's own is always one of them.
+
+    "all" are those that the small model's engine can serve; `UsageError` for a named one that it
+    cannot.
+    """
+    small = loads.get("small")
+    fitting = [spec.name for spec in host.gates if small is None or works_on(spec, small.spec)]
+    named = [name.strip() for name in options.request_gates.split(",")]
+    wanted = {"all": fitting, "none": []}.get(options.request_gates, named)
     names = dict.fromkeys([options.gate, *wanted])
+    if small is not None:
+        for name in wanted:
+            require_statistics(host.gates.get(name), small, host)
     return {name: make_gate(replace(run, gate=name), host) for name in names}
 
 

@@ -17,8 +17,8 @@ from speceyes_cli.app import build_app
 from speceyes_cli.commands.options import takes
 from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.options import RunOptions
-from speceyes_cli.host.planning.plans import Load
 from speceyes_cli.host.specs import EngineOptions
 
 Program = Callable[..., subprocess.CompletedProcess[str]]

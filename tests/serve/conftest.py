@@ -17,7 +17,7 @@ from openai import OpenAI
 from PIL import Image
 
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.planning.plans import close_engines, load_engines
+from speceyes_cli.host.planning.models import close_engines, load_engines
 from speceyes_cli.serve.http.app import build_endpoint
 from speceyes_cli.serve.http.server import open_socket
 from speceyes_cli.serve.plan import ServeOptions, plan_service

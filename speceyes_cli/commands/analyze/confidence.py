@@ -27,6 +27,7 @@ from speceyes_cli.commands.analyze.inputs import all_scores, open_tables
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.run.kept_images import file_name
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.manager import Host
 
 
 class RunAnalysis(NamedTuple):
@@ -57,8 +58,8 @@ def confidence_command(
     percentiles, accuracy and coverage above each threshold, and the tie diagnostic. Runs must have
     judged every draft: `eval --method draft`, or `eval --both-branches`.
     """
-    scores = all_scores(context.obj)
-    found = [analyze_run(table, scores) for table in open_tables(runs)]
+    host: Host = context.obj
+    found = [analyze_run(table, all_scores(table, host)) for table in open_tables(runs)]
     console = Console(highlight=False, emoji=False)
     files = {}
     for analysis in found:

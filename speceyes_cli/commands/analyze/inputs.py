@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from speceyes_cli.analysis.replay import ReplaySetting
-from speceyes_cli.analysis.scores import Score, acceptable, confidences
+from speceyes_cli.analysis.scores import Score, acceptable, confidences, given
 from speceyes_cli.analysis.table import ScoreTable, read_table, read_tables
+from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
 from speceyes_cli.core.tables.summaries import LoadedRun, find_runs, load_run
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.specs import GateSpec
 
 
 def open_table(folder: Path) -> tuple[LoadedRun, ScoreTable]:
@@ -24,9 +27,16 @@ def open_tables(paths: Sequence[Path]) -> list[ScoreTable]:
     return read_tables(find_runs(paths))
 
 
-def all_scores(host: Host) -> dict[str, Score]:
-    """Every gate's score by name, the plugins' included."""
-    return {spec.name: spec.score for spec in host.gates}
+def all_scores(table: ScoreTable, host: Host) -> dict[str, Score]:
+    """Every gate's score by name; undefined for a gate that the run's records cannot tell."""
+    told = told_gates(table, host)
+    return {s.name: s.score if s.name in told else lambda _tokens: math.nan for s in host.gates}
+
+
+def told_gates(table: ScoreTable, host: Host) -> list[str]:
+    """The gates that need no statistic but those that the run's records hold."""
+    known = set(given(table))
+    return [spec.name for spec in host.gates if known >= set(spec.needs)]
 
 
 class Scores:
@@ -35,15 +45,26 @@ class Scores:
     def __init__(self, table: ScoreTable, host: Host) -> None:
         self.table = table
         self.host = host
+        self._given = set(given(table))
         self._known: dict[tuple[str, int], list[float]] = {}
 
     def of(self, gate: str, top_k: int) -> list[float]:
         """In the table's order; `UsageError` for an unknown gate or a K out of reach."""
         if (gate, top_k) not in self._known:
-            score = self.host.gates.get(gate).score
-            found = acceptable(self.table, confidences(self.table, score, top_k))
+            spec = self.host.gates.get(gate)
+            self._require(spec)
+            found = acceptable(self.table, confidences(self.table, spec.score, top_k))
             self._known[gate, top_k] = found
         return self._known[gate, top_k]
+
+    def _require(self, spec: GateSpec) -> None:
+        lacking = [name for name in spec.needs if name not in self._given]
+        if lacking:
+            others = ", ".join(told_gates(self.table, self.host)) or "none"
+            raise UsageError(
+                f"The gate {spec.name} needs the statistic {', '.join(lacking)} of each token, "
+                f"which {self.table.run} does not hold; gates that can be told from it: {others}."
+            )
 
 
 def own_choice(table: ScoreTable) -> ReplaySetting:

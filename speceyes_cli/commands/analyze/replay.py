@@ -28,7 +28,7 @@ from speceyes_cli.analysis.replay_check import (
     require_comparable,
 )
 from speceyes_cli.analysis.table import ScoreTable, require_both_branches
-from speceyes_cli.commands.analyze.inputs import Scores, all_scores, open_table, own_choice
+from speceyes_cli.commands.analyze.inputs import Scores, open_table, own_choice, told_gates
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun, baselines_beside, find_baseline
@@ -114,7 +114,7 @@ def _choices(
         if not 0 <= threshold <= 1:
             raise UsageError(f"--threshold is a confidence from 0 to 1, not {threshold:g}.")
     if gates and "all" in gates:
-        gates = list(all_scores(scores.host))
+        gates = told_gates(scores.table, scores.host)
     bars = dict.fromkeys(thresholds or sorted({*PAPER_THRESHOLDS, own.threshold}, reverse=True))
     choices = [
         ReplaySetting(gate, top_k, threshold)
@@ -143,7 +143,7 @@ def _write_figure(scores: Scores, baseline: Sequence[float | None], out: Path) -
     table = scores.table
     frontiers = {
         gate: frontier(table, scores.of(gate, own.top_k), baseline)
-        for gate in all_scores(scores.host)
+        for gate in told_gates(scores.table, scores.host)
     }
     chosen = replay(table, scores.of(own.gate, own.top_k), own, baseline)
     return write_plots([frontier_plot(frontiers, chosen)], out)

@@ -69,7 +69,7 @@ def describe(
     table = read_table(run)
     baseline = find_baseline(run, baselines)
     try:
-        found = analyze_run(table, all_scores(host))
+        found = analyze_run(table, all_scores(table, host))
         gates = [analysis.figures for analysis in found.gates.values()]
         notes, plots = [tie_sentence(found.ties)], found.plots
     except DataError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.gate.token import TokenScore, within
 
 SIGMOID_SCALE = 0.6  # paper, equation 5: confidence = sigmoid(0.6 S)
 DEFAULT_TOP_K = 64
@@ -60,11 +60,13 @@ class Gate:
 
     def confidence(self, draft: Draft) -> float:
         """The draft's confidence in 0..1; NaN for a draft without tokens or with NaN scores."""
-        return self.score(draft.statistics) if draft.statistics else math.nan
+        if not draft.statistics:
+            return math.nan
+        return self.score(within(draft.statistics, self.top_k))
 
     def thorough(self) -> Gate:
         """The same decision from drafts scored to their end, with what any other K needs."""
-        return replace(self, hopeless=None, kept=KEPT_LOGITS)
+        return replace(self, hopeless=None, kept=max(KEPT_LOGITS, self.kept))
 
     def accepts(self, draft: Draft) -> bool:
         """Whether the draft may stand: it ended by itself and its confidence exceeds the bar."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+Statistic = Literal["separability", "logprob", "margin", "entropy", "rivals"]
+"""A figure of `TokenScore` that a gate may need and an engine may give."""
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+FIGURES: tuple[Statistic, ...] = ("separability", "logprob", "margin", "entropy")
+"""The statistics that are one number a token, given whether or not a gate asks for rivals."""
 
 
 class TokenScore(NamedTuple):
@@ -20,3 +28,29 @@ class TokenScore(NamedTuple):
     """Why the figures are undefined: "nan", "infinite" or "too_few" finite logits."""
     rivals: tuple[float, ...] = ()
     """z1 - z2, z1 - z3, … in logits, where the gate keeps them: what any smaller K follows from."""
+
+
+def score_fields(score: TokenScore) -> dict[str, Any]:
+    """The score as fields of JSON values: None where a figure is undefined."""
+    return {name: _known(value) for name, value in score._asdict().items()}
+
+
+def score_from(fields: object) -> TokenScore:
+    """The score from an object whose attributes are such fields: NaN where a figure is undefined.
+
+    What is not finite comes back as NaN, which no gate accepts either.
+    """
+    values = (getattr(fields, name) for name in TokenScore._fields)
+    return TokenScore._make(math.nan if value is None else value for value in values)
+
+
+def within(scores: Sequence[TokenScore], k: int) -> list[TokenScore]:
+    """The scores with no more rivals than the K - 1 that a gate of this K looks at."""
+    return [
+        score if len(score.rivals) < k else score._replace(rivals=score.rivals[: k - 1])
+        for score in scores
+    ]
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from speceyes_cli.core.gate.token import TokenScore
-from speceyes_cli.core.run.records import Record, TokenNote, plain_json
+from speceyes_cli.core.gate.token import TokenScore, score_from
+from speceyes_cli.core.run.records import Record, plain_json
 
 Score = Callable[[Sequence[TokenScore]], float]
 
@@ -18,7 +17,7 @@ def draft_lines(records: Sequence[Record], scores: Mapping[str, Score]) -> Itera
         draft = record.draft
         if draft is None:
             continue
-        tokens = [token_score(note) for note in draft.tokens]
+        tokens = [score_from(note) for note in draft.tokens]
         line = {
             "split": record.split,
             "sample_id": record.sample_id,
@@ -33,19 +32,3 @@ def draft_lines(records: Sequence[Record], scores: Mapping[str, Score]) -> Itera
             "seconds": record.phase_seconds.get("draft"),
         }
         yield json.dumps(line, ensure_ascii=False) + "\n"
-
-
-def token_score(note: TokenNote) -> TokenScore:
-    """The note as gates take it: NaN where undefined."""
-    return TokenScore(
-        _number(note.separability),
-        _number(note.logprob),
-        _number(note.margin),
-        _number(note.entropy),
-        note.fault,
-        note.rivals,
-    )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

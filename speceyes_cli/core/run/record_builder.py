@@ -9,6 +9,7 @@ from typing import Any
 from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Picture, Reply, Role, Size
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import diagnose_ties
+from speceyes_cli.core.gate.token import score_fields
 from speceyes_cli.core.methods.policies import says_no
 from speceyes_cli.core.methods.thinking import without_thought
 from speceyes_cli.core.run.records import (
@@ -122,7 +123,7 @@ def _token_notes(reply: Reply) -> tuple[TokenNote, ...]:
     told = len(reply.pieces) == len(reply.statistics)
     pieces = reply.pieces if told else ("",) * len(reply.statistics)
     return tuple(
-        TokenNote(text=piece, **score._asdict())
+        TokenNote(text=piece, **score_fields(score))
         for piece, score in zip(pieces, reply.statistics, strict=True)
     )
 

@@ -14,7 +14,7 @@ from speceyes_cli.analysis.certificate import (
     require_data,
     require_setting,
 )
-from speceyes_cli.core.chat import Engine, Introduced, Role
+from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.method_options import (
@@ -26,8 +26,8 @@ from speceyes_cli.core.methods.method_options import (
 from speceyes_cli.core.run.evaluate import Placed, Recipe, unfinished
 from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run, prompt_hashes
 from speceyes_cli.core.run.store import SampleKey
-from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host, known_names
+from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.specs import (
     CONFIDENCE,
@@ -35,27 +35,12 @@ from speceyes_cli.host.specs import (
     AgentOptions,
     DatasetSpec,
     DataSource,
-    EngineOptions,
-    EngineSpec,
     MethodSpec,
     Policy,
 )
 
 RUNS = Path("runs")
 CACHE = RUNS / ".cache"
-MODEL_SETS = ("embedded", "paper")
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One model to be loaded."""
-
-    spec: EngineSpec
-    options: EngineOptions
-
-    def __call__(self) -> Engine:
-        """Load it."""
-        return self.spec.factory(self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +89,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     splits = choose_splits(dataset, options.split)
     for split in splits:
         dataset.check(split, source)
-    loads = {role: plan_load(role, options, host) for role in method.roles}
+    loads = plan_loads(method, options, host)
     config = make_config(options, method, dataset, splits, agent, loads)
     if certificate is not None:
         require_setting(certificate, config)
@@ -211,7 +196,8 @@ def make_gate(options: RunOptions, host: Host) -> Gate:
     """The gate by name, with its K and threshold."""
     spec = host.gates.get(options.gate)
     threshold = CONFIDENCE.default if options.threshold is None else options.threshold
-    return Gate(spec.name, spec.score, options.top_k, threshold, spec.hopeless)
+    kept = options.top_k if "rivals" in spec.needs else 0
+    return Gate(spec.name, spec.score, options.top_k, threshold, spec.hopeless, kept)
 
 
 def make_agent(options: RunOptions, host: Host) -> Agent:
@@ -239,44 +225,6 @@ def choose_splits(dataset: DatasetSpec, split: str) -> tuple[str, ...]:
         known = known_names(split, [*dataset.splits, "all"])
         raise UsageError(f"There is no split {split!r} in {dataset.name}; {known}.")
     return (split,)
-
-
-def plan_load(role: Role, options: RunOptions, host: Host) -> Load:
-    """The engine that takes the role's model, checked but not loaded."""
-    model = model_name(role, options, host)
-    small = role == "small"
-    spec = next((spec for spec in host.engines if spec.takes(model)), None)
-    if spec is None:
-        engines = ", ".join(f"{spec.name} ({spec.summary})" for spec in host.engines) or "none"
-        broken = "".join(f" {plugin}" for plugin in host.broken)
-        raise UsageError(f"No engine takes the model {model!r}; engines: {engines}.{broken}")
-    engine_options = EngineOptions(
-        model=model,
-        role=role,
-        batch_size=options.batch_size,
-        device=options.device,
-        dtype=options.dtype,
-        attention=options.attention,
-        min_pixels=options.small_min_pixels if small else options.large_min_pixels,
-        max_pixels=options.small_max_pixels if small else options.large_max_pixels,
-        concurrency=options.concurrency,
-        top_k=options.top_k,
-    )
-    spec.check(engine_options)
-    return Load(spec, engine_options)
-
-
-def model_name(role: Role, options: RunOptions, host: Host) -> str:
-    """The model of a role: named itself, or by its set."""
-    named = options.small if role == "small" else options.large
-    if named is not None:
-        return named
-    if options.models not in MODEL_SETS:
-        known = known_names(options.models, MODEL_SETS)
-        raise UsageError(f"There is no set of models {options.models!r}; {known}.")
-    if options.models == "paper":
-        return host.agents.get(options.agent).models[role]
-    return options.models
 
 
 def make_config(
@@ -327,24 +275,3 @@ def make_config(
         prompt_hashes=prompt_hashes(agent),
         data_fingerprint={split: dataset.fingerprint(split, source) for split in splits},
     )
-
-
-def load_engines(loads: Mapping[Role, Load], announce: Callable[[str], None]) -> dict[Role, Engine]:
-    """Load every model; those already loaded are closed when one fails."""
-    engines: dict[Role, Engine] = {}
-    try:
-        for role, load in loads.items():
-            announce(f"Loading the {role} model: {load.options.model}")
-            engines[role] = engine = load()
-            if isinstance(engine, Introduced):
-                announce(strip_control(engine.introduction))
-    except BaseException:
-        close_engines(engines)
-        raise
-    return engines
-
-
-def close_engines(engines: Mapping[Role, Engine]) -> None:
-    """Release every model once."""
-    for engine in {id(engine): engine for engine in engines.values()}.values():
-        engine.close()

@@ -13,16 +13,15 @@ from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.pictures.loading import load_picture
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import (
-    Load,
     check_numbers,
     choose_method_options,
     choose_policy,
     choose_threshold,
     make_agent,
     make_gate,
-    plan_load,
 )
 from speceyes_cli.host.specs import CONFIDENCE, Agent
 
@@ -59,7 +58,7 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
         gate=gate,
         method=method.name,
         gated=method.bar is CONFIDENCE and len(method.roles) > 1,
-        loads={role: plan_load(role, options, host) for role in method.roles},
+        loads=plan_loads(method, options, host),
     )
 
 

@@ -10,7 +10,7 @@ from speceyes_cli.core.call_cache.engine import CachedEngine
 from speceyes_cli.core.call_cache.store import CallCache
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.run.info import library_versions
-from speceyes_cli.host.planning.plans import Load, load_engines
+from speceyes_cli.host.planning.models import Load, load_engines
 
 IRRELEVANT = ("top_k", "concurrency")
 """Options of an engine that change no answer; the K of each call is in its key."""

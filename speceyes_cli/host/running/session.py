@@ -23,7 +23,8 @@ from speceyes_cli.core.tables.summaries import (
 )
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
-from speceyes_cli.host.planning.plans import Load, RunPlan
+from speceyes_cli.host.planning.models import Load
+from speceyes_cli.host.planning.plans import RunPlan
 from speceyes_cli.host.running.pool import EnginePool
 
 

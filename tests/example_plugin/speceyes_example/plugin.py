@@ -32,8 +32,9 @@ from speceyes_cli.plugin import (
     hookimpl,
 )
 from speceyes_example.dots import DOTS
+from speceyes_example.likely import LIKELY
 from speceyes_example.looker import LOOKER
-from speceyes_example.scripted import SCRIPTED
+from speceyes_example.scripted import LOGPROBS, SCRIPTED
 
 JOURNAL = "SPECEYES_EXAMPLE_JOURNAL"
 """Environment variable: a file that gets a line for each finished record."""
@@ -47,8 +48,9 @@ def speceyes_agents() -> Iterable[AgentSpec]:
 
 @hookimpl
 def speceyes_engines() -> Iterable[EngineSpec]:
-    """Yield the engine."""
+    """Yield the engine, and one whose server tells the chosen token's probability only."""
     yield SCRIPTED
+    yield LOGPROBS
 
 
 @hookimpl
@@ -73,8 +75,9 @@ def speceyes_judges() -> Iterable[JudgeSpec]:
 
 @hookimpl
 def speceyes_gates() -> Iterable[GateSpec]:
-    """Yield the gate."""
-    yield GateSpec("first", first_token, "the first token alone")
+    """Yield two gates, each naming the statistics it reads."""
+    yield GateSpec("first", first_token, "the first token alone", needs=("separability",))
+    yield LIKELY
 
 
 @hookimpl

@@ -14,10 +14,11 @@ steps about the second score well.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -48,6 +49,7 @@ class ScriptedEngine:
     fail: frozenset[int] = frozenset()
     crash: frozenset[int] = frozenset()
     err: frozenset[int] = frozenset()
+    logprobs_only: bool = False
     batches: list[tuple[str, ...]] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     closed: bool = False
@@ -71,10 +73,16 @@ class ScriptedEngine:
         text = reply_to(ask, number)
         if ask.phase == "draft" and number in self.err:
             text = COLOURS[(number + 1) % len(COLOURS)]
-        scores = ()
+        scores: tuple[TokenScore, ...] = ()
         if ask.gate is not None:
-            scores = (SURE, SURE if number % 3 == 1 else UNSURE)
+            known = (SURE, SURE if number % 3 == 1 else UNSURE)
+            scores = tuple(self._told(score, ask.gate.kept) for score in known)
         return Reply(text, len(text.split()), "stop", scores, seconds=self.delay, frames=frames)
+
+    def _told(self, score: TokenScore, kept: int) -> TokenScore:
+        if self.logprobs_only:
+            return TokenScore(math.nan, score.logprob, math.nan, math.nan)
+        return score._replace(rivals=tuple(score.margin + i / 10 for i in range(kept - 1)))
 
     def forget(self, trajectory: str) -> None:
         """Note it."""
@@ -151,4 +159,13 @@ SCRIPTED = EngineSpec(
     check=check,
     factory=load,
     summary="replies by rule, no model",
+)
+
+LOGPROBS = EngineSpec(
+    name="logprobs",
+    takes=lambda model: model == "logprobs",
+    check=check,
+    factory=lambda options: replace(load(options), logprobs_only=True),
+    summary="the same, of each token the top probability alone",
+    gives=("logprob",),
 )

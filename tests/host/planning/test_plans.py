@@ -10,14 +10,9 @@ from speceyes_example.scripted import SCRIPTED
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.host.manager import Catalog, Host, Source
+from speceyes_cli.host.planning.models import close_engines, load_engines, plan_load
 from speceyes_cli.host.planning.options import RunOptions
-from speceyes_cli.host.planning.plans import (
-    RunPlan,
-    close_engines,
-    load_engines,
-    plan_load,
-    plan_run,
-)
+from speceyes_cli.host.planning.plans import RunPlan, plan_run
 
 OPTIONS = RunOptions(agent="looker", dataset="dots", small="scripted", large="scripted?delay=0")
 

@@ -1,0 +1,115 @@
+"""Which engine runs which model: chosen and checked before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from speceyes_cli.core.chat import Engine, Introduced, Role
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.manager import Host, known_names
+from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.specs import CONFIDENCE, EngineOptions, EngineSpec, GateSpec, MethodSpec
+
+MODEL_SETS = ("embedded", "paper")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One model to be loaded."""
+
+    spec: EngineSpec
+    options: EngineOptions
+
+    def __call__(self) -> Engine:
+        """Load it."""
+        return self.spec.factory(self.options)
+
+
+def plan_loads(method: MethodSpec, options: RunOptions, host: Host) -> dict[Role, Load]:
+    """Each model that the method needs, checked but not loaded; raises `UsageError`."""
+    loads = {role: plan_load(role, options, host) for role in method.roles}
+    if "small" in loads and method.bar is CONFIDENCE:
+        require_statistics(host.gates.get(options.gate), loads["small"], host)
+    return loads
+
+
+def works_on(gate: GateSpec, engine: EngineSpec) -> bool:
+    """Whether the engine gives every statistic that the gate needs."""
+    return set(gate.needs) <= set(engine.gives)
+
+
+def require_statistics(gate: GateSpec, load: Load, host: Host) -> None:
+    """Raise `UsageError` where the engine lacks a statistic that the gate needs.
+
+    Such a gate would find no draft's confidence, and send every sample to the agent.
+    """
+    if works_on(gate, load.spec):
+        return
+    lacking = ", ".join(name for name in gate.needs if name not in load.spec.gives)
+    others = ", ".join(other.name for other in host.gates if works_on(other, load.spec))
+    raise UsageError(
+        f"The gate {gate.name} needs the statistic {lacking} of each token, which the engine "
+        f"{load.spec.name} does not give for {load.options.model}; gates that work there: "
+        f"{others or 'none'}."
+    )
+
+
+def plan_load(role: Role, options: RunOptions, host: Host) -> Load:
+    """The engine that takes the role's model, checked but not loaded."""
+    model = model_name(role, options, host)
+    small = role == "small"
+    spec = next((spec for spec in host.engines if spec.takes(model)), None)
+    if spec is None:
+        engines = ", ".join(f"{spec.name} ({spec.summary})" for spec in host.engines) or "none"
+        broken = "".join(f" {plugin}" for plugin in host.broken)
+        raise UsageError(f"No engine takes the model {model!r}; engines: {engines}.{broken}")
+    engine_options = EngineOptions(
+        model=model,
+        role=role,
+        batch_size=options.batch_size,
+        device=options.device,
+        dtype=options.dtype,
+        attention=options.attention,
+        min_pixels=options.small_min_pixels if small else options.large_min_pixels,
+        max_pixels=options.small_max_pixels if small else options.large_max_pixels,
+        concurrency=options.concurrency,
+        top_k=options.top_k,
+    )
+    spec.check(engine_options)
+    return Load(spec, engine_options)
+
+
+def model_name(role: Role, options: RunOptions, host: Host) -> str:
+    """The model of a role: named itself, or by its set."""
+    named = options.small if role == "small" else options.large
+    if named is not None:
+        return named
+    if options.models not in MODEL_SETS:
+        known = known_names(options.models, MODEL_SETS)
+        raise UsageError(f"There is no set of models {options.models!r}; {known}.")
+    if options.models == "paper":
+        return host.agents.get(options.agent).models[role]
+    return options.models
+
+
+def load_engines(loads: Mapping[Role, Load], announce: Callable[[str], None]) -> dict[Role, Engine]:
+    """Load every model; those already loaded are closed when one fails."""
+    engines: dict[Role, Engine] = {}
+    try:
+        for role, load in loads.items():
+            announce(f"Loading the {role} model: {load.options.model}")
+            engines[role] = engine = load()
+            if isinstance(engine, Introduced):
+                announce(strip_control(engine.introduction))
+    except BaseException:
+        close_engines(engines)
+        raise
+    return engines
+
+
+def close_engines(engines: Mapping[Role, Engine]) -> None:
+    """Release every model once."""
+    for engine in {id(engine): engine for engine in engines.values()}.values():
+        engine.close()
