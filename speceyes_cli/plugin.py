@@ -22,6 +22,7 @@ from speceyes_cli.core.chat import (
     ToolError,
 )
 from speceyes_cli.core.context import Closeable
+from speceyes_cli.core.digests import cached_digest, digest_bytes, digest_file, digest_rows
 from speceyes_cli.core.errors import DataError, PictureError, RowError, RunStopError, UsageError
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
 from speceyes_cli.core.gate.token import STATISTICS, Statistic, TokenScore
@@ -129,9 +130,13 @@ __all__ = [
     "UsageError",
     "Verdict",
     "by_rule",
+    "cached_digest",
     "confidence_from_separability",
     "decode_base64",
     "decode_picture",
+    "digest_bytes",
+    "digest_file",
+    "digest_rows",
     "draft_ask",
     "hookimpl",
     "one_line",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from speceyes_cli.plugin import DataError, DataSource
-from speceyes_datasets.rows import digest
+from speceyes_cli.plugin import DataError, DataSource, Sample, digest_rows
 
 HUB = "hub"
+DATASET_ORDER = "dataset"
+"""Options in the order of the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,18 @@ def find_files(
     )
 
 
-def fingerprint(source: DataSource, files: Sequence[Path]) -> str:
-    """A digest of the files' names and sizes, and of when they were last changed.
+def fingerprint(
+    split: str,
+    source: DataSource,
+    files: Sequence[Path],
+    open_split: Callable[[str, DataSource], Iterable[Sample]],
+) -> str:
+    """A digest of the split's rows, read again only when one of these files changed.
 
-    On the hub the revision stands for the contents, wherever its files are kept.
+    It is the same for a copy, for the hub's files, and for any order of the options.
     """
-    facts = [(path.name, path.stat()) for path in files]
-    if is_hub(source):
-        return f"{_revision(files[0])}/{digest([(name, stat.st_size) for name, stat in facts])}"
-    return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in facts])
+    unshuffled = replace(source, option_order=DATASET_ORDER)
+    return digest_rows(files, split, lambda: open_split(split, unshuffled))
 
 
 def _download(origin: Origin, revision: str, patterns: Sequence[str]) -> Path:
@@ -98,9 +102,3 @@ def _download(origin: Origin, revision: str, patterns: Sequence[str]) -> Path:
             f"{origin.title} cannot be downloaded from {origin.hub_id} at {revision}: {reason}."
         ) from error
     return Path(folder)
-
-
-def _revision(file: Path) -> str:
-    """The commit in a path of the hub's cache: …/snapshots/COMMIT/file."""
-    parts = file.parts
-    return parts[parts.index("snapshots") + 1] if "snapshots" in parts else "hub"

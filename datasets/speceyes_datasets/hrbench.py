@@ -19,8 +19,8 @@ from speceyes_datasets.rows import (
     make_samples,
     option_of,
     parse_order,
+    picture_of,
     raise_row,
-    require_picture,
     shuffle_options,
 )
 from speceyes_datasets.tables import check_columns, read_table, row_count
@@ -71,7 +71,7 @@ def parse_row(split: str, order: Order, row: SampleRow, sample_id: str) -> Sampl
     sample = Sample(
         id=sample_id,
         split=split,
-        picture=require_picture(row),
+        picture=picture_of(row),
         question=question,
         options=options,
         answer=option_of(row, row.text("answer"), options),
@@ -115,5 +115,7 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         metrics=metrics,
         hub_id=ORIGIN.hub_id,
         published_sizes=SIZES,
-        fingerprint=lambda split, source: fingerprint(source, split_files(split, source)),
+        fingerprint=lambda split, source: fingerprint(
+            split, source, split_files(split, source), open_split
+        ),
     )

@@ -119,5 +119,7 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         score=score_by_rule,
         summary="your own questions: image, question, options?, answer? as a JSON object a line",
         size=lambda _split, source: sum(1 for _ in read_json_lines(find_file(source))),
-        fingerprint=lambda _split, source: fingerprint(source, [find_file(source)]),
+        fingerprint=lambda split, source: fingerprint(
+            split, source, [find_file(source)], open_split
+        ),
     )

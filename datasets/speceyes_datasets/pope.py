@@ -22,8 +22,8 @@ from speceyes_datasets.rows import (
     as_text,
     make_samples,
     parse_order,
+    picture_of,
     raise_row,
-    require_picture,
 )
 from speceyes_datasets.tables import check_columns, read_table, row_count
 
@@ -61,7 +61,7 @@ def parse_row(split: str, row: SampleRow, sample_id: str) -> Sample:
     return Sample(
         id=sample_id,
         split=split,
-        picture=require_picture(row),
+        picture=picture_of(row),
         question=row.text("question"),
         answer=answer,
         cluster=row.text("image_source"),
@@ -105,5 +105,7 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         metrics=metrics,
         hub_id=ORIGIN.hub_id,
         published_sizes=SIZES,
-        fingerprint=lambda split, source: fingerprint(source, split_files(split, source)),
+        fingerprint=lambda split, source: fingerprint(
+            split, source, split_files(split, source), open_split
+        ),
     )

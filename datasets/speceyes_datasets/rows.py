@@ -29,6 +29,8 @@ class SampleRow:
     """None: the row has none."""
     problem: str | None = None
     """What keeps the row from being read; None: nothing."""
+    missing: str = "there is no picture"
+    """What is said where there is no picture."""
 
     def text(self, column: str) -> str:
         """A column as text without outer blanks; `RowError` when it is missing or empty."""
@@ -96,11 +98,16 @@ def make_samples(
 
 def broken_sample(sample_id: str, split: str, where: str, sentence: str) -> Sample:
     """A sample that fails with this sentence as soon as its picture is looked at."""
+    return Sample(sample_id, split, failing_picture(where, sentence), question="")
+
+
+def failing_picture(name: str, sentence: str) -> Picture:
+    """A picture whose opening raises this."""
 
     def fail() -> Image.Image:
         raise RowError(sentence)
 
-    return Sample(sample_id, split, Picture(where, fail), question="")
+    return Picture(name, fail)
 
 
 def check_options(row: SampleRow, options: Sequence[Any]) -> tuple[str, ...]:
@@ -122,11 +129,12 @@ def option_of(row: SampleRow, said: str, options: Sequence[str]) -> str:
     raise RowError(f"{row.where}: the answer {said[:40]!r} is none of the options, {letters}.")
 
 
-def require_picture(row: SampleRow) -> Picture:
-    """The row's picture; `RowError` when it has none."""
-    if row.picture is None:
-        raise RowError(f"{row.where}: there is no picture.")
-    return row.picture
+def picture_of(row: SampleRow) -> Picture:
+    """The row's picture, or one whose opening says that there is none.
+
+    What the row asks is the same without it, so that putting it back changes no question.
+    """
+    return row.picture or failing_picture(row.where, f"{row.where}: {row.missing}.")
 
 
 def as_text(value: Any) -> str | None:

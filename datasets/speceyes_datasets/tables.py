@@ -9,18 +9,17 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
-
-from PIL import Image
 
 from speceyes_cli.plugin import (
     DataError,
     Picture,
     PictureError,
+    cached_digest,
     decode_base64,
     decode_picture,
+    digest_bytes,
     picture_from,
 )
 from speceyes_datasets.rows import SampleRow, as_text
@@ -111,14 +110,25 @@ def _tsv_row(
         return SampleRow(where, number, fields, None, problem)
     span = _SPAN.fullmatch(image)
     data = Span(path, int(span[1]), int(span[2])) if span else image
-    return SampleRow(
-        where, number, fields, Picture(where, partial(_open_base64, data, where)), problem
-    )
+    return SampleRow(where, number, fields, _base64_picture(data, where), problem)
 
 
-def _open_base64(data: Span | str, name: str) -> Image.Image:
-    text = data.read(name) if isinstance(data, Span) else data
-    return decode_picture(decode_base64(text, name), name)
+def _base64_picture(data: Span | str, name: str) -> Picture:
+    """The picture in base64 text, or in the text at a place of a file."""
+
+    def read() -> bytes:
+        return decode_base64(data.read(name) if isinstance(data, Span) else data, name)
+
+    def digest() -> str | None:
+        try:
+            if isinstance(data, str):
+                return digest_bytes(read())
+            place = f"picture {data.offset}:{data.length}"
+            return cached_digest([data.path], place, lambda: digest_bytes(read()))
+        except (PictureError, OSError):
+            return None
+
+    return Picture(name, lambda: decode_picture(read(), name), digest)
 
 
 def _short_lines(file: BinaryIO, path: Path) -> Iterator[str]:
@@ -204,12 +214,9 @@ def _parquet_row(path: Path, number: int, values: dict[str, Any]) -> SampleRow:
             return SampleRow(where, number, fields, picture_from(Path(cell), where, path.parent))
     if not cell:
         return SampleRow(where, number, fields)
-    opener: Callable[[], Image.Image] = (
-        partial(_open_base64, cell, where)
-        if isinstance(cell, str)
-        else partial(decode_picture, cell, where)
-    )
-    return SampleRow(where, number, fields, Picture(where, opener))
+    if isinstance(cell, str):
+        return SampleRow(where, number, fields, _base64_picture(cell, where))
+    return SampleRow(where, number, fields, picture_from(cell, where))
 
 
 def _parquet_columns(path: Path) -> list[str]:

@@ -32,8 +32,8 @@ from speceyes_datasets.rows import (
     make_samples,
     option_of,
     parse_order,
+    picture_of,
     raise_row,
-    require_picture,
     shuffle_options,
 )
 
@@ -115,10 +115,9 @@ def read_folder(folder: Path) -> Iterator[SampleRow]:
             continue
         where = f"{folder.name}/{file.name}"
         fields, problem = read_object(file)
-        if picture is None:
-            problem = problem or f"there is no picture {stem}{'|'.join(PICTURES)} beside it"
         opened = picture_from(picture, f"{folder.name}/{picture.name}") if picture else None
-        yield SampleRow(where, number, {**fields, "name": stem}, opened, problem)
+        missing = f"there is no picture {stem}{'|'.join(PICTURES)} beside it"
+        yield SampleRow(where, number, {**fields, "name": stem}, opened, problem, missing)
 
 
 def read_questions(file: Path, split: str) -> Iterator[SampleRow]:
@@ -156,7 +155,7 @@ def parse_file(split: str, order: Order, row: SampleRow, sample_id: str) -> Samp
     sample = Sample(
         id=sample_id,
         split=split,
-        picture=require_picture(row),
+        picture=picture_of(row),
         question=row.text("question"),
         options=options,
         answer=options[0],
@@ -174,7 +173,7 @@ def parse_line(split: str, order: Order, row: SampleRow, sample_id: str) -> Samp
     sample = Sample(
         id=sample_id,
         split=split,
-        picture=require_picture(row),
+        picture=picture_of(row),
         question=question,
         options=options,
         answer=option_of(row, row.text("label"), options),
@@ -205,9 +204,10 @@ def take_apart(row: SampleRow) -> VStarQuestion:
 
 
 def digest_split(split: str, source: DataSource) -> str:
-    """The fingerprint of the files a split is read from."""
+    """The fingerprint of a split's questions."""
     place = find_split(split, source)
-    return fingerprint(source, sorted(place.iterdir()) if place.is_dir() else [place])
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    return fingerprint(split, source, files, open_split)
 
 
 def count_split(split: str, source: DataSource) -> int | None:

@@ -24,7 +24,12 @@ from speceyes_cli.analysis.settings import (
 )
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.run.info import RunConfig, library_versions, write_atomically
+from speceyes_cli.core.run.info import (
+    RunConfig,
+    identity_of_engines,
+    library_versions,
+    write_atomically,
+)
 from speceyes_cli.core.tables.summaries import LoadedRun
 
 
@@ -247,7 +252,8 @@ def require_data(certificate: Certificate, config: RunConfig) -> None:
 
 def require_engines(certificate: Certificate, engines: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise `UsageError` when the loaded models are not the certificate's."""
-    found = first_difference(certificate.engines, engines_of(engines))
+    now = identity_of_engines(engines_of(engines))
+    found = first_difference(identity_of_engines(certificate.engines), now)
     _refuse(found and f"the engine {found}")
 
 

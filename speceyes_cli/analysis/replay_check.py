@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +18,7 @@ from speceyes_cli.analysis.settings import (
 )
 from speceyes_cli.analysis.table import ScoredSample, ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.run.info import identity_of_engines
 from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.core.tables.summaries import LoadedRun
 
@@ -77,13 +79,17 @@ def require_comparable(run: LoadedRun, real: LoadedRun) -> None:
     found = (
         first_difference(setting_of(run.info.config), setting_of(real.info.config))
         or first_data_difference(data_of(run.info.config), data_of(real.info.config))
-        or first_difference(engines_of(run.info.engines), engines_of(real.info.engines))
+        or first_difference(_engines(run), _engines(real))
     )
     if found is not None:
         found = found.replace("(then ", f"({run.info.name}: ").replace(
             ", now ", f", {real.info.name}: "
         )
         raise DataError(f"The two runs cannot be compared: they differ in {found}.")
+
+
+def _engines(run: LoadedRun) -> dict[str, dict[str, Any]]:
+    return identity_of_engines(engines_of(run.info.engines))
 
 
 def check_prediction(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from speceyes_cli.core.run.info import RunConfig, differences
+from speceyes_cli.core.run.info import RunConfig, differences, identity_of
 
 _FIELDS = (
     "method",
@@ -32,7 +32,7 @@ _ENGINE_FIELDS = ("engine", "model", "revision", "dtype", "min_pixels", "max_pix
 
 def setting_of(config: RunConfig) -> dict[str, Any]:
     """The part of a configuration that decides answers; timing, gate and threshold left out."""
-    whole = config.model_dump(mode="json")
+    whole = identity_of(config)
     return {field: whole[field] for field in _FIELDS}
 
 

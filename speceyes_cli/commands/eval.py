@@ -103,7 +103,10 @@ def answer_plans(
     runs = []
     with EnginePool(screen.print, cache) as pool:
         mode: Literal["resume", "fresh"] = "resume" if options.resume else "fresh"
-        session = Session(host, pool, launch_from(os.environ), partial(watch, screen), mode)
+        announce = partial(screen.print, markup=False, soft_wrap=True)
+        session = Session(
+            host, pool, launch_from(os.environ), partial(watch, screen), mode, announce
+        )
         for number, plan in enumerate(plans, start=1):
             if options.sweep:
                 screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)

@@ -22,6 +22,10 @@ class Size(NamedTuple):
     height: int
 
 
+def unknown_digest() -> None:
+    """The digest of a picture that is drawn, cut from another, or comes from elsewhere."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A picture that is decoded only when a model or a tool looks at it.
@@ -32,6 +36,9 @@ class Picture:
 
     name: str
     open: Callable[[], Image.Image]
+    digest: Callable[[], str | None] = unknown_digest
+    """A digest of the encoded picture, by which a run tells that it was exchanged; None when there
+    is none, or the picture cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

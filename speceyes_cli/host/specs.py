@@ -92,6 +92,8 @@ class EngineSpec:
     summary: str
     gives: tuple[Statistic, ...] = STATISTICS
     """The statistics of each token that its replies hold; a gate that needs another is refused."""
+    digest: Callable[[EngineOptions], str | None] = lambda _options: None
+    """The digest of the model's files, without loading it; None where they are not at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class DatasetSpec:
     default_limit: int | None = None
     """Samples per split when the user names no limit; None: all."""
     fingerprint: Callable[[str, DataSource], str | None] = lambda _split, _source: None
-    """A short digest of what would be read, kept with the run: a resume refuses changed data."""
+    """A short digest of the rows, pictures left out, that is the same wherever the files lie and
+    whenever they were copied; `digest_rows` makes one. It names the run and binds certificates."""
 
 
 class Finding(NamedTuple):

@@ -150,5 +150,6 @@ def test_other_data_are_refused(certificate: Certificate) -> None:
 
 def test_another_revision_is_refused(certificate: Certificate) -> None:
     require_engines(certificate, {"large": {"model": "l", "revision": "1", "batch_size": 1}})
+    require_engines(certificate, {"large": {"model": "moved/l", "revision": "1"}})
     with pytest.raises(UsageError, match=r"the engine large.revision \(certificate: '1', here"):
         require_engines(certificate, {"large": {"model": "l", "revision": "2"}})

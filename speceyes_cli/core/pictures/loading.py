@@ -7,6 +7,7 @@ import binascii
 import io
 import os
 import re
+import stat
 import time
 import urllib.error
 import urllib.parse
@@ -20,6 +21,7 @@ from typing import Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.digests import digest_bytes, digest_file
 from speceyes_cli.core.errors import PictureError
 
 PictureSource = Image.Image | bytes | str | os.PathLike[str] | Mapping[str, Any]
@@ -43,7 +45,28 @@ _LONGEST_PATH = 4096
 
 def picture_from(source: PictureSource, name: str, folder: Path | None = None) -> Picture:
     """A picture that is read and decoded when it is opened; see `load_picture`."""
-    return Picture(name, partial(load_picture, source, name, folder))
+    return Picture(
+        name, partial(load_picture, source, name, folder), partial(digest_picture, source, folder)
+    )
+
+
+def digest_picture(source: PictureSource, folder: Path | None = None) -> str | None:
+    """The digest of the encoded picture, read at most once for each state of its file.
+
+    None for what is not encoded or lies behind an address, and for what cannot be read.
+    """
+    try:
+        while isinstance(source, Mapping):
+            source = _held_by(source, "picture")
+        if isinstance(source, Image.Image) or is_address(source):
+            return None
+        path = local_path(source, folder)
+        if path is None:
+            return digest_bytes(_read(source, "picture", folder))
+        fits = path.is_file() and path.stat().st_size <= MAX_BYTES
+        return digest_file(path) if fits else None
+    except (PictureError, OSError, ValueError):
+        return None
 
 
 def load_picture(source: PictureSource, name: str, folder: Path | None = None) -> Image.Image:
@@ -127,31 +150,37 @@ def _read(source: PictureSource, name: str, folder: Path | None) -> bytes:
     """The encoded picture."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
-    if isinstance(source, str):
-        return _read_text(source, name, folder)
+    if not isinstance(source, str | os.PathLike):
+        raise PictureError(f"{name}: a picture cannot come as {type(source).__name__}.")
+    path = local_path(source, folder)
+    if path is not None:
+        return _read_file(path, name)
+    return _fetch(str(source), name) if is_address(source) else decode_base64(str(source), name)
+
+
+def is_address(source: object) -> bool:
+    """Whether it is an http(s) address."""
+    return isinstance(source, str) and source[:8].lower().startswith(("http://", "https://"))
+
+
+def local_path(source: object, folder: Path | None) -> Path | None:
+    """The path that the source names, from `folder` on; None for addresses, base64 and bytes."""
     if isinstance(source, os.PathLike):
-        return _read_file(Path(source), name, folder)
-    raise PictureError(f"{name}: a picture cannot come as {type(source).__name__}.")
+        return Path(folder or "", source)
+    if not isinstance(source, str) or is_address(source) or source[:5].lower() == "data:":
+        return None
+    if source[:7].lower() == "file://":
+        return Path(folder or "", _path_of_url(source))
+    path = Path(folder or "", source)
+    if len(source) > _LONGEST_PATH or (_BASE64.fullmatch(source) and not _exists(path)):
+        return None
+    return path
 
 
-def _read_text(text: str, name: str, folder: Path | None) -> bytes:
-    scheme = text[:8].lower()
-    if scheme.startswith(("http://", "https://")):
-        return _fetch(text, name)
-    if scheme.startswith("data:"):
-        return decode_base64(text, name)
-    if scheme.startswith("file://"):
-        return _read_file(_local_path(text), name, folder)
-    if len(text) > _LONGEST_PATH or (
-        _BASE64.fullmatch(text) and not _exists(Path(folder or "", text))
-    ):
-        return decode_base64(text, name)
-    return _read_file(Path(text), name, folder)
-
-
-def _read_file(path: Path, name: str, folder: Path | None) -> bytes:
-    path = Path(folder or "", path)
+def _read_file(path: Path, name: str) -> bytes:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise PictureError(f"{name}: {path} is no file but {_kind_of(path)}.")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -164,7 +193,17 @@ def _read_file(path: Path, name: str, folder: Path | None) -> bytes:
     return data
 
 
-def _local_path(url: str) -> Path:
+def _kind_of(path: Path) -> str:
+    """What a path names that is no file; opening some of these would never come back."""
+    kinds = {
+        "a folder": path.is_dir,
+        "a pipe": path.is_fifo,
+        "a socket": path.is_socket,
+    }
+    return next((kind for kind, holds in kinds.items() if holds()), "a device")
+
+
+def _path_of_url(url: str) -> Path:
     """The path of a file URL; one written without escapes is taken as it stands."""
     text = re.sub(r"(?i)^file://(localhost(?=/))?", "", url)
     return Path(text) if _exists(Path(text)) else Path(urllib.parse.unquote(text))

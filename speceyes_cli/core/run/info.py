@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -102,6 +103,8 @@ class RunConfig(_Model):
     """SHA-256 of the wording of each phase's prompt."""
     data_fingerprint: dict[str, str | None]
     """The dataset's digest of each split, where it gives one."""
+    model_digests: dict[str, str] = {}
+    """The digest of each role's model, where it is in a folder."""
 
 
 class RunInfo(_Model):
@@ -154,8 +157,38 @@ def default_name(config: RunConfig) -> str:
     parts = [config.dataset, config.agent, config.method]
     if config.threshold is not None:
         parts += [part for part in (config.gate, f"{config.threshold:g}") if part]
-    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-    return "-".join([*parts, digest[:8]])
+    known = json.dumps(identity_of(config), sort_keys=True)
+    return "-".join([*parts, hashlib.sha256(known.encode()).hexdigest()[:8]])
+
+
+def identity_of(config: RunConfig) -> dict[str, Any]:
+    """What tells two runs apart: the configuration, with digests in the place of paths.
+
+    So the same data and the same model are the same wherever they lie.
+    """
+    fields = config.model_dump(mode="json", exclude={"model_digests"}) | config.model_digests
+    if all(config.data_fingerprint.get(split) for split in config.splits):
+        fields["data"] = None
+    return fields
+
+
+def same_data(one: RunConfig, other: RunConfig) -> bool:
+    """Whether the splits that both have are the same: by digest, or by path where there is none."""
+    prints, others = one.data_fingerprint, other.data_fingerprint
+    return all(
+        prints.get(split) == others.get(split)
+        and (prints.get(split) is not None or one.data == other.data)
+        for split in one.splits
+        if split in other.splits
+    )
+
+
+def identity_of_engines(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What tells loaded engines apart; a model whose revision is known needs no name."""
+    return {
+        role: {key: engine[key] for key in engine if key != "model" or not engine.get("revision")}
+        for role, engine in engines.items()
+    }
 
 
 def differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.run.info import RunInfo, write_atomically
+from speceyes_cli.core.run.info import RUN_FILE, RunInfo, read_run_info, write_atomically
 from speceyes_cli.core.run.store import (
     IMAGES,
     PROCESSES,
@@ -61,19 +61,31 @@ def launch_from(environment: Mapping[str, str]) -> Launch:
 
 @contextlib.contextmanager
 def open_shared(
-    launch: Launch, folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]
+    launch: Launch,
+    folder: Path,
+    info: RunInfo,
+    mode: Literal["resume", "fresh"],
+    review: Callable[[RunStore], None] = lambda _store: None,
 ) -> Iterator[RunStore]:
     """This process's store of the run: the run's own for the first, one beside it for the others.
 
-    Whatever an earlier session left unmerged is merged first, or dropped with "fresh". Raises what
-    `open_store` raises, and `DataError` when a process does not start.
+    Whatever an earlier session left unmerged is merged first, or dropped with "fresh". `review`
+    then looks at what the run holds, before any process goes on with it. Raises what `open_store`
+    and `review` raise, and `DataError` when a process does not start.
     """
     if launch.rank == 0:
+        before = read_run_info(folder) if (folder / RUN_FILE).exists() else None
         with open_store(folder, info, mode) as store:
             for part in sorted((folder / PROCESSES).glob("*/")):
                 if mode == "resume":
                     _merge(store, part)
                 shutil.rmtree(part)
+            try:
+                review(store)
+            except DataError:
+                if before is not None:  # as if it had not been opened
+                    store.update(status=before.status, config=before.config)
+                raise
             if launch.size == 1:
                 shutil.rmtree(folder / PROCESSES, ignore_errors=True)
             for rank in range(1, launch.size):

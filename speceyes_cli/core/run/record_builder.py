@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Picture, Reply, Role, Size
+from speceyes_cli.core.digests import digest_row
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import diagnose_ties
 from speceyes_cli.core.gate.token import score_fields
@@ -55,6 +56,8 @@ def build_record(
         category=sample.category,
         cluster=sample.cluster,
         meta=dict(sample.meta),
+        row_digest=digest_row(sample),
+        picture_digest=sample.picture.digest(),
         route=answer.source if answer else "error",
         text=answer.text if answer else None,
         confidence=answer.confidence if answer else None,

@@ -187,6 +187,11 @@ class Record(_Model):
     """Samples that share this are not independent."""
     meta: Json
     """What the dataset added."""
+    row_digest: str | None = None
+    """Digest of question, options, answer and category, by which a resume tells that they changed;
+    None in records of earlier versions."""
+    picture_digest: str | None = None
+    """Digest of the encoded picture; None where it has none or could not be read."""
     route: Literal["small", "large", "error"]
     """Who answered."""
     text: Text | None

@@ -11,7 +11,7 @@ import errno
 import fcntl
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Literal, NamedTuple
@@ -23,8 +23,11 @@ from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.judging.verdicts import overlay, read_verdicts
 from speceyes_cli.core.run.info import (
     RUN_FILE,
+    RunConfig,
     RunInfo,
     differences,
+    identity_of,
+    identity_of_engines,
     read_run_info,
     write_atomically,
     write_run_info,
@@ -71,11 +74,24 @@ WHERE records.route = 'error'
 """
 
 
+_DIGESTS = """
+SELECT split, sample_id, json_extract(body, '$.row_digest'), json_extract(body, '$.picture_digest')
+FROM records WHERE route != 'error'
+"""
+
+
 class SampleKey(NamedTuple):
     """What identifies a sample within a run."""
 
     split: str
     sample_id: str
+
+
+class Digests(NamedTuple):
+    """What a sample was when it was answered; None where that is not known."""
+
+    row: str | None
+    picture: str | None
 
 
 class RunStore(Closeable):
@@ -94,6 +110,26 @@ class RunStore(Closeable):
         with told(self.folder):
             rows = self._database.execute("SELECT split, sample_id, route FROM records")
             return {SampleKey(split, sample): route for split, sample, route in rows}
+
+    def digests(self) -> dict[SampleKey, Digests]:
+        """What every answered sample was; those that failed are left out."""
+        with told(self.folder):
+            rows = self._database.execute(_DIGESTS)
+            return {SampleKey(split, sample): Digests(*found) for split, sample, *found in rows}
+
+    def drop(self, keys: Iterable[SampleKey]) -> None:
+        """Take records and their verdicts out, all or none, so that the samples are run again."""
+        dropped = list(keys)
+        with told(self.folder), transaction(self._database):
+            for table in self._tables():
+                self._database.executemany(
+                    f"DELETE FROM {table} WHERE split = ? AND sample_id = ?",  # noqa: S608 - a table's name, from the database
+                    dropped,
+                )
+
+    def _tables(self) -> list[str]:
+        rows = self._database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        return [name for (name,) in rows if name in ("records", "verdicts")]
 
     def add(self, *records: Record) -> None:
         """Keep records, all of them or none; when this returns, they are on the disk."""
@@ -120,7 +156,8 @@ class RunStore(Closeable):
         now = self.info.model_copy(update={"engines": {}}).model_dump()
         now = RunInfo.model_validate({**now, "engines": engines}).engines
         if self.info.engines:
-            _refuse_differences(self.folder, self.info.engines, now)
+            earlier = identity_of_engines(self.info.engines)
+            _refuse_differences(self.folder, earlier, identity_of_engines(now))
         self.update(engines=now)
 
     def update(self, **changes: Any) -> None:
@@ -178,8 +215,8 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
         info = info.model_copy(update={"name": folder.name})
         if (folder / RUN_FILE).exists():
             earlier = read_run_info(folder)
-            _refuse_differences(folder, earlier.config.model_dump(), info.config.model_dump())
-            info = earlier.model_copy(update={"status": "running"})
+            _refuse_differences(folder, _chosen(earlier.config), _chosen(info.config))
+            info = earlier.model_copy(update={"status": "running", "config": info.config})
         with told(folder):
             write_run_info(folder, info)
         return RunStore(folder, info, lock)
@@ -300,6 +337,12 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(folder / IMAGES, ignore_errors=True)
         for name in (EXPORT, DRAFTS, VERDICTS, *_DATABASE_FILES, RUN_FILE):
             (folder / name).unlink(missing_ok=True)
+
+
+def _chosen(config: RunConfig) -> dict[str, Any]:
+    """What a run must share with one that goes on with it; its data are compared by sample."""
+    kept = identity_of(config)
+    return {name: kept[name] for name in kept if name not in ("data", "data_fingerprint")}
 
 
 def _refuse_differences(folder: Path, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.judging.verdicts import KINDS, kind_of
-from speceyes_cli.core.run.info import RUN_FILE, RunConfig, RunInfo, read_run_info
+from speceyes_cli.core.run.info import (
+    RUN_FILE,
+    RunConfig,
+    RunInfo,
+    identity_of,
+    read_run_info,
+    same_data,
+)
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import read_run
 from speceyes_cli.core.tables.comparison import (
@@ -32,7 +39,6 @@ _PHASES = ("screen", "draft", "propose", "score", "agent", "tool")
 _SAME_FOR_BASELINE = (
     "agent",
     "dataset",
-    "data",
     "option_order",
     "large",
     "batch_size",
@@ -301,9 +307,11 @@ def baselines_beside(run: LoadedRun) -> list[LoadedRun]:
 def _is_baseline_of(config: RunConfig, other: RunConfig) -> bool:
     if config.method == BASELINE or other.method != BASELINE:
         return False
-    mine, theirs = config.model_dump(), other.model_dump()
+    mine, theirs = identity_of(config), identity_of(other)
+    if not same_data(config, other):
+        return False
     if config.large is None:  # the small model alone is measured against any agent on this data
-        return all(mine[key] == theirs[key] for key in ("dataset", "data", "device"))
+        return all(mine[key] == theirs[key] for key in ("dataset", "device"))
     prompts = mine["prompt_hashes"].get("agent") == theirs["prompt_hashes"].get("agent")
     return prompts and all(mine[key] == theirs[key] for key in _SAME_FOR_BASELINE)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import get_args
 
@@ -23,9 +23,11 @@ from speceyes_cli.core.methods.method_options import (
     MethodOptions,
     Screen,
 )
+from speceyes_cli.core.run.changes import Change, drop_changed
 from speceyes_cli.core.run.evaluate import Placed, Recipe, unfinished
 from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run, prompt_hashes
-from speceyes_cli.core.run.store import SampleKey
+from speceyes_cli.core.run.store import RunStore, SampleKey
+from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
@@ -59,10 +61,16 @@ class RunPlan:
 
     def samples(self, done: Mapping[SampleKey, str]) -> Iterator[Placed]:
         """The samples still to be answered, split after split."""
-        config = self.info.config
-        for split in config.splits:
-            rows = islice(self.dataset.open(split, self.source), config.limit)
-            yield from unfinished(rows, done, retry_errors=self.retry_errors)
+        for split in self.info.config.splits:
+            yield from unfinished(self._rows(split), done, retry_errors=self.retry_errors)
+
+    def review(self, store: RunStore) -> Sequence[Change]:
+        """Take answers to samples that changed out of the run; see `drop_changed`."""
+        rows = chain.from_iterable(self._rows(split) for split in self.info.config.splits)
+        return drop_changed(store, rows, retry_errors=self.retry_errors)
+
+    def _rows(self, split: str) -> Iterator[Sample]:
+        return islice(self.dataset.open(split, self.source), self.info.config.limit)
 
     def size(self) -> int | None:
         """How many samples the whole run has, where the dataset can tell."""
@@ -274,4 +282,9 @@ def make_config(
         agent_settings=agent_settings(options) if large else {},
         prompt_hashes=prompt_hashes(agent),
         data_fingerprint={split: dataset.fingerprint(split, source) for split in splits},
+        model_digests={
+            role: digest
+            for role, load in loads.items()
+            if (digest := load.spec.digest(load.options)) is not None
+        },
     )

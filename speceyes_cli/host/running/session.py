@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from speceyes_cli.analysis.certificate import require_engines
 from speceyes_cli.core.errors import SpecEyesError
+from speceyes_cli.core.run.changes import tell_changes
 from speceyes_cli.core.run.evaluate import evaluate
 from speceyes_cli.core.run.processes import Launch, merge_others, open_shared
 from speceyes_cli.core.run.records import Record
@@ -58,6 +59,8 @@ class Session:
     """This process among those that share the runs."""
     show: ShowProgress
     mode: Literal["resume", "fresh"] = "resume"
+    announce: Callable[[str], None] = lambda _sentence: None
+    """Called with what the user should know of a run that goes on."""
 
     def answer(self, plan: RunPlan, later: Iterable[RunPlan] = ()) -> LoadedRun:
         """Answer what the run has no record of yet; `later` are plans that may need its models.
@@ -67,7 +70,12 @@ class Session:
         """
         later_loads = [load for other in later for load in other.loads.values()]
         written: dict[SampleKey, Record] = {}
-        with open_shared(self.launch, plan.folder, plan.info, self.mode) as store:
+
+        def review(store: RunStore) -> None:
+            if changes := plan.review(store):
+                self.announce(f"Answered again: {tell_changes(changes)}.")
+
+        with open_shared(self.launch, plan.folder, plan.info, self.mode, review) as store:
             try:
                 self._answer_samples(plan, store, later_loads, written)
                 merge_others(self.launch, store)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.run.info import RunInfo, read_run_info
+from speceyes_cli.core.run.info import RunConfig, RunInfo, default_name, read_run_info
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import RunStore, SampleKey, open_store, read_run
 
@@ -108,7 +108,8 @@ def test_fresh_begins_anew_even_with_another_configuration(
         ({"threshold": 0.5}, "threshold (then 0.98, now 0.5)"),
         ({"splits": ("test",)}, "splits"),
         ({"prompt_hashes": {"agent": "z", "draft": "d", "screen": "s"}}, "prompt_hashes.agent"),
-        ({"data_fingerprint": {"test": "2", "other": None}}, "data_fingerprint.test"),
+        ({"small": "another"}, "small (then 's', now 'another')"),
+        ({"model_digests": {"small": "2"}}, "small (then 's', now '2')"),
     ],
 )
 def test_another_configuration_is_refused_by_its_field(
@@ -120,6 +121,27 @@ def test_another_configuration_is_refused_by_its_field(
     assert told in str(caught.value)
     assert "--fresh" in str(caught.value)
     begin(folder, info).close()
+
+
+def test_data_and_models_at_another_path_are_the_same(folder: Path, info: RunInfo) -> None:
+    known = {"data_fingerprint": {"test": "1", "other": "2"}, "model_digests": {"small": "d"}}
+    begin(folder, info, **known, data="here", small="models/a").close()
+    with begin(folder, info, **known, data="there", small="elsewhere/a") as store:
+        assert (store.info.config.data, store.info.config.small) == ("there", "elsewhere/a")
+        store.bind_engines({"small": {"model": "elsewhere/a", "revision": "1"}})
+        store.bind_engines({"small": {"model": "models/a", "revision": "1"}})
+
+
+def test_a_name_follows_contents_not_paths(config: RunConfig) -> None:
+    def name(**changes: object) -> str:
+        return default_name(config.model_copy(update=changes))
+
+    known = {"data_fingerprint": {"test": "1", "other": "2"}, "model_digests": {"small": "d"}}
+    assert name(**known, data="a", small="b") == name(**known, data="c", small="d")
+    assert name(data="a") != name(data="c"), "without a fingerprint the path tells data apart"
+    assert name(small="a") != name(small="c"), "without a digest the name tells models apart"
+    assert name(**known) != name(**known | {"model_digests": {"small": "e"}})
+    assert name(**known) != name(**known | {"data_fingerprint": {"test": "1", "other": "3"}})
 
 
 def test_another_engine_is_refused_by_its_field(folder: Path, info: RunInfo) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +17,7 @@ from transformers.image_utils import SizeDict
 
 from speceyes_cli.plugin import EngineOptions, UsageError
 from speceyes_plugins.engines.transformers.attention import use_by_length
-from speceyes_plugins.engines.transformers.models import MODEL_TYPES, location
+from speceyes_plugins.engines.transformers.models import MODEL_TYPES, digest, location
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
@@ -78,7 +76,7 @@ def load(options: EngineOptions) -> Loaded:
         embed = model.model.visual.patch_embed
         embed.proj = PatchProjection(embed.proj)
     model.eval()
-    revision = getattr(config, "_commit_hash", None) or digest(Path(place))
+    revision = getattr(config, "_commit_hash", None) or digest(options)
     return Loaded(model, processor, device, dtype, attention, revision)
 
 
@@ -135,18 +133,3 @@ def pick_attention(name: str, device: torch.device) -> str:
     if name != "auto":
         return name
     return "flash_attention_2" if flash and device.type == "cuda" else "sdpa"
-
-
-def digest(folder: Path) -> str | None:
-    """A short SHA-256 over a local folder's weight files: names, sizes and first and last MiB."""
-    if not folder.is_dir():
-        return None
-    total = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
-        size = path.stat().st_size
-        total.update(f"{path.name} {size}".encode())
-        with path.open("rb") as file:
-            total.update(file.read(1 << 20))
-            file.seek(max(0, size - (1 << 20)))
-            total.update(file.read(1 << 20))
-    return f"sha256:{total.hexdigest()[:16]}"

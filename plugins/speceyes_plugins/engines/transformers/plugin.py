@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from speceyes_cli.plugin import CheckSpec, Engine, EngineOptions, EngineSpec, Finding, hookimpl
-from speceyes_plugins.engines.transformers.models import check, takes
+from speceyes_plugins.engines.transformers.models import check, digest, takes
 
 
 def make_engine(options: EngineOptions) -> Engine:
@@ -23,6 +23,7 @@ def speceyes_engines() -> Iterable[EngineSpec]:
         takes=takes,
         check=check,
         factory=make_engine,
+        digest=digest,
         summary="Qwen2.5-VL and Qwen3-VL from a folder, a hub id, or the embedded pair",
     )
 
