@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Set as AbstractSet
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.run.info import library_versions
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host, build_host
+from speceyes_cli.host.offers import BrokenPlugin
 
 USER_ERROR = 2
 HELP = """Fast agentic vision-language models: a small model answers first, and the slow agent
@@ -77,8 +79,48 @@ def build_app(host: Host) -> typer.Typer:
     app.command("doctor")(doctor_command)
     app.add_typer(analyze_app(), name="analyze")
     app.add_typer(data_app(), name="data")
-    host.hooks.hook.speceyes_commands(app=app)
+    add_plugin_commands(app, host)
     return app
+
+
+def add_plugin_commands(app: typer.Typer, host: Host) -> None:
+    """Add every plugin's commands; those that cannot be made are told of and left out."""
+    taken = command_names(app)
+    for plugin in host.implementations("speceyes_commands"):
+        own = typer.Typer()
+        wrong = plugin.call(app=own)
+        reason = wrong_commands(own, taken)
+        if wrong is None and reason:
+            wrong = BrokenPlugin(plugin.source, reason, plugin.hook)
+        if wrong is not None:
+            say(str(wrong))
+            continue
+        app.registered_commands += own.registered_commands
+        app.registered_groups += own.registered_groups
+        taken |= command_names(own)
+
+
+def wrong_commands(app: typer.Typer, taken: AbstractSet[str]) -> str | None:
+    """What keeps these commands from being added, as the end of a sentence; None when they fit."""
+    names = command_names(app)
+    if twice := sorted(names & taken):
+        return f"it adds the command {twice[0]!r}, which there is already"
+    try:
+        if names:
+            typer.main.get_command(app)
+    except Exception as error:  # noqa: BLE001 - whatever Typer finds in a plugin's functions
+        return f"it adds commands that cannot be made: {type(error).__name__}: {error}".rstrip(".")
+    return None
+
+
+def command_names(app: typer.Typer) -> set[str]:
+    """What can be written behind the program's name, as far as Typer tells."""
+    named = {info.name or _spelled(info.callback) for info in app.registered_commands}
+    return named | {info.name for info in app.registered_groups if isinstance(info.name, str)}
+
+
+def _spelled(callback: Any) -> str:
+    return str(getattr(callback, "__name__", "")).lower().replace("_", "-")
 
 
 def main() -> None:

@@ -56,13 +56,13 @@ def look(host: Host, data: str | None) -> Iterator[tuple[str, Finding]]:
     free = shutil.disk_usage(os.curdir).free / 2**30
     yield "program", Finding("disk", "ok" if free > 1 else "failed", f"{free:.1f} GiB free here")
     for plugin in host.broken:
-        yield "program", Finding(plugin.source.plugin, "failed", plugin.reason)
+        yield "program", Finding(plugin.source.plugin, "failed", str(plugin))
     for check in host.checks:
         try:
             for finding in check.run():
                 yield check.name, finding
-        except Exception as error:  # noqa: BLE001 - a check that breaks is itself a finding
-            yield check.name, Finding(check.name, "failed", f"{type(error).__name__}: {error}")
+        except SpecEyesError as error:  # a check that breaks is itself a finding
+            yield check.name, Finding(check.name, "failed", str(error))
     if data is not None:
         for dataset in host.datasets:
             yield "datasets", find_dataset(host, dataset.name, data)

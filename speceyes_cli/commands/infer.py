@@ -36,6 +36,7 @@ from speceyes_cli.core.run.store import DRAFTS
 from speceyes_cli.core.scheduling.scheduler import Scheduler
 from speceyes_cli.core.scheduling.trajectories import Finished, Observer, Task
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.gate_scores import defined
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import works_on
 from speceyes_cli.host.planning.options import MODELS, RUN, WHAT, argument, option
@@ -184,7 +185,7 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
         )
     plan = plan_run(replace(options, method="draft"), passed, host)
     [run] = answer_plans([plan], options, host, make_screen(launch_from(os.environ)))
-    scores = {gate.name: gate.score for gate in host.gates if told_by(gate, plan)}
+    scores = {gate.name: defined(gate.score) for gate in host.gates if told_by(gate, plan)}
     try:
         write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))
     except OSError as error:

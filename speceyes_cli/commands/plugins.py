@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speceyes_cli.core.text import one_line
-from speceyes_cli.host.manager import Host, Source
+from speceyes_cli.host.manager import Host
 
 
 class Listed(NamedTuple):
@@ -45,7 +45,7 @@ def plugins_command(
 
 
 def list_plugins(host: Host) -> list[Listed]:
-    """Everything the installed plugins offer, then the plugins that could not be imported."""
+    """Everything the installed plugins offer, then what is wrong and set aside."""
     listed = [
         Listed(catalog.kind, spec.name, *catalog.sources[spec.name], spec.summary)
         for catalog in host.catalogs
@@ -54,14 +54,13 @@ def list_plugins(host: Host) -> list[Listed]:
     listed += _implementers(host, "commands", "speceyes_commands", "adds commands")
     listed += _implementers(host, "record", "speceyes_record", "observes finished records")
     return listed + [
-        Listed("broken", plugin.source.plugin, *plugin.source, plugin.reason)
+        Listed("broken", plugin.hook or plugin.source.plugin, *plugin.source, plugin.reason)
         for plugin in host.broken
     ]
 
 
 def _implementers(host: Host, kind: str, hook: str, summary: str) -> list[Listed]:
-    plugins = [found.plugin_name for found in getattr(host.hooks.hook, hook).get_hookimpls()]
     return [
-        Listed(kind, plugin, *host.sources.get(plugin, Source(plugin, plugin)), summary)
-        for plugin in plugins
+        Listed(kind, found.source.plugin, *found.source, summary)
+        for found in host.implementations(hook)
     ]

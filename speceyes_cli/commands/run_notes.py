@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.records import ErrorNote, Record
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.options import RunOptions
@@ -29,11 +29,27 @@ def failure_notes(records: Sequence[Record], dataset: str) -> list[str]:
     failed = [(record, record.error) for record in records if record.error is not None]
     if not failed:
         return []
+    alike: dict[str, list[Record]] = {}
+    reasons: dict[str, str] = {}
+    for record, error in failed:
+        alike.setdefault(error.place or error.text, []).append(record)
+        reasons.setdefault(error.place or error.text, _reason(error))
     lines = [
-        f"  {record.split}/{record.sample_id}: {one_line(error.text) or error.kind}"
-        for record, error in failed[:MOST_FAILURES]
+        f"  {records[0].split}/{records[0].sample_id}{_and_more(records)}: {reasons[key]}"
+        for key, records in list(alike.items())[:MOST_FAILURES]
     ]
-    if len(failed) > MOST_FAILURES:
-        lines.append(f"  and {len(failed) - MOST_FAILURES} more; records.jsonl tells all")
+    if left := sum(len(records) for records in list(alike.values())[MOST_FAILURES:]):
+        lines.append(f"  and {left} more; records.jsonl tells all")
     told = f"{len(failed)} of {len(records)} samples failed; --retry-errors tries them again."
     return [f"{told} `speceyes data check {dataset}` looks at the data alone.", *lines]
+
+
+def _reason(error: ErrorNote) -> str:
+    """One line: the text, or for a plugin's own error its class, text, file and line."""
+    if not error.place:
+        return one_line(error.text, 500) or error.kind
+    return f"{one_line(f'{error.kind}: {error.text}')} ({one_line(error.place, 300)})"
+
+
+def _and_more(records: Sequence[Record]) -> str:
+    return f" and {len(records) - 1} more" if len(records) > 1 else ""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import pluggy
 
-from speceyes_cli.core.errors import PluginError, UsageError
+from speceyes_cli.core.errors import PluginError, SpecEyesError, UsageError
 from speceyes_cli.host import hookspecs
+from speceyes_cli.host.contracts import keep_to_contract
+from speceyes_cli.host.offers import BrokenPlugin, Offer, Source, read_offers, told
 from speceyes_cli.host.specs import (
     AgentSpec,
     CheckSpec,
@@ -23,6 +26,8 @@ from speceyes_cli.host.specs import (
 )
 
 ENTRY_POINTS = "speceyes"
+NEAR_A_HOOK = 0.85
+"""How alike (difflib) a function's name and a hook's are when the hook is meant."""
 
 
 class Spec(Protocol):
@@ -38,28 +43,6 @@ class Spec(Protocol):
 
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
-
-
-class Source(NamedTuple):
-    """Where a plugin comes from."""
-
-    plugin: str
-    """The entry point's name."""
-    distribution: str
-    """The installed distribution and its version."""
-
-
-class BrokenPlugin(NamedTuple):
-    """A plugin that could not be imported."""
-
-    source: Source
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"Plugin {self.source.plugin!r} of {self.source.distribution} "
-            f"could not be imported: {self.reason}."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +85,10 @@ class Host:
     """Where each plugin comes from, by its entry point's name."""
     broken: tuple[BrokenPlugin, ...]
 
+    def implementations(self, hook: str) -> list[HookImplementation]:
+        """What every plugin has behind a hook."""
+        return implementations(self.hooks, self.sources, hook)
+
     @property
     def catalogs(self) -> tuple[Catalog[Any], ...]:
         """All kinds."""
@@ -134,8 +121,8 @@ def build_manager() -> pluggy.PluginManager:
 def build_host() -> Host:
     """Load every installed plugin and gather what they offer.
 
-    Raises `PluginError` for a hook that does not exist and for two plugins that offer the same
-    name. A plugin that cannot be imported is set aside in `Host.broken`.
+    Raises `PluginError` for two plugins that offer the same name. A plugin that cannot be imported,
+    and a hook that does not give what it should, are set aside in `Host.broken`.
     """
     manager = build_manager()
     sources, broken = load_entry_points(manager)
@@ -160,14 +147,20 @@ def load_entry_points(
             )
         try:
             plugin = entry.load()
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises while importing
-            broken.append(BrokenPlugin(source, f"{type(error).__name__}: {error}"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises while importing
+            broken.append(BrokenPlugin(source, told(error, entry.module.partition(".")[0])))
             continue
         sources[entry.name] = source
         try:
             manager.register(plugin, name=entry.name)
         except pluggy.PluginValidationError as error:
-            raise PluginError(f"{source.distribution}: {_on_one_line(error)}.") from None
+            if manager.get_name(plugin) is not None:  # pluggy before 1.7 keeps what it refused
+                manager.unregister(plugin)
+            broken.append(BrokenPlugin(source, _on_one_line(error).rstrip("."), "its hooks"))
+        except ValueError:
+            other = sources[str(manager.get_name(plugin))]
+            reason = f"it is the module that plugin {other.plugin!r} of {other.distribution} is"
+            broken.append(BrokenPlugin(source, reason, "its entry point"))
     return sources, tuple(broken)
 
 
@@ -177,50 +170,143 @@ def gather_host(
     broken: tuple[BrokenPlugin, ...] = (),
 ) -> Host:
     """Check the registered plugins' hooks and gather what they offer."""
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"{_on_one_line(error)}.") from None
+    faults = [*broken, *_unknown_hooks(manager, sources)]
 
-    def offered(kind: str, hook: str) -> Catalog[AnySpec]:
-        return _gather(kind, manager, hook, sources, broken)
+    def offered(kind: str, hook: str, expected: type[AnySpec]) -> dict[str, Offered[AnySpec]]:
+        return _gather(kind, hook, expected, manager, sources, faults)
 
+    agents = offered("agent", "speceyes_agents", AgentSpec)
+    engines = offered("engine", "speceyes_engines", EngineSpec)
+    datasets = offered("dataset", "speceyes_datasets", DatasetSpec)
+    judges = offered("judge", "speceyes_judges", JudgeSpec)
+    gates = offered("gate", "speceyes_gates", GateSpec)
+    methods = offered("method", "speceyes_methods", MethodSpec)
+    checks = offered("check", "speceyes_checks", CheckSpec)
+    found = tuple(faults)
     return Host(
         hooks=manager,
-        agents=offered("agent", "speceyes_agents"),
-        engines=offered("engine", "speceyes_engines"),
-        datasets=offered("dataset", "speceyes_datasets"),
-        judges=offered("judge", "speceyes_judges"),
-        gates=offered("gate", "speceyes_gates"),
-        methods=offered("method", "speceyes_methods"),
-        checks=offered("check", "speceyes_checks"),
+        agents=_catalog("agent", agents, found),
+        engines=_catalog("engine", engines, found),
+        datasets=_catalog("dataset", datasets, found),
+        judges=_catalog("judge", judges, found),
+        gates=_catalog("gate", gates, found),
+        methods=_catalog("method", methods, found),
+        checks=_catalog("check", checks, found),
         sources=sources,
-        broken=broken,
+        broken=found,
     )
+
+
+def package_of(plugin: object) -> str:
+    """The top-level package that a plugin, a module as a rule, belongs to."""
+    module = plugin.__name__ if inspect.ismodule(plugin) else type(plugin).__module__
+    return module.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class HookImplementation:
+    """One plugin's function behind a hook."""
+
+    source: Source
+    hook: str
+    package: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    """The names of the hook's arguments that it takes."""
+
+    def call(self, **arguments: Any) -> BrokenPlugin | None:
+        """Call it; gives what is wrong when it raises anything but a `SpecEyesError`."""
+        try:
+            self.function(*(arguments[name] for name in self.arguments))
+        except SpecEyesError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+            reason = f"it raised {told(error, self.package)}"
+            return BrokenPlugin(self.source, reason, self.hook)
+        return None
+
+
+def implementations(
+    manager: pluggy.PluginManager, sources: Mapping[str, Source], hook: str
+) -> list[HookImplementation]:
+    """What every plugin has behind a hook, in the order of registration."""
+    return [
+        HookImplementation(
+            source=sources.get(found.plugin_name, Source(found.plugin_name, found.plugin_name)),
+            hook=hook,
+            package=package_of(found.plugin),
+            function=found.function,
+            arguments=tuple(found.argnames),
+        )
+        for found in getattr(manager.hook, hook).get_hookimpls()
+    ]
+
+
+class Offered(NamedTuple, Generic[AnySpec]):
+    """A spec and who offers it."""
+
+    spec: AnySpec
+    offer: Offer
+
+
+def _catalog(
+    kind: str, offered: Mapping[str, Offered[AnySpec]], broken: tuple[BrokenPlugin, ...]
+) -> Catalog[AnySpec]:
+    specs = {name: spec for name, (spec, _) in offered.items()}
+    return Catalog(kind, specs, {name: one.offer.source for name, one in offered.items()}, broken)
 
 
 def _gather(
     kind: str,
-    manager: pluggy.PluginManager,
     hook: str,
+    expected: type[AnySpec],
+    manager: pluggy.PluginManager,
     sources: Mapping[str, Source],
-    broken: tuple[BrokenPlugin, ...],
-) -> Catalog[AnySpec]:
-    specs: dict[str, AnySpec] = {}
-    origins: dict[str, Source] = {}
-    for implementation in getattr(manager.hook, hook).get_hookimpls():
-        plugin = implementation.plugin_name
-        source = sources.get(plugin, Source(plugin, plugin))
-        for spec in implementation.function():
-            if spec.name in specs:
+    faults: list[BrokenPlugin],
+) -> dict[str, Offered[AnySpec]]:
+    """What every plugin offers through a hook, by name; one that is wrong is added to `faults`."""
+    gathered: dict[str, Offered[AnySpec]] = {}
+    for implementation in implementations(manager, sources, hook):
+        source, package = implementation.source, implementation.package
+        given = read_offers(implementation.function, expected, package)
+        if isinstance(given, str):
+            faults.append(BrokenPlugin(source, given, hook))
+            continue
+        for spec in given:
+            if spec.name in gathered:
+                first = gathered[spec.name].offer.source
+                if first == source:
+                    faults.append(BrokenPlugin(source, f"it yields two called {spec.name!r}", hook))
+                    break
                 raise PluginError(
                     f"Two plugins offer the {kind} {spec.name!r}: "
-                    f"{origins[spec.name].plugin!r} of {origins[spec.name].distribution} and "
+                    f"{first.plugin!r} of {first.distribution} and "
                     f"{source.plugin!r} of {source.distribution}; uninstall one of them."
                 )
-            specs[spec.name] = spec
-            origins[spec.name] = source
-    return Catalog(kind, specs, origins, broken)
+            offer = Offer(source, package, hook, kind, spec.name)
+            gathered[spec.name] = Offered(keep_to_contract(spec, offer), offer)
+    return gathered
+
+
+def _unknown_hooks(
+    manager: pluggy.PluginManager, sources: Mapping[str, Source]
+) -> Iterator[BrokenPlugin]:
+    """Functions that are meant as hooks and never called: misspelt ones, and unmarked ones."""
+    known = [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")]
+    for name, plugin in manager.list_name_plugin():
+        if plugin is None:
+            continue
+        source = sources.get(name, Source(name, name))
+        marked = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
+        for hook in sorted(marked - set(known)):
+            reason = f"there is no such hook; {known_names(hook, known)}"
+            yield BrokenPlugin(source, reason, hook)
+        for hook, value in getattr(plugin, "__dict__", {}).items():
+            own = inspect.isfunction(value) and value.__module__ == getattr(plugin, "__name__", "")
+            near = difflib.get_close_matches(hook, known, n=1, cutoff=NEAR_A_HOOK)
+            if own and near and hook not in marked:
+                reason = "it is not marked with @hookimpl, so it is not used"
+                yield BrokenPlugin(source, reason, hook)
 
 
 def _on_one_line(error: Exception) -> str:

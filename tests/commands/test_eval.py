@@ -178,11 +178,18 @@ def test_failed_samples_make_it_exit_1_unless_allowed(evaluate: Invoke, tmp_path
     assert done.exit_code == 1
     assert sum(record.route == "error" for record in read_run(tmp_path / "r")[1]) == 4
     assert "4 of 12 samples failed; --retry-errors tries them again." in done.stdout
-    assert "and 1 more; records.jsonl tells all" in done.stdout
+    assert "  near/dot-3 and 1 more: dot 3 is not for me" in done.stdout
     assert evaluate(*failing, "--max-errors", "3").exit_code == 1
     assert evaluate(*failing, "--max-errors", "4").exit_code == 0
     rows = json.loads(evaluate(*failing, "--max-errors", "4", "--json").stdout)
     assert (rows[-1]["accuracy"], rows[-1]["accuracy_all"]) == (1.0, pytest.approx(8 / 12))
+
+
+def test_the_first_reasons_of_failures_are_told(evaluate: Invoke) -> None:
+    done = evaluate("--method", "baseline", "--large", "scripted?fail=0,1,2,3")
+    assert "  near/dot-2 and 1 more: dot 2 is not for me" in done.stdout
+    assert "dot 3 is not for me" not in done.stdout
+    assert "  and 2 more; records.jsonl tells all" in done.stdout
 
 
 def test_pictures_that_cannot_be_decoded_do_not_stop_the_run(evaluate: Invoke) -> None:
@@ -280,7 +287,7 @@ def test_bugs_keep_their_traceback(evaluate: Invoke, monkeypatch: pytest.MonkeyP
     def bug(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(ScriptedEngine, "describe", bug)
+    monkeypatch.setattr("speceyes_cli.host.planning.plans.describe_run", bug)
     assert isinstance(evaluate().exception, ZeroDivisionError)
 
 
@@ -290,7 +297,8 @@ def test_a_model_that_fails_to_load_leaves_no_other_open(
     closed = []
     monkeypatch.setattr(ScriptedEngine, "close", lambda engine: closed.append(engine.delay))
     done = evaluate("--small", "scripted?delay=0.5", "--large", "scripted?delay=soon")
-    assert isinstance(done.exception, ValueError)
+    assert done.exit_code == 2
+    assert "factory of the engine 'scripted' raised ValueError" in done.stderr
     assert closed == [0.5]
 
 

@@ -12,6 +12,7 @@ from speceyes_cli.analysis.table import ScoreTable, read_table, read_tables
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
 from speceyes_cli.core.tables.summaries import LoadedRun, find_runs, load_run
+from speceyes_cli.host.gate_scores import defined
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.specs import GateSpec
 
@@ -30,7 +31,10 @@ def open_tables(paths: Sequence[Path]) -> list[ScoreTable]:
 def all_scores(table: ScoreTable, host: Host) -> dict[str, Score]:
     """Every gate's score by name; undefined for a gate that the run's records cannot tell."""
     told = told_gates(table, host)
-    return {s.name: s.score if s.name in told else lambda _tokens: math.nan for s in host.gates}
+    return {
+        spec.name: defined(spec.score) if spec.name in told else lambda _tokens: math.nan
+        for spec in host.gates
+    }
 
 
 def told_gates(table: ScoreTable, host: Host) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Picture, Reply, Role, Size
 from speceyes_cli.core.digests import digest_row
+from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import diagnose_ties
 from speceyes_cli.core.gate.token import score_fields
@@ -31,6 +33,8 @@ from speceyes_cli.core.scheduling.trajectories import Asked, Finished, Ran
 
 ERROR_TEXT_LIMIT = 2_000
 """Characters of an error's text that are kept."""
+TRACEBACK_LIMIT = 4_000
+"""Characters of its traceback that are kept, from its end."""
 
 
 def build_record(
@@ -192,4 +196,13 @@ def _error_note(finished: Finished) -> ErrorNote | None:
         kind=type(finished.error).__name__,
         text=str(finished.error)[:ERROR_TEXT_LIMIT],
         phase=finished.failed_in,
+        place="; ".join(getattr(finished.error, "__notes__", ())),
+        traceback=_traceback(finished.error),
     )
+
+
+def _traceback(error: Exception) -> str:
+    """The end of an error's traceback; empty for an error that its sentence explains."""
+    if isinstance(error, SpecEyesError) and error.__cause__ is None:
+        return ""
+    return "".join(traceback.format_exception(error))[-TRACEBACK_LIMIT:]

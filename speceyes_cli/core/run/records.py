@@ -162,6 +162,10 @@ class ErrorNote(_Model):
     """Its message."""
     phase: Text | None
     """The phase or tool at work when it came."""
+    place: Text = ""
+    """File and line in the plugin that raised it, and whose it is; empty where no plugin did."""
+    traceback: Text = ""
+    """The end of its traceback; empty for an error that its text explains, as a bad picture's."""
 
 
 class Record(_Model):

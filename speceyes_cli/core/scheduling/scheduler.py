@@ -270,7 +270,7 @@ class Scheduler:
         elif isinstance(need, Run) and isinstance(outcome, Observation | ToolError):
             trajectory.events.append(Ran(need, outcome, seconds))
         else:
-            self._end(trajectory, error=as_error(outcome))
+            self._end(trajectory, error=as_error(outcome, need))
             return
         self._observe(trajectory.key, trajectory.events[-1])
         trajectory.lost = 0

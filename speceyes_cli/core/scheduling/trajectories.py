@@ -102,13 +102,16 @@ class LostCallError(Exception):
         self.cause = cause
 
 
-def as_error(outcome: Any) -> Exception:
-    """The exception that an outcome stands for; a `TypeError` for one that is no reply at all."""
+def as_error(outcome: Any, need: Ask | Run | None) -> Exception:
+    """The exception that an outcome stands for; a `TypeError` for what does not meet the need."""
     if isinstance(outcome, LostCallError):
         outcome = outcome.cause
     if isinstance(outcome, Exception):
         return outcome
-    return TypeError(f"a worker gave back {type(outcome).__name__}")
+    given = f"a value of the type {type(outcome).__name__}"
+    if isinstance(need, Run):
+        return TypeError(f"the tool {need.name!r} gave {given}, not Observation or ToolError")
+    return TypeError(f"a model gave {given}, not Reply")
 
 
 def phase_of(need: Ask | Run | None) -> str | None:

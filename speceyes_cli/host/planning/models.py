@@ -90,7 +90,14 @@ def model_name(role: Role, options: RunOptions, host: Host) -> str:
         known = known_names(options.models, MODEL_SETS)
         raise UsageError(f"There is no set of models {options.models!r}; {known}.")
     if options.models == "paper":
-        return host.agents.get(options.agent).models[role]
+        spec = host.agents.get(options.agent)
+        if role not in spec.models:
+            raise UsageError(
+                f"The agent {spec.name!r} ({host.agents.sources[spec.name]}) names no published "
+                f"{role} model in its AgentSpec.models, so --models paper cannot be used; name one "
+                f"with --{role}."
+            )
+        return spec.models[role]
     return options.models
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from speceyes_cli.analysis.certificate import require_engines
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.run.changes import tell_changes
 from speceyes_cli.core.run.evaluate import evaluate
+from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.processes import Launch, merge_others, open_shared
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import RunStore, SampleKey, read_done
@@ -27,6 +29,8 @@ from speceyes_cli.host.metrics import add_metrics
 from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.plans import RunPlan
 from speceyes_cli.host.running.pool import EnginePool
+
+log = logging.getLogger(__name__)
 
 
 class RunProgress(Protocol):
@@ -112,14 +116,23 @@ class Session:
         if plan.certificate is not None:
             require_engines(plan.certificate, described)
         store.bind_engines(described)
+        broken: set[str] = set()
         with self._progress(plan, list(done.values())) as progress:
 
             def observe(record: Record) -> None:
                 written[SampleKey(record.split, record.sample_id)] = record
                 progress.advance(record)
-                self.host.hooks.hook.speceyes_record(record=record, run=store.info)
+                self._tell_plugins(record, store.info, broken)
 
             evaluate(plan.recipe, chain([first], pending), engines, store, observe)
+
+    def _tell_plugins(self, record: Record, run: RunInfo, broken: set[str]) -> None:
+        """Show the record to every plugin; one that raises is told of once, and the run goes on."""
+        for plugin in self.host.implementations("speceyes_record"):
+            wrong = plugin.call(record=record, run=run)
+            if wrong is not None and wrong.source.plugin not in broken:
+                broken.add(wrong.source.plugin)
+                log.warning("speceyes: %s", wrong)
 
     def _progress(
         self, plan: RunPlan, routes: Sequence[str]
