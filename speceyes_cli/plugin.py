@@ -10,6 +10,7 @@ from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy
 from speceyes_cli.core.chat import (
     Answer,
     Ask,
+    BoxFrame,
     Engine,
     Finish,
     Message,
@@ -85,6 +86,7 @@ __all__ = [
     "Ask",
     "Bar",
     "Batches",
+    "BoxFrame",
     "CheckSpec",
     "Claim",
     "Closeable",

@@ -124,6 +124,8 @@ class DecisionView:
         run, outcome, seconds = event
         told = {k: _plain(v) for k, v in run.arguments.items() if k not in ("picture", "key")}
         self._line("Tool", f"{run.name} {one_line(str(told), 300)} ({seconds:.2f} s)")
+        for note in run.notes:
+            self._line("  mended", one_line(note), "dim")
         if not isinstance(outcome, Observation):
             self._line("  →", f"{outcome.kind}: {one_line(outcome.text)}", "yellow")
             return

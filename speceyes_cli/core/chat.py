@@ -13,6 +13,9 @@ from speceyes_cli.core.gate.token import TokenScore
 
 Role = Literal["small", "large"]
 Finish = Literal["stop", "length", "rejected"]
+BoxFrame = Literal["pixels", "relative"]
+"""What a model's boxes are measured in: pixels of the picture as it saw it (Qwen2.5-VL), or 0 to
+1000 across and down the whole picture (Qwen3-VL and later)."""
 
 
 class Size(NamedTuple):
@@ -87,6 +90,8 @@ class Reply:
     """This ask's share of its batch's wall time."""
     frames: tuple[Size, ...] = ()
     """Each picture of the ask as the model saw it, after resizing."""
+    box_frame: BoxFrame | None = None
+    """What the model's boxes are measured in; None where the engine cannot tell."""
     pieces: tuple[str, ...] = ()
     """The text of each token in `statistics`, where the engine tells; empty otherwise."""
     cached: bool = False
@@ -101,6 +106,8 @@ class Run:
     arguments: Mapping[str, Any]
     timeout: float = 10.0
     name: str = "tool"
+    notes: tuple[str, ...] = ()
+    """What was mended in the call before it could run; kept in the record."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def fallback() -> Finished:
                 Ask("large", zoomed, 99, phase="agent"),
                 Reply("red", 3, "stop", seconds=0.2, frames=(Size(28, 28), Size(14, 14))),
             ),
-            Ran(replace(run, name="zoom"), ToolError("bad_box", "no box"), 0.01),
+            Ran(replace(run, name="zoom", notes=("mended",)), ToolError("bad_box", "no box"), 0.01),
         ),
         elapsed=2.0,
     )

@@ -148,6 +148,7 @@ def _write(reply: Reply) -> str:
             "statistics": reply.statistics,
             "seconds": reply.seconds,
             "frames": reply.frames,
+            "box_frame": reply.box_frame,
             "pieces": reply.pieces,
         }
     )

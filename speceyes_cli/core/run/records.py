@@ -111,7 +111,7 @@ class ToolNote(_Model):
     text: Text
     """The text it gave back, or its error's."""
     notes: tuple[Text, ...]
-    """What was repaired or clamped on the way."""
+    """What was mended in the call, then what the tool repaired or clamped on the way."""
     seconds: Number
     """Wall time."""
 

@@ -28,6 +28,7 @@ REPLY = Reply(
     (TokenScore(3.25, -0.1, 1.0, 0.2, rivals=(1.0, 2.5)), TokenScore(1.0, -1e-17, 0.0, 0.0)),
     0.125,
     (Size(28, 56),),
+    box_frame="relative",
     pieces=("a", " “b”"),
 )
 

@@ -74,7 +74,7 @@ def test_tools_and_their_errors_are_kept(record: Record) -> None:
         ("clamped",),
     )
     assert good.arguments == {"picture": "car.jpg", "box": [0, 0, 1, 1]}
-    assert (bad.outcome, bad.text) == ("bad_box", "no box")
+    assert (bad.outcome, bad.text, bad.notes) == ("bad_box", "no box", ("mended",))
 
 
 def test_an_error_is_a_record_too(sample: Sample, failure: Finished) -> None:

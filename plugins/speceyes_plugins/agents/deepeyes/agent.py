@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
+import re
 from collections.abc import Generator
-
-from PIL import Image
+from contextlib import suppress
+from typing import TypeVar
 
 from speceyes_cli.plugin import (
     AgentOptions,
@@ -18,29 +17,30 @@ from speceyes_cli.plugin import (
     Reply,
     Run,
     Sample,
-    Size,
     ToolError,
+    UsageError,
+    one_line,
     question_text,
 )
-from speceyes_plugins.agents.tags import Tagged, last_tagged, load_prompts, untagged_answer
+from speceyes_plugins.agents.boxes import BOX_FRAMES, BOX_KEYS, Box, Frame, read_box
+from speceyes_plugins.agents.tags import (
+    Tagged,
+    after_thought,
+    last_tagged,
+    load_prompts,
+    untagged_answer,
+)
+from speceyes_plugins.agents.tool_calls import CallError, read_call
+from speceyes_plugins.agents.zoom import ROUNDINGS, zoom
+
+T = TypeVar("T", bound=str)
+D = TypeVar("D")
 
 TOOL = "image_zoom_in_tool"
 MAX_TURNS = 6  # upstream SpecEyes
 MAX_NEW_TOKENS = 512
-GRID = 28  # patch 14 x merge 2: crops are resized to a multiple of it
-MIN_PIXELS = 4 * GRID * GRID
-MAX_PIXELS = 16384 * GRID * GRID
-BOX_NUMBERS = 4
-MIN_SIDE = 1.0  # pixels of the original picture under which a box is no region
-
-
-class CallError(Exception):
-    """A tool call that cannot be carried out, with its stable kind."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-        self.text = text
+NAMES = frozenset(("imagezoomintool", "imagezoomin", "zoomintool", "zoomin", "zoomtool", "zoom"))
+"""Ways to write the tool's name, in small letters only."""
 
 
 class DeepEyes:
@@ -52,6 +52,11 @@ class DeepEyes:
     def __init__(self, options: AgentOptions) -> None:
         self.max_turns = options.max_turns or MAX_TURNS
         self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
+        settings = options.settings
+        self.box_frame = choice("--box-frame", settings.get("box_frame"), BOX_FRAMES, None)
+        self.rounding = choice(
+            "--box-rounding", settings.get("box_rounding"), ROUNDINGS, ROUNDINGS[0]
+        )
         self.prompts = load_prompts("speceyes_plugins.agents.deepeyes", options.prompts)
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
@@ -75,26 +80,30 @@ class DeepEyes:
         answer = last_tagged(reply.text, "answer")
         if answer is not None and (call is None or answers_first(answer, call)):
             return Answer(answer.content.strip(), "large")
-        if call is None:
-            last_turn = state.turn + 1 >= self.max_turns
-            untagged = untagged_answer(reply) if last_turn else None
-            return untagged or self._complain(
-                "no_action", "Neither <tool_call> nor <answer> was found."
-            )
-        try:
-            box = parse_call(call.content)
-        except CallError as error:
-            return self._complain(error.kind, error.text)
         frame = state.frames[0] if state.frames else None
-        seen = yield Run(
-            zoom,
-            {"picture": state.sample.picture, "box": box, "frame": frame, "turn": state.turn},
-            name=TOOL,
-        )
+        kind = self.box_frame or reply.box_frame or "pixels"
+        try:
+            if call is None:
+                box, mends = untagged_call(reply, Frame(kind, frame))
+            else:
+                box, mends = parse_call(call, Frame(kind, frame))
+        except CallError as error:
+            last_turn = state.turn + 1 >= self.max_turns
+            untagged = untagged_answer(reply) if call is None and last_turn else None
+            return untagged or self._complain(error.kind, error.text)
+        arguments = {
+            "picture": state.sample.picture,
+            "box": box,
+            "box_frame": kind,
+            "frame": frame,
+            "turn": state.turn,
+            "rounding": self.rounding,
+        }
+        seen = yield Run(zoom, arguments, name=TOOL, notes=mends)
         if isinstance(seen, ToolError):
             return self._complain(seen.kind, seen.text)
         crop = next(part for part in seen.content if isinstance(part, Picture))
-        return Observation(observation(crop, self.prompts["reminder"]), seen.notes)
+        return Observation(observation(crop, self.prompts["reminder"]), (*mends, *seen.notes))
 
     def _complain(self, kind: str, text: str) -> ToolError:
         """An error in the tags the model knows tool results by."""
@@ -116,62 +125,44 @@ def observation(crop: Picture, reminder: str) -> tuple[str | Picture, ...]:
     return ("<tool_response>\n", crop, f"\n{reminder}\n</tool_response>")
 
 
-def parse_call(text: str) -> tuple[float, float, float, float]:
-    """The box of a call in the model's frame; raises `CallError`."""
-    try:
-        call = json.loads(text.strip())
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise CallError("bad_json", "The tool call is not valid JSON.") from error
-    if not isinstance(call, dict):
-        raise CallError("bad_json", "The tool call is not a JSON object.")
-    if call.get("name") != TOOL:
-        raise CallError("unknown_tool", f"The only tool is {TOOL}.")
-    arguments = call.get("arguments")
-    box = arguments.get("bbox_2d") if isinstance(arguments, dict) else None
-    if not isinstance(box, list) or len(box) != BOX_NUMBERS:
-        raise CallError("bad_box", "bbox_2d must be four numbers: x1, y1, x2, y2.")
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in box):
-        raise CallError("bad_box", "bbox_2d must be four numbers: x1, y1, x2, y2.")
-    left, top, right, bottom = (float(min(max(v, -1e9), 1e9)) for v in box)
-    if not all(math.isfinite(v) for v in (left, top, right, bottom)):
-        raise CallError("bad_box", "bbox_2d must be four finite numbers.")
-    if left >= right or top >= bottom:
-        raise CallError("bad_box", "bbox_2d is empty: x1 < x2 and y1 < y2 are needed.")
-    return left, top, right, bottom
+def parse_call(call: Tagged, frame: Frame) -> tuple[Box, tuple[str, ...]]:
+    """The box of a call and what was mended to read it; raises `CallError`."""
+    said = read_call(call.content, BOX_KEYS, complete=call.closed)
+    mends = said.mends
+    if said.name is None:
+        mends = (*mends, "no tool named")
+    elif said.name != TOOL:
+        if plain_name(said.name) not in NAMES:
+            raise CallError(
+                "unknown_tool",
+                f"There is no tool {one_line(said.name, 60)!r}: the only one is {TOOL}.",
+            )
+        mends = (*mends, f'"{said.name}" for "{TOOL}"')
+    box, box_mends = read_box(said.arguments, frame)
+    return box, (*mends, *box_mends)
 
 
-def zoom(
-    picture: Picture, box: tuple[float, float, float, float], frame: Size | None, turn: int
-) -> Observation | ToolError:
-    """Crop the original picture; `box` is in pixels of `frame`, the size the model saw.
-
-    An error when nothing of the picture is inside the box; a note when part of it is not.
-    """
-    original = picture.open()
-    width, height = original.size
-    seen = frame or Size(width, height)
-    across, down = width / seen.width, height / seen.height
-    left, right = (min(max(v * across, 0.0), float(width)) for v in (box[0], box[2]))
-    top, bottom = (min(max(v * down, 0.0), float(height)) for v in (box[1], box[3]))
-    if right - left < MIN_SIDE or bottom - top < MIN_SIDE:
-        return ToolError(
-            "bad_box", f"bbox_2d is outside the picture of {seen.width}x{seen.height} pixels."
-        )
-    region = (math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
-    crop = original.crop(region)
-    crop = crop.resize(crop_size(crop.size), Image.Resampling.BICUBIC)
-    inside = box[0] >= 0 and box[1] >= 0 and box[2] <= seen.width and box[3] <= seen.height
-    notes = () if inside else (f"box {list(box)} was cut to the picture",)
-    return Observation((Picture(f"crop {turn + 1} {region}", lambda: crop),), notes)
+def untagged_call(reply: Reply, frame: Frame) -> tuple[Box, tuple[str, ...]]:
+    """As `parse_call`, for a reply in which the tool is called without tags."""
+    said = after_thought(reply.text) or ""
+    if TOOL in said:
+        with suppress(CallError):
+            call = Tagged(said, 0, len(said), closed=reply.finish == "stop")
+            box, mends = parse_call(call, frame)
+            return box, ("a call without tags", *mends)
+    raise CallError("no_action", "Neither <tool_call> nor <answer> was found.")
 
 
-def crop_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The nearest multiples of 28 within the pixel limits, keeping the shape as far as possible."""
-    width, height = (max(GRID, round(v / GRID) * GRID) for v in size)
-    if width * height > MAX_PIXELS:
-        scale = math.sqrt(size[0] * size[1] / MAX_PIXELS)
-        width, height = (max(GRID, math.floor(v / scale / GRID) * GRID) for v in size)
-    elif width * height < MIN_PIXELS:
-        scale = math.sqrt(MIN_PIXELS / (size[0] * size[1]))
-        width, height = (math.ceil(v * scale / GRID) * GRID for v in size)
-    return width, height
+def plain_name(name: str) -> str:
+    """A tool's name without the case, the signs and the namespace that models vary."""
+    return re.sub(r"[^a-z]", "", name.lower().rpartition(".")[2])
+
+
+def choice(option: str, value: str | None, known: tuple[T, ...], default: D) -> T | D:
+    """The value as one of the known ones, the default for none; raises `UsageError`."""
+    if value is None:
+        return default
+    for name in known:
+        if name == value:
+            return name
+    raise UsageError(f"{option} {value}: known are {' and '.join(known)}.")

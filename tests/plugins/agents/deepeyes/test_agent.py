@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from speceyes_plugins.agents.deepeyes.agent import GRID, MAX_TURNS, DeepEyes, crop_size
+from speceyes_plugins.agents.deepeyes.agent import MAX_TURNS, DeepEyes
 
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, Size, ToolError
@@ -89,13 +89,15 @@ def test_a_box_beyond_the_edge_is_cut_and_noted() -> None:
     ("text", "kind"),
     [
         ("<tool_call>{not json</tool_call>", "bad_json"),
-        ("<tool_call>[1, 2]</tool_call>", "bad_json"),
+        ("<tool_call>[1, 2]</tool_call>", "bad_box"),
+        ("<tool_call></tool_call>", "bad_json"),
+        ("<tool_call>zoom, please</tool_call>", "bad_json"),
+        ('<tool_call>{"name": "image_zoom_in_tool"}</tool_call>', "bad_box"),
+        ("<tool_call>[" + "9" * 5000 + "]</tool_call>", "bad_json"),
         ('<tool_call>{"name": "search", "arguments": {}}</tool_call>', "unknown_tool"),
         (call([1, 2, 3]), "bad_box"),
         (call(None), "bad_box"),
-        (call("1,2,3,4"), "bad_box"),
         (call([1, 2, True, 4]), "bad_box"),
-        (call([50, 10, 20, 40]), "bad_box"),
         (call([10, 10, 10, 40]), "bad_box"),
         (call([500, 500, 600, 600]), "bad_box"),
         (call([float("nan"), 0, 1, 1]), "bad_box"),
@@ -158,13 +160,6 @@ numbers = st.one_of(st.floats(), st.integers(), st.none(), st.text(max_size=3), 
 @given(st.lists(numbers, max_size=6))
 def test_no_box_raises(box: list[object]) -> None:
     assert isinstance(step(call(box)), ToolError | Observation)
-
-
-@given(st.integers(1, 20_000), st.integers(1, 20_000))
-def test_crop_sizes_are_multiples_within_the_limits(width: int, height: int) -> None:
-    size = crop_size((width, height))
-    assert all(side % GRID == 0 and side > 0 for side in size)
-    assert 4 * GRID * GRID <= size[0] * size[1] <= 16384 * GRID * GRID
 
 
 def test_own_prompts_replace_ours(tmp_path: Path) -> None:
