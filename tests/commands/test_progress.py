@@ -65,11 +65,12 @@ def test_without_a_terminal_there_is_a_line_now_and_then(clock: Callable[[float]
 def test_on_a_terminal_there_is_a_bar(width: int) -> None:
     out = io.StringIO()
     screen = Console(file=out, force_terminal=True, width=width)
-    with watch(screen, "a [bold]run[/]", 2, []) as seen:
+    with watch(screen, "a [bold]run[/]", 9, ["small", "small"]) as seen:
         seen.advance(record("small"))
         time.sleep(0.15)
         seen.advance(record("large"))
     shown = out.getvalue()
-    assert "2/2" in shown or width < 100
+    assert "4/9" in shown or width < 100
     assert "a [bold]run[/]" in shown or width < 100
-    assert "accepted 1" in shown
+    assert "accepted 3" in shown
+    assert "agent 1" in shown or width < 100
