@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from importlib import resources
@@ -12,6 +13,8 @@ from speceyes_cli.plugin import EngineOptions, Role, UsageError, digest_bytes, d
 
 EMBEDDED = "embedded"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+OLDEST = (5, 24)
+"""The first transformers whose caches this engine's code drives."""
 MODEL_TYPES = ("qwen2_5_vl", "qwen3_vl")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 PARTS = ("*.safetensors", "pytorch_model*.bin", "*.json", "*.jinja", "*.model", "*.txt")
@@ -35,6 +38,7 @@ def location(model: str, role: Role) -> str:
 
 def check(options: EngineOptions) -> None:
     """Say what is wrong with the model or the options before anything is loaded."""
+    require_transformers(options.role)
     place = Path(location(options.model, options.role))
     for name, low, high in (
         (f"--{options.role}-min-pixels", 1, options.min_pixels),
@@ -76,6 +80,19 @@ def digest(options: EngineOptions) -> str | None:
     except OSError as error:
         raise UsageError(f"--{options.role}: {error.filename} cannot be read.") from error
     return f"sha256:{digest_bytes(json.dumps(found).encode())}"
+
+
+def require_transformers(role: Role) -> None:
+    """Raise `UsageError` where the library is older than this engine's code.
+
+    The distribution asks for less, because vLLM 0.33 cannot be installed beside a later one.
+    """
+    found = importlib.metadata.version("transformers")
+    if tuple(map(int, found.split(".")[:2])) < OLDEST:
+        raise UsageError(
+            f"--{role}: transformers {found} is installed; the local engine needs "
+            f"{'.'.join(map(str, OLDEST))} or later. Write vllm:MODEL, or install a later one."
+        )
 
 
 def read_config(folder: Path, role: Role) -> dict[str, Any]:

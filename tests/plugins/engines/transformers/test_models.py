@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -105,3 +106,11 @@ def test_damaged_weights_are_one_sentence(tmp_path: Path, untrained: dict[Role, 
     (place / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(UsageError, match="cannot be loaded"):
         TransformersEngine(EngineOptions(str(place), "small"))
+
+
+def test_an_older_library_is_told_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda _name: "5.19.0")
+    with pytest.raises(UsageError, match=r"transformers 5\.19\.0 .* needs 5\.24"):
+        check(EngineOptions("embedded", "small"))

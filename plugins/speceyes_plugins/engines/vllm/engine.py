@@ -1,0 +1,142 @@
+"""vLLM in this process: continuous batching, prefix caching, and the gate inside its sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vllm import SamplingParams
+from vllm.sampling_params import RequestOutputKind
+
+from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, Size
+from speceyes_plugins.engines.resize_rule import ResizeRule
+from speceyes_plugins.engines.vllm.prompts import PromptWriter
+from speceyes_plugins.engines.vllm.requests import Request, StepThread
+from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
+
+
+class VLLMEngine:
+    """A model behind one role, run by vLLM on this machine."""
+
+    max_batch = 1
+    """Asks come one by one and join whatever runs: vLLM makes the batches."""
+
+    def __init__(self, model: Any, options: EngineOptions, rule: ResizeRule, places: int) -> None:
+        """`model` is a `vllm.LLM` whose sampler holds our processor; `places` run at once."""
+        self._model, self._options, self._rule = model, options, rule
+        self.workers = places
+        self.group = f"vllm:{options.role}"
+        self._tokenizer = model.get_tokenizer()
+        self._writer = PromptWriter(self._tokenizer)
+        self._scores = StepScores()
+        self._thread = StepThread(model.llm_engine, self._scores)
+        self._context = int(model.llm_engine.model_config.max_model_len)
+
+    def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
+        """Answer each ask; an ask that cannot be answered yields its exception."""
+        return [self._answer(ask) for ask in asks]
+
+    def forget(self, trajectory: str) -> None:
+        """VLLM evicts what it caches by itself."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """What `run.json` keeps of this model."""
+        config = self._model.llm_engine.model_config
+        return {
+            "engine": "vllm",
+            "model": self._options.model,
+            "dtype": str(config.dtype).removeprefix("torch."),
+            "max_model_len": self._context,
+            "factor": self._rule.factor,
+            "min_pixels": self._rule.min_pixels,
+            "max_pixels": self._rule.max_pixels,
+        }
+
+    def close(self) -> None:
+        """End the thread and release the model."""
+        self._thread.close()
+        self._model.llm_engine.engine_core.shutdown()
+
+    def _answer(self, ask: Ask) -> Reply | Exception:
+        try:
+            pictures = [p for m in ask.messages for p in m.content if isinstance(p, Picture)]
+            images = [picture.open().convert("RGB") for picture in pictures]
+            frames = tuple(self._rule.frame(Size(*image.size)) for image in images)
+            prompt: dict[str, Any] = {"prompt": self._writer.write(ask)}
+            if images:
+                prompt["multi_modal_data"] = {"image": images}
+            slot = self._slot(ask)
+            request = self._thread.answer(Request(prompt, self._parameters(ask, slot), slot))
+            return self._reply(ask, request, frames)
+        except Exception as error:  # noqa: BLE001 - a picture or a prompt that cannot be read
+            return error
+
+    def _slot(self, ask: Ask) -> ScoreSlot | None:
+        if ask.gate is None:
+            return None
+        early = not ask.scored_after  # a thought may be unsure
+        return ScoreSlot(self._scores, ask.gate, ask.max_new_tokens, early)
+
+    def _parameters(self, ask: Ask, slot: ScoreSlot | None) -> SamplingParams:
+        """Greedy, whatever the checkpoint's generation configuration says."""
+        return SamplingParams(
+            temperature=0.0,
+            repetition_penalty=1.0,
+            max_tokens=ask.max_new_tokens,
+            stop=list(ask.stop) or None,
+            include_stop_str_in_output=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            extra_args=None if slot is None else {EXTRA: slot},
+        )
+
+    def _reply(self, ask: Ask, request: Request, frames: tuple[Size, ...]) -> Reply:
+        slot = request.slot
+        if request.output is None:  # rejected before its end
+            if slot is None:
+                raise RuntimeError("a request that no gate watches was ended early")
+            return Reply(
+                text=self._text(slot.tokens),
+                tokens=len(slot.tokens),
+                finish="rejected",
+                statistics=tuple(slot.scores),
+                pieces=tuple(self._text([token]) for token in slot.tokens),
+                seconds=request.seconds,
+                frames=frames,
+            )
+        [out] = request.output.outputs
+        tokens = list(out.token_ids)
+        if out.finish_reason == "stop" and not isinstance(out.stop_reason, str):
+            tokens = tokens[:-1]  # the end of sequence, which a reply does not count
+        scores = tuple(slot.scores[: len(tokens)]) if slot is not None else ()
+        first = self._first_scored(ask, tokens)
+        scores, scored = scores[first:], tokens[first:] if slot is not None else []
+        return Reply(
+            text=_cut(out.text, ask.stop),
+            tokens=len(tokens),
+            finish="stop" if out.finish_reason == "stop" else "length",
+            statistics=scores,
+            pieces=tuple(self._text([token]) for token in scored),
+            seconds=request.seconds,
+            frames=frames,
+        )
+
+    def _first_scored(self, ask: Ask, tokens: Sequence[int]) -> int:
+        """The first token after the text that scoring waits for; all where it never came."""
+        if not ask.scored_after:
+            return 0
+        for end in range(1, len(tokens) + 1):
+            if ask.scored_after in self._text(tokens[max(0, end - 16) : end]):
+                return end
+        return 0
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
+
+
+def _cut(text: str, stops: Sequence[str]) -> str:
+    """The text up to and including its stop text."""
+    for stop in stops:
+        if stop in text:
+            return text[: text.index(stop) + len(stop)]
+    return text

@@ -1,0 +1,72 @@
+"""A model brought into vLLM, with our processor in its sampler."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # read when vLLM is imported
+
+from typing import Any
+
+import torch
+from vllm import LLM
+
+from speceyes_cli.plugin import EngineOptions, UsageError
+from speceyes_plugins.engines.resize_rule import ResizeRule
+from speceyes_plugins.engines.vllm.engine import VLLMEngine
+from speceyes_plugins.engines.vllm.models import location
+from speceyes_plugins.engines.vllm.processors import RunnerV1Scores, RunnerV2Scores
+
+PLACES = 64
+"""Requests that run at once by default."""
+PICTURES = 8
+"""Pictures of one prompt: an agent's loop of six turns shows seven."""
+
+
+def load(options: EngineOptions) -> VLLMEngine:
+    """Load the model; raises `UsageError` in one sentence when it cannot be had."""
+    place = location(options.model, options.role)
+    places = options.concurrency or PLACES
+    try:
+        model = LLM(
+            place,
+            dtype=options.dtype if options.dtype != "auto" else _dtype(),
+            max_num_seqs=places,
+            limit_mm_per_prompt={"image": PICTURES},
+            logits_processors=[RunnerV2Scores if _second_runner() else RunnerV1Scores],
+            mm_processor_kwargs=_budget(options),
+            enforce_eager=not torch.cuda.is_available(),
+            async_scheduling=False if not _second_runner() else None,
+            disable_log_stats=True,
+        )
+    except (ValueError, RuntimeError, OSError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(f"--{options.role}: vLLM cannot load {options.model}: {first}") from error
+    return VLLMEngine(model, options, _rule(place, options), places)
+
+
+def _second_runner() -> bool:
+    """Whether this machine's requests are run by Model Runner V2."""
+    return torch.cuda.is_available() and os.environ.get("VLLM_USE_V2_MODEL_RUNNER") != "0"
+
+
+def _dtype() -> str:
+    return "bfloat16" if torch.cuda.is_available() else "float32"
+
+
+def _budget(options: EngineOptions) -> dict[str, Any]:
+    bounds = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
+    return {name: value for name, value in bounds.items() if value is not None}
+
+
+def _rule(place: str, options: EngineOptions) -> ResizeRule:
+    """The resize rule of the checkpoint's image processor, within the bounds asked for."""
+    from transformers import AutoProcessor  # noqa: PLC0415 - heavy
+
+    processor = AutoProcessor.from_pretrained(place).image_processor
+    size = processor.size
+    return ResizeRule(
+        processor.patch_size * processor.merge_size,
+        options.min_pixels or size["shortest_edge"],
+        options.max_pixels or size["longest_edge"],
+    )

