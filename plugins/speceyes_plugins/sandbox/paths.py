@@ -9,14 +9,18 @@ model thus sees the same text on every run and every machine.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from speceyes_plugins.sandbox.values import DATA
+from speceyes_plugins.sandbox.values import DATA, OUTPUT
 
-SUFFIXES: Final = r"png|jpe?g|bmp|webp|gif|tiff?|ppm|pgm"
-_BARE = re.compile(rf"[\w.\-]+\.(?:{SUFFIXES})", re.IGNORECASE)
+SUFFIXES: Final = ("png", "jpg", "jpeg", "bmp", "webp", "gif", "tif", "tiff", "ppm", "pgm")
+_ENDS: Final = tuple(f".{suffix}" for suffix in SUFFIXES)
+_SUFFIX: Final = re.compile(rf"\.(?:{'|'.join(SUFFIXES)})\b", re.IGNORECASE)
+_BREAKS: Final = re.compile(r"[\s'\"`\[\](),]+")
 _QUOTES: Final = "'\"`[](),"
+_NAME: Final = re.compile(r"[\w.\-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +54,42 @@ class Paths:
     def printed(self, text: str) -> list[str]:
         """Paths of results named in printed text, relative to the data folder, in order.
 
-        A line that is one path may hold spaces, and promises a picture whatever its suffix.
-        Elsewhere a path ends in a picture's suffix, at a space, a quote or a bracket. A lone file
-        name means the output folder, where the script runs.
+        A path ends in a picture's suffix, at a space, a quote or a bracket. A line that is one
+        path may hold spaces before its suffix, and without any it promises a picture whatever its
+        suffix. A lone file name means the output folder, where the script runs. Takes time in
+        proportion to the text.
         """
-        known = "|".join(re.escape(place) for place in (self.data, DATA))
-        inside = re.compile(rf"(?:{known})/[^\s'\"`\[\](),]+?\.(?:{SUFFIXES})\b", re.IGNORECASE)
-        whole = re.compile(rf"(?:{known})/[^'\"`,]*/?[^'\"`,/]+")
-        folders = {f"{place}/temp_processed_images" for place in (self.data, DATA)}
         found: list[str] = []
         for line in text.splitlines():
             bare = line.strip().strip(_QUOTES).rstrip("/")
-            several = len(inside.findall(line)) > 1
-            if whole.fullmatch(bare) and not several and bare not in folders:
-                found.append(bare)
-            elif _BARE.fullmatch(bare):
-                found.append(f"{self.output}/{bare}")
-            else:
-                found += inside.findall(line)
-        unique = dict.fromkeys(path for path in found if path != self.picture_name)
-        return [self._relative(path) for path in unique]
+            inside = [path for word in _BREAKS.split(line) for path in self._within(word)]
+            if inside:
+                found += inside
+            elif self._is_path(bare):
+                found.append(self._relative(bare))
+            elif bare.lower().endswith(_ENDS) and bare[0] != "." and _NAME.fullmatch(bare):
+                found.append(f"{OUTPUT[len(DATA) + 1 :]}/{bare}")
+        picture = self._relative(self.picture_name)
+        return [path for path in dict.fromkeys(found) if path != picture]
+
+    def _within(self, word: str) -> Iterator[str]:
+        """Paths of pictures in text without breaks, relative to the data folder."""
+        places = re.compile(f"{re.escape(self.data)}/|{re.escape(DATA)}/")
+        position = 0
+        while begin := places.search(word, position):
+            end = _SUFFIX.search(word, begin.end() + 1)
+            if end is None:
+                return
+            position = end.end()
+            yield self._relative(word[begin.start() : position])
+
+    def _is_path(self, bare: str) -> bool:
+        """Whether a line without quotes is one path below the data folder."""
+        if not bare.startswith((f"{self.data}/", f"{DATA}/")) or any(c in bare for c in "'\"`,"):
+            return False
+        plain = bare.lower().endswith(_ENDS) or not any(map(str.isspace, bare))
+        return plain and bare not in (self.output, OUTPUT)
 
     def _relative(self, path: str) -> str:
         place = self.data if path.startswith(self.data + "/") else DATA
-        return path[len(place) + 1 :]
+        return path[len(place) + 1 :].lstrip("/")
