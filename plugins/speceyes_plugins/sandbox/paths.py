@@ -16,7 +16,7 @@ from typing import Final
 from speceyes_plugins.sandbox.values import DATA, OUTPUT
 
 SUFFIXES: Final = ("png", "jpg", "jpeg", "bmp", "webp", "gif", "tif", "tiff", "ppm", "pgm")
-_ENDS: Final = tuple(f".{suffix}" for suffix in SUFFIXES)
+PICTURE_ENDS: Final = tuple(f".{suffix}" for suffix in SUFFIXES)
 _SUFFIX: Final = re.compile(rf"\.(?:{'|'.join(SUFFIXES)})\b", re.IGNORECASE)
 _BREAKS: Final = re.compile(r"[\s'\"`\[\](),]+")
 _QUOTES: Final = "'\"`[](),"
@@ -67,7 +67,7 @@ class Paths:
                 found += inside
             elif self._is_path(bare):
                 found.append(self._relative(bare))
-            elif bare.lower().endswith(_ENDS) and bare[0] != "." and _NAME.fullmatch(bare):
+            elif bare.lower().endswith(PICTURE_ENDS) and bare[0] != "." and _NAME.fullmatch(bare):
                 found.append(f"{OUTPUT[len(DATA) + 1 :]}/{bare}")
         picture = self._relative(self.picture_name)
         return [path for path in dict.fromkeys(found) if path != picture]
@@ -87,7 +87,7 @@ class Paths:
         """Whether a line without quotes is one path below the data folder."""
         if not bare.startswith((f"{self.data}/", f"{DATA}/")) or any(c in bare for c in "'\"`,"):
             return False
-        plain = bare.lower().endswith(_ENDS) or not any(map(str.isspace, bare))
+        plain = bare.lower().endswith(PICTURE_ENDS) or not any(map(str.isspace, bare))
         return plain and bare not in (self.output, OUTPUT)
 
     def _relative(self, path: str) -> str:

@@ -80,9 +80,13 @@ CASES = {
         "bad_box",
         "from PIL import Image\nImage.open(image_path).crop((900, 0, 999, 9))",
     ),
-    "upside_down_box": (
+    "fractions": (
         "bad_box",
-        "from PIL import Image\nImage.open(image_path).crop((90, 0, 9, 9))",
+        "from PIL import Image\nImage.open(image_path).crop((0.1, 0.2, 0.5, 0.6))",
+    ),
+    "fractions_of_an_array": (
+        "bad_box",
+        "import cv2\ncv2.imwrite('a.png', cv2.imread(image_path)[0.1:0.5, 0.2:0.6])",
     ),
 }
 

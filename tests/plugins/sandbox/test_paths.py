@@ -37,7 +37,7 @@ OUT = "/mnt/data/temp_processed_images"
         (f"{OUT}/", []),
         (f"{OUT}/ holds the crops", []),
         ("/mnt/data/input.jpg", []),
-        ("/tmp/a.png", []),
+        ("/elsewhere/a.png", []),
         ("the picture a.png", []),
         ("1.png 2", []),
         (".png", []),

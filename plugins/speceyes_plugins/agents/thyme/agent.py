@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -34,7 +33,6 @@ MAX_NEW_TOKENS = 2048
 BLOCK_SECONDS = 30.0  # 10 s for the block, 10 s for decoding its pictures, and a cold start
 STATES: tuple[State, ...] = ("persist", "fresh")
 BACKENDS: tuple[Backend, ...] = ("auto", "unsafe-subprocess")
-FENCE = re.compile(r"```(?:python|py)?[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 
 
 class Thyme:
@@ -80,7 +78,7 @@ class Thyme:
             {
                 "key": state.key,
                 "picture": state.sample.picture,
-                "code": unfenced(code.content),
+                "code": code.content,
             },
             timeout=BLOCK_SECONDS,
             name="python",
@@ -96,12 +94,6 @@ class Thyme:
     def close(self) -> None:
         """The run has ended: the sandbox goes."""
         self._workshop.close()
-
-
-def unfenced(code: str) -> str:
-    """The code within its fence; the whole text where there is none."""
-    found = FENCE.search(code)
-    return found.group(1) if found else code
 
 
 def complain(kind: str, text: str) -> ToolError:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import linecache
 import os
 import sys
 import types
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.worker import repairs
+from speceyes_plugins.sandbox.worker import repairs, routing
 from speceyes_plugins.sandbox.worker.boxes import BoxError, BoxMender
+from speceyes_plugins.sandbox.worker.source import BLOCK
+from speceyes_plugins.sandbox.worker.stand_ins import StandIns
 
 ERROR_TEXT: Final = 2000
 NOTES: Final = 20
 NOTE_TEXT: Final = 400
 DONE: Final = ""
+PROCESSED: Final = "processed_path"
+"""The variable in which Thyme was trained to keep the path of its result."""
+VALUES: Final = (str, int, float, tuple, list, dict, np.generic)
+"""Values that a notebook would show when they stand on the last line."""
 
 
 class Outcome(NamedTuple):
@@ -78,7 +87,8 @@ class Interpreter:
         self._text_limit = text_limit
         self._notes: list[str] = []
         self._size: tuple[int, int] | None = None
-        mender = BoxMender(self._picture_size, self._note)
+        boxes = BoxMender(self._picture_size, self._note)
+        self._stand_ins = StandIns(paths, boxes, self._note)
         module = types.ModuleType("__main__")
         sys.modules["__main__"] = module
         self._namespace = module.__dict__
@@ -86,31 +96,59 @@ class Interpreter:
             {
                 "image_path": paths.picture,
                 "temp_output_dir": paths.output,
-                repairs.CROP: mender.crop,
-                repairs.VIEW: mender.view,
-                repairs.SLICE: slice,
+                "display": self._stand_ins.display,
+                routing.CALL: self._stand_ins.call,
+                routing.TEXT_SIZE: self._stand_ins.text_size,
+                routing.LAST: self._stand_ins.keep_last,
+                routing.VIEW: boxes.view,
+                routing.SLICE: slice,
             }
         )
 
     def run(self, source: str) -> Outcome:
         """Mend, compile and execute a block; nothing it raises gets out."""
         self._notes = []
+        self._stand_ins.begin()
         output = CappedText(self._text_limit)
         try:
             mended = repairs.mend(source, self._paths, frozenset(self._namespace))
-            code = compile(mended.tree, repairs.BLOCK, "exec")
+            code = compile(routing.route(mended.tree), BLOCK, "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return Outcome("syntax", _syntax_text(error), "", [])
         for note in mended.notes:
             self._note(note)
-        lines = source.splitlines(keepends=True)
-        linecache.cache[repairs.BLOCK] = (len(source), None, lines, repairs.BLOCK)
+        lines = mended.source.splitlines(keepends=True)
+        linecache.cache[BLOCK] = (len(mended.source), None, lines, BLOCK)
+        earlier = self._namespace.get(PROCESSED)
         sys.stdout = sys.stderr = output
         try:
             kind, text = self._execute(code)
+            if kind == DONE:
+                self._print_what_is_meant(output, earlier)
         finally:
             sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-        return Outcome(kind, text, output.value(), self._notes)
+        printed = output.value()
+        for place, moved in self._stand_ins.moved.items():
+            printed = printed.replace(place, moved)
+        return Outcome(kind, text, printed[: self._text_limit], self._notes)
+
+    def _print_what_is_meant(self, output: CappedText, earlier: Any) -> None:
+        """Print the path of a result, or the last value, where the block forgot to."""
+        processed = self._namespace.get(PROCESSED)
+        printed = output.value()
+        if isinstance(processed, str) and processed is not earlier and Path(processed).is_file():
+            if not self._paths.printed(printed):
+                output.write(f"{processed}\n")
+                self._note(f"{PROCESSED} printed")
+        elif printed.strip():
+            return
+        elif self._stand_ins.saved:
+            output.write(f"{self._stand_ins.saved}\n")
+            self._note("the path of the picture saved last printed")
+        elif isinstance(self._stand_ins.last, VALUES):
+            with contextlib.suppress(Exception):
+                output.write(f"{self._stand_ins.last}\n")
+                self._note("the value of the last line printed")
 
     def _execute(self, code: types.CodeType) -> tuple[str, str]:
         try:
@@ -149,8 +187,8 @@ def _error_text(error: BaseException) -> str:
     place = ""
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == repairs.BLOCK:
-            line = linecache.getline(repairs.BLOCK, trace.tb_lineno).strip()
+        if trace.tb_frame.f_code.co_filename == BLOCK:
+            line = linecache.getline(BLOCK, trace.tb_lineno).strip()
             place = f" (line {trace.tb_lineno}: {line[:200]})"
         trace = trace.tb_next
     try:

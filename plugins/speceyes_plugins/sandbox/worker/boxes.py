@@ -13,6 +13,7 @@ from PIL import Image
 SMALLEST: Final = 64
 """Pixels a crop's side needs to show a model something; Thyme's own tools use the same bound."""
 SIDES: Final = 4
+CORNERS: Final = 2
 
 
 class BoxError(ValueError):
@@ -31,13 +32,19 @@ class Box(NamedTuple):
 def fit(box: Box, width: int, height: int, *, grow: bool = True) -> Box:
     """The box inside a picture of that size, each side at least 64 pixels or the picture's.
 
+    Swapped corners are put right.
+
     Raises:
-        BoxError: the box is upside down, or has no point in common with the picture.
+        BoxError: the box is in fractions, or has no point in common with the picture.
     """
-    if box.right < box.left or box.bottom < box.top:
+    if min(box) >= 0 and max(box) <= 1 < min(width, height):
         raise BoxError(
-            f"the box {_shown(box)} is upside down: it needs left <= right and top <= bottom"
+            f"the box {_shown(box)} is in fractions; pixels of the picture of {width} x {height} "
+            "are needed"
         )
+    left, right = sorted((box.left, box.right))
+    top, bottom = sorted((box.top, box.bottom))
+    box = Box(left, top, right, bottom)
     if box.left >= width or box.top >= height or box.right <= 0 or box.bottom <= 0:
         raise BoxError(f"the box {_shown(box)} lies outside the picture of {width} x {height}")
     left, right = _fit_side(box.left, box.right, width, grow=grow)
@@ -65,11 +72,14 @@ class BoxMender:
         self._size = size
         self._note = note
 
-    def crop(self, picture: Any, *arguments: Any, **named: Any) -> Any:
-        """`picture.crop(…)`, with the box made to fit where the picture is one of Pillow's."""
-        box = _numbers(arguments[0] if arguments else named.get("box"))
-        if not isinstance(picture, Image.Image) or box is None:
+    def crop(self, picture: Image.Image, *arguments: Any, **named: Any) -> Any:
+        """`picture.crop(…)`, with the box made to fit."""
+        given: Any = arguments[0] if len(arguments) == 1 else arguments or named.get("box")
+        box = _numbers(given)
+        if box is None:
             return picture.crop(*arguments, **named)
+        if given is arguments or len(given) != SIDES:
+            self._note("sides of a box put together")
         return picture.crop(self._fitted(box, picture.width, picture.height, grow=True))
 
     def view(self, array: Any, index: tuple[Any, ...], grow: bool) -> Any:  # noqa: FBT001  (called from generated code)
@@ -92,8 +102,12 @@ class BoxMender:
         try:
             fitted = self._fitted(box, width, height, grow=grow)
         except BoxError:
+            if _has_fractions(rows, columns):
+                raise
             return array[index]
         left, top, right, bottom = (int(side) for side in fitted)
+        if _has_fractions(rows, columns):
+            self._note("sides of a slice as whole numbers")
         return array[(slice(top, bottom), slice(left, right), *index[2:])]
 
     def _fitted(self, box: Box, width: int, height: int, *, grow: bool) -> Box:
@@ -108,9 +122,16 @@ def _from_far(part: slice, length: int) -> bool:
     return part.stop < 0 or (part.start < 0 and len(range(*part.indices(length))) > 0)
 
 
+def _has_fractions(*parts: slice) -> bool:
+    return any(isinstance(side, float) for part in parts for side in (part.start, part.stop))
+
+
 def _numbers(box: Any) -> Box | None:
+    """Four numbers, or two corners of two numbers each."""
     try:
         sides = tuple(box)
+        if len(sides) == CORNERS:
+            sides = (*sides[0], *sides[1])
     except TypeError:
         return None
     if len(sides) != SIDES or not all(isinstance(side, Real) for side in sides):

@@ -3,10 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
-from speceyes_plugins.agents.thyme.agent import Thyme, unfenced
+from speceyes_plugins.agents.thyme.agent import Thyme
 
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, ToolError
@@ -148,24 +146,6 @@ def test_an_answer_ends_the_loop(agent: Thyme, text: str, answer: str) -> None:
     seen = step(agent, text)
     assert isinstance(seen, Answer)
     assert seen.text == answer
-
-
-@pytest.mark.parametrize(
-    ("code", "inner"),
-    [
-        ("\n```python\nprint(1)\n```\n", "print(1)\n"),
-        ("```\nprint(1)```", "print(1)"),
-        ("```py\nprint(1)", "print(1)"),
-        ("print(1)", "print(1)"),
-    ],
-)
-def test_fences_are_taken_off(code: str, inner: str) -> None:
-    assert unfenced(code) == inner
-
-
-@given(st.text())
-def test_no_fence_raises(code: str) -> None:
-    assert isinstance(unfenced(code), str)
 
 
 @pytest.mark.parametrize("settings", [{"thyme_state": "keep"}, {"sandbox": "off"}])
