@@ -60,6 +60,12 @@ class ModelOptions:
     device: str = option("auto", "Where they run: auto, cpu, cuda or cuda:N.", MODELS)
     dtype: str = option("auto", "auto, float32, bfloat16 or float16.", MODELS)
     attention: str = option("auto", "auto, eager, sdpa or flash_attention_2.", MODELS)
+    turn_memory: float | None = option(
+        None,
+        "GiB in which a local model keeps what it has read of a conversation until the next turn; "
+        "0 keeps nothing. By default a tenth of the device's memory.",
+        MODELS,
+    )
     small_min_pixels: int | None = option(None, "Least picture area the small sees.", MODELS)
     small_max_pixels: int | None = option(None, "Greatest picture area the small sees.", MODELS)
     large_min_pixels: int | None = option(None, "Least picture area the large sees.", MODELS)

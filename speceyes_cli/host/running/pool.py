@@ -12,7 +12,7 @@ from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.run.info import library_versions
 from speceyes_cli.host.planning.models import Load, load_engines
 
-IRRELEVANT = ("top_k", "concurrency")
+IRRELEVANT = ("top_k", "concurrency", "turn_memory")
 """Options of an engine that change no answer; the K of each call is in its key."""
 
 

@@ -8,15 +8,16 @@ table, and positions are passed in, so that no state of one conversation stays o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 import torch
 from speceyes_kernels import RowFault, row_faults, token_statistics
 from torch import Tensor
 
 from speceyes_cli.plugin import Ask, Finish, TokenScore
+from speceyes_plugins.engines.transformers.kept_turns import Columns
 
 FAULTS = {
     RowFault.NONE: "",
@@ -32,83 +33,61 @@ class DecodingRow:
     """One ask being decoded."""
 
     ask: Ask
+    keep: bool
     tokens: list[int] = field(default_factory=list)
     scores: list[TokenScore] = field(default_factory=list)
     answering: bool = True
     """False while the text has not come after which tokens are scored."""
     finish: Finish | None = None
+    columns: Columns | None = None
+    """Its keys and values, once it has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A batch before its first token, padded on the left."""
+class Batch(Protocol):
+    """Conversations that a model goes on with together."""
 
-    input_ids: Tensor
-    """[rows, length]."""
-    attention_mask: Tensor
-    """[rows, length]."""
-    positions: Tensor
-    """[3, rows, length]."""
-    features: Any
-    """`mm_encoder_outputs["image"]`, or None without pictures."""
-    grids: Tensor | None
-    image_token: int
+    logits: Tensor
+    """[rows, vocabulary], after each row's last token."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Append [rows] tokens; the logits after them."""
+
+    def retain(self, staying: Sequence[int]) -> list[int]:
+        """Let the other rows leave; which of the old rows each new one is."""
+
+    def columns(self, row: int) -> Columns | None:
+        """What may be kept of a row."""
 
 
 class Decoder:
     """Decodes batches with one model."""
 
-    def __init__(
-        self, model: Any, ends: frozenset[int], text_of: Callable[[list[int]], str]
-    ) -> None:
-        self._model = model
+    def __init__(self, ends: frozenset[int], text_of: Callable[[list[int]], str]) -> None:
         self._ends = ends
         self._text_of = text_of
+        self._pieces: dict[int, str] = {}
 
     @torch.inference_mode()
-    def decode(self, prompt: Prompt, asks: Sequence[Ask]) -> list[DecodingRow]:
-        """Run every ask to its end."""
-        rows = [DecodingRow(ask, answering=not ask.scored_after) for ask in asks]
-        live = list(range(len(rows)))
-        mask = prompt.attention_mask
-        position = prompt.positions[0, :, -1] + 1  # a prompt ends in text, never in a picture
-        extra: dict[str, Any] = {}
-        if prompt.features is not None:
-            extra = {
-                "mm_encoder_outputs": {"image": prompt.features},
-                "image_grid_thw": prompt.grids,
-                "mm_token_type_ids": (prompt.input_ids == prompt.image_token).int(),
-            }
-        out = self._model(
-            input_ids=prompt.input_ids,
-            attention_mask=mask,
-            position_ids=prompt.positions,
-            use_cache=True,
-            logits_to_keep=1,
-            **extra,
-        )
+    def decode(self, batch: Batch, asks: Sequence[Ask], keep: Iterable[bool]) -> list[DecodingRow]:
+        """Run every ask to its end; `keep` says whose keys and values are to be kept."""
+        rows = [
+            DecodingRow(ask, kept, answering=not ask.scored_after)
+            for ask, kept in zip(asks, keep, strict=True)
+        ]
+        live, logits = list(rows), batch.logits
         while True:
-            logits = out.logits[:, -1]
-            following = self._take(logits, [rows[i] for i in live])
-            keep = [j for j, i in enumerate(live) if rows[i].finish is None]
-            if not keep:
-                return rows
-            cache = out.cache
-            if 2 * len(keep) <= len(live) or any(rows[i].finish == "rejected" for i in live):
-                chosen = torch.tensor(keep, device=mask.device)
-                cache.batch_select_indices(chosen)
-                following, mask, position = following[chosen], mask[chosen], position[chosen]
-                live = [live[j] for j in keep]
-            mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=1)
-            out = self._model(
-                input_ids=following.unsqueeze(1),
-                attention_mask=mask,
-                position_ids=position.view(1, -1, 1).expand(3, -1, -1),
-                cache=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            position = position + 1
+            following = self._take(logits, live)
+            staying = [place for place, row in enumerate(live) if row.finish is None]
+            if len(staying) < len(live):
+                for place, row in enumerate(live):
+                    if row.finish is not None and row.keep:
+                        row.columns = batch.columns(place)
+                if not staying:
+                    return rows
+                order = batch.retain(staying)
+                live = [live[place] for place in order]
+                following = following[order]
+            logits = batch.step(following)
 
     def _take(self, logits: Tensor, rows: Sequence[DecodingRow]) -> Tensor:
         """Choose each row's next token, score it where a gate asks, and end rows that are done.
@@ -148,7 +127,7 @@ class Decoder:
         if score is not None:
             row.scores.append(score)
         ask = row.ask
-        if ask.stop or not row.answering:
+        if self._may_end(token, ask.stop) or not row.answering:
             tail = self._text_of(row.tokens[-TAIL_TOKENS:])
             if not row.answering and ask.scored_after in tail:
                 row.answering = True
@@ -166,6 +145,15 @@ class Decoder:
             row.finish = "rejected"
         elif len(row.tokens) >= ask.max_new_tokens:
             row.finish = "length"
+
+    def _may_end(self, token: int, texts: Sequence[str]) -> bool:
+        """Whether one of the texts can end in this token: its last character must be in it."""
+        if not texts:
+            return False
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._text_of([token])
+        return any(text[-1] in piece or not text[-1].isascii() for text in texts)
 
 
 def _rivals(logits: Tensor, kept: int) -> list[tuple[float, ...]]:

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from speceyes_cli.plugin import Ask, EngineOptions, Reply
-from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow, Prompt
-from speceyes_plugins.engines.transformers.loading import load
-from speceyes_plugins.engines.transformers.pictures import Encoded, Grid, PictureEncoder, gather
+from speceyes_plugins.engines.transformers.conversations import Conversations, Written
+from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow
+from speceyes_plugins.engines.transformers.loading import load, memory_for_turns
+from speceyes_plugins.engines.transformers.pictures import Encoded, PictureEncoder
 from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures_of
 
 log = logging.getLogger(__name__)
@@ -43,21 +43,30 @@ class TransformersEngine:
         self._writer = PromptWriter(processor)
         self._pictures = PictureEncoder(self._loaded.model, processor.image_processor)
         self._patch = processor.image_processor.patch_size
-        self._merge = processor.image_processor.merge_size
-        self._decoder = Decoder(self._loaded.model, self._ends(), self._text)
+        self._decoder = Decoder(self._ends(), self._text)
+        self._conversations = Conversations(
+            self._loaded, memory_for_turns(options.turn_memory, device)
+        )
 
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
-        """Answer the asks in one batch; out of memory halves it and tries again."""
+        """Answer the asks in one batch.
+
+        Out of memory, what earlier turns left is given up first; then the batch is halved.
+        """
         try:
             return self._generate(asks)
-        except torch.OutOfMemoryError:
-            if len(asks) == 1:
+        except (torch.OutOfMemoryError, MemoryError):
+            some = self._conversations.kept.clear()
+            if len(asks) == 1 and not some:
                 raise
+        gc.collect()
+        torch.cuda.empty_cache()
+        if some:
+            log.warning("out of memory: going on without what earlier turns left")
+            return self.generate(asks)
         half = len(asks) // 2
         log.warning("out of memory at a batch of %d: going on with %d", len(asks), half)
         self.max_batch = max(1, half)
-        gc.collect()
-        torch.cuda.empty_cache()
         return [*self.generate(asks[:half]), *self.generate(asks[half:])]
 
     @torch.inference_mode()
@@ -75,54 +84,26 @@ class TransformersEngine:
             else:
                 outcomes[i] = failed
         if ready:
-            prompt = self._prompt([(asks[i], seen) for i, seen in ready])
-            rows = self._decoder.decode(prompt, [asks[i] for i, _ in ready])
+            rows = self._decode([(asks[i], seen) for i, seen in ready])
             seconds = (time.perf_counter() - started) / len(ready)
             for (i, seen), row in zip(ready, rows, strict=True):
                 outcomes[i] = self._reply(row, seen, seconds)
         return [outcomes[i] for i in range(len(asks))]
 
-    def _prompt(self, asks: Sequence[tuple[Ask, Sequence[Encoded]]]) -> Prompt:
-        """Token ids padded on the left, their positions, and the pictures' features."""
-        model, device = self._loaded.model, self._loaded.device
+    def _decode(self, asks: Sequence[tuple[Ask, Sequence[Encoded]]]) -> list[DecodingRow]:
+        """Replies to asks whose pictures have been seen, each going on from what is kept of it."""
         texts = self._writer.write(
             [(ask, [len(item.features) for item in seen]) for ask, seen in asks]
         )
-        width = max(len(ids) for ids in texts)
-        pad = self._tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (width - len(row)) + row for row in texts])
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in texts])
-        image_token = int(model.config.image_token_id)
-        kinds = (ids == image_token).int()
-        grids_of = [[item.grid for item in seen] for _, seen in asks]
-        positions = self._positions(ids, kinds, mask, grids_of)
-        features, grids = gather([item for _, seen in asks for item in seen]) or (None, None)
-        return Prompt(
-            ids.to(device), mask.to(device), positions.to(device), features, grids, image_token
-        )
-
-    def _positions(
-        self, ids: Tensor, kinds: Tensor, mask: Tensor, grids: Sequence[Sequence[Grid]]
-    ) -> Tensor:
-        """Positions of every token, [3, rows, length]; `kinds` tells visual tokens by a 1.
-
-        The library goes through the rows one by one; those that are laid out alike share one pass.
-        """
-        layouts: dict[object, int] = {}  # what a row looks like, and the first that does
-        alike = [
-            layouts.setdefault((kinds[row].numpy().tobytes(), int(mask[row].sum()), *own), row)
-            for row, own in enumerate(map(tuple, grids))
-        ]
-        firsts = list(layouts.values())
-        shown = [grid for row in firsts for grid in grids[row]]
-        positions, _ = self._loaded.model.model.get_rope_index(
-            ids[firsts],
-            mm_token_type_ids=kinds[firsts],
-            image_grid_thw=torch.tensor(shown) if shown else None,
-            attention_mask=mask[firsts],
-        )
-        found: Tensor = positions[:, [firsts.index(row) for row in alike]]
-        return found
+        written = [Written(*ask, ids) for ask, ids in zip(asks, texts, strict=True)]
+        rows: list[DecodingRow] = []
+        try:
+            batch = self._conversations.begin(written)
+            plain = [ask for ask, _ in asks]
+            rows = self._decoder.decode(batch, plain, map(self._conversations.keeps, plain))
+        finally:
+            self._conversations.end(written, rows)
+        return rows
 
     def _reply(self, row: DecodingRow, seen: Sequence[Encoded], seconds: float) -> Reply:
         text = self._text(row.tokens)
@@ -153,8 +134,9 @@ class TransformersEngine:
         return frozenset(token for token in ends if token is not None)
 
     def forget(self, trajectory: str) -> None:
-        """Drop the trajectory's picture features."""
+        """Drop the trajectory's picture features and its keys and values."""
         self._pictures.forget(trajectory)
+        self._conversations.kept.forget(trajectory)
 
     def describe(self) -> Mapping[str, Any]:
         """What `run.json` keeps of this model."""
@@ -178,7 +160,7 @@ class TransformersEngine:
     def close(self) -> None:
         """Release the model and its memory."""
         self._pictures.close()
-        del self._decoder, self._pictures
+        del self._decoder, self._pictures, self._conversations
         self._loaded = None  # type: ignore[assignment] # nothing may be asked after this
         gc.collect()
         if torch.cuda.is_available():

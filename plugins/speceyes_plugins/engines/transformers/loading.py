@@ -133,3 +133,19 @@ def pick_attention(name: str, device: torch.device) -> str:
     if name != "auto":
         return name
     return "flash_attention_2" if flash and device.type == "cuda" else "sdpa"
+
+
+def memory_for_turns(gib: float | None, device: torch.device) -> int:
+    """Bytes that conversations may take between their turns: a tenth of the device's by default."""
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+    else:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if gib is None:
+        return total // 10
+    wanted = gib * 2**30
+    if not 0 <= wanted <= total:
+        raise UsageError(
+            f"--turn-memory {gib:g}: it must be from 0 to the {total / 2**30:.1f} GiB of {device}."
+        )
+    return int(wanted)

@@ -160,7 +160,7 @@ def test_no_picture_at_all_is_fine(engine: TransformersEngine) -> None:
 def test_frames_are_what_the_model_saw(engine: TransformersEngine) -> None:
     wide = (Message("user", (picture(1, (400, 200)), picture(2), "?")),)
     (reply,) = replies(engine, [ask(0, messages=wide)])
-    unit = engine._patch * engine._merge
+    unit = engine._patch * engine._loaded.processor.image_processor.merge_size
     for frame in reply.frames:
         assert frame.width % unit == frame.height % unit == 0
     assert reply.frames[0].width > reply.frames[0].height
