@@ -28,7 +28,6 @@ from speceyes_cli.core.errors import DataError, PictureError, RowError, RunStopE
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
 from speceyes_cli.core.gate.token import STATISTICS, Statistic, TokenScore
 from speceyes_cli.core.judging.answer_rules import (
-    parse_yes_no,
     score_by_rule,
     score_choice,
     score_yes_no,
@@ -47,6 +46,7 @@ from speceyes_cli.core.judging.verdicts import CACHE, ERROR, LLM, JudgedNote
 from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import draft_ask
 from speceyes_cli.core.pictures.loading import decode_base64, decode_picture, picture_from
+from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample, Verdict, question_text

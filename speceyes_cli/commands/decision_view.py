@@ -15,8 +15,9 @@ from rich.text import Text
 from speceyes_cli.core.chat import Ask, Observation, Picture, Reply, Run
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
-from speceyes_cli.core.methods.policies import read_score, says_no
 from speceyes_cli.core.methods.thinking import without_thought
+from speceyes_cli.core.replies.scores import read_score
+from speceyes_cli.core.replies.yes_no import says_no
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.scheduling.trajectories import Asked, Ran
 from speceyes_cli.core.text import one_line, strip_control

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,8 @@ from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.method_options import PAPER, MethodOptions
 from speceyes_cli.core.methods.prompts import draft_messages, score_messages
 from speceyes_cli.core.methods.thinking import THOUGHT_END, without_thought
+from speceyes_cli.core.replies.scores import read_score
+from speceyes_cli.core.replies.yes_no import says_no
 from speceyes_cli.core.samples import Sample
 
 SHORT_TOKENS = 10  # enough for the screen's yes or no, and for a step's digit
@@ -171,19 +172,6 @@ def draft_ask(sample: Sample, gate: Gate, method_options: MethodOptions = PAPER)
         scored_after=THOUGHT_END if method_options.thinking else "",
         phase="draft",
     )
-
-
-def says_no(text: str) -> bool:
-    """Whether the screen found no need of a tool; anything but a leading "no" is a yes."""
-    return text.lstrip().lower().startswith("no")
-
-
-def read_score(text: str) -> int | None:
-    """The first number of a reply that was asked for one digit; None when it is no digit."""
-    found = re.search(r"\d+", text)
-    if found is None or len(found.group()) > 1:
-        return None
-    return int(found.group())
 
 
 def extend(

@@ -13,8 +13,8 @@ from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import diagnose_ties
 from speceyes_cli.core.gate.token import score_fields
-from speceyes_cli.core.methods.policies import says_no
 from speceyes_cli.core.methods.thinking import without_thought
+from speceyes_cli.core.replies.yes_no import says_no
 from speceyes_cli.core.run.records import (
     BranchNote,
     CallNote,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from speceyes_cli.core.judging.answer_rules import parse_choice
+from speceyes_cli.core.replies.choices import parse_choice
 from speceyes_cli.core.run.records import Record
 
 

@@ -27,13 +27,13 @@ from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import (
     baseline,
     draft,
-    read_score,
-    says_no,
     solve,
     speceyes,
     specreason,
 )
 from speceyes_cli.core.methods.prompts import SCORE_INSTRUCTION
+from speceyes_cli.core.replies.scores import read_score
+from speceyes_cli.core.replies.yes_no import says_no
 from speceyes_cli.core.samples import Sample
 
 SAMPLE = Sample(
