@@ -12,12 +12,12 @@ from PIL import Image
 from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene, Split, ask_about
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes, observation
 from speceyes_plugins.agents.thyme.texts import (
-    PICTURE_PATH,
     RESULTS_CLOSE,
     RESULTS_OPEN,
     opening,
     results,
 )
+from speceyes_plugins.sandbox.values import PICTURE
 
 from speceyes_cli.core.chat import Message, Picture, Size
 from speceyes_cli.core.methods.prompts import SCORE_INSTRUCTION, draft_messages
@@ -161,7 +161,7 @@ def crop_code(box: Box) -> str:
     corners = ", ".join(f"{v} * s" for v in box)
     return (
         "\n<code>\n```python\nfrom PIL import Image\n"
-        f'image = Image.open("{PICTURE_PATH}")\n'
+        f'image = Image.open("{PICTURE}")\n'
         f"s = image.width / {FRAME}\n"
         f"crop = image.crop(({corners}))\n"
         'path = "/mnt/data/temp_processed_images/crop.png"\n'

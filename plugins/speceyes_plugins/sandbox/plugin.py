@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from speceyes_cli.plugin import CheckSpec, Finding, UsageError, hookimpl
+from speceyes_cli.plugin import CheckSpec, Finding, UsageError, hookimpl, picture_from
 
 if TYPE_CHECKING:
     from speceyes_plugins.sandbox.values import BlockResult
@@ -65,8 +65,9 @@ def run_command(
 ) -> None:
     """Run one file exactly as the agent would, and print what came back.
 
-    The script finds the picture at `image_path` and saves results under `temp_output_dir`; it
-    shows a picture by printing its path. Exit code 1 when it failed.
+    The picture is read as a dataset's would be: upright, as RGB. The script finds it at
+    `image_path` or /mnt/data/input.jpg and saves results under `temp_output_dir`; it shows a
+    picture by printing its path. Exit code 1 when it failed.
     """
     from speceyes_plugins.sandbox import Sandbox  # noqa: PLC0415 - when it is needed
 
@@ -78,8 +79,9 @@ def run_command(
         code = script.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{script} cannot be read as text: {error}") from error
+    picture = picture_from(image, image.name).open()
     began = time.perf_counter()
-    with Sandbox() as sandbox, sandbox.open(image) as session:
+    with Sandbox() as sandbox, sandbox.open(picture) as session:
         started = time.perf_counter() - began
         result = session.run(code)
     saved = save_pictures(result, save) if save else []

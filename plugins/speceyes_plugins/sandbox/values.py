@@ -13,6 +13,8 @@ Backend = Literal["auto", "unsafe-subprocess"]
 DATA: Final = "/mnt/data"
 """Where the script believes its files to be (Thyme's training format); see `paths.Paths`."""
 OUTPUT: Final = DATA + "/temp_processed_images"
+PICTURE: Final = DATA + "/input.jpg"
+"""The picture's path as the script and the model know it."""
 
 Kind = Literal[
     "source_too_long",

@@ -12,7 +12,7 @@ from speceyes_plugins.sandbox import Sandbox
 from speceyes_plugins.sandbox.paths import Paths
 from speceyes_plugins.sandbox.worker import boxes, repairs, routing
 
-PATHS = Paths("/s/1/picture", "/mnt/data/picture.bmp", "/s/1/data")
+PATHS = Paths("/s/1/picture", "/mnt/data/input.jpg", "/s/1/data")
 
 UNCHANGED = [
     "import cv2 as cv\nimage = cv.imread(image_path)",
@@ -100,11 +100,11 @@ def test_wrong_picture_path(source: str) -> None:
     assert "'/s/1/picture'" in text
     assert "street" not in text
     assert len(notes) == 1
-    assert notes[0].endswith("street.jpg' -> '/mnt/data/picture.bmp'")
+    assert notes[0].endswith("street.jpg' -> '/mnt/data/input.jpg'")
 
 
 def test_trained_paths_are_exchanged_and_no_repair() -> None:
-    source = "p = f'/mnt/data/temp_processed_images/{n}.png'\nImage.open('/mnt/data/picture.bmp')"
+    source = "p = f'/mnt/data/temp_processed_images/{n}.png'\nImage.open('/mnt/data/input.jpg')"
     text, notes = mended(source)
     assert text == "p = f'/s/1/data/temp_processed_images/{n}.png'\nImage.open('/s/1/picture')"
     assert notes == ()
@@ -199,7 +199,7 @@ def test_every_repair_of_a_block_is_recorded(sandbox: Sandbox, picture: Image.Im
     assert result.ok, result.error
     assert result.repairs == (
         "indentation of the first line",
-        "picture path '/data/street.jpg' -> '/mnt/data/picture.bmp'",
+        "picture path '/data/street.jpg' -> '/mnt/data/input.jpg'",
         "cv4. -> cv2.",
         "added: import cv2",
         "box (-1, 0, 100, 100) -> (0, 0, 100, 100)",

@@ -9,7 +9,7 @@ from PIL import Image
 from speceyes_plugins.sandbox import BlockResult, Sandbox
 
 OUT = "/mnt/data/temp_processed_images"
-PICTURE = "/mnt/data/picture.bmp"
+PICTURE = "/mnt/data/input.jpg"
 START = f"from PIL import Image\nimage = Image.open('{PICTURE}')\n"
 CROP = "crop = image.crop((10, 20, 110, 100))\n"
 SAVED = f"crop.save('{OUT}/c.png')\n"
@@ -28,7 +28,7 @@ class Slip(NamedTuple):
 
 def run(sandbox: Sandbox, code: str) -> BlockResult:
     picture = Image.linear_gradient("L").resize((300, 200)).convert("RGB")
-    with sandbox.open(picture, "picture.bmp") as session:
+    with sandbox.open(picture) as session:
         return session.run(code)
 
 

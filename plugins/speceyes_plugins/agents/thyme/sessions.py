@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 from speceyes_cli.plugin import Observation, Picture, ToolError
-from speceyes_plugins.agents.thyme.texts import PICTURE_PATH
 from speceyes_plugins.sandbox import BlockResult, Sandbox, Session
 from speceyes_plugins.sandbox.values import Backend, State
 
@@ -56,7 +55,7 @@ class SandboxSessions:
             sandbox = self._sandbox
             session = self._sessions.get(key)
         if session is None:
-            session = sandbox.open(picture.open(), name=PICTURE_PATH.rsplit("/", 1)[1])
+            session = sandbox.open(picture.open())
             with self._lock:
                 self._sessions[key] = session
         return session

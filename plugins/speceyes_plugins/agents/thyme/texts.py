@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from speceyes_cli.plugin import Message, Picture, Sample, Size, question_text
+from speceyes_plugins.sandbox.values import PICTURE
 
-PICTURE_PATH = "/mnt/data/input.jpg"
-"""The picture's path as the model is told it; the sandbox puts the picture there."""
 RESULTS_OPEN = "\n<sandbox_output>"
 RESULTS_CLOSE = "</sandbox_output>\n"
 
 
 def opening(sample: Sample, size: Size, prompts: Mapping[str, str]) -> tuple[Message, ...]:
     """The picture, its path and size, the question."""
-    where = prompts["picture"].format(path=PICTURE_PATH, width=size.width, height=size.height)
+    where = prompts["picture"].format(path=PICTURE, width=size.width, height=size.height)
     text = f"{where}\n{question_text(sample)}\n{prompts['instruction']}"
     return (Message("system", (prompts["system"],)), Message("user", (sample.picture, text)))
 

@@ -6,21 +6,20 @@ import contextlib
 import logging
 import platform
 import secrets
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image
 
-from speceyes_cli.plugin import Closeable, PictureError
+from speceyes_cli.plugin import Closeable
 from speceyes_plugins.sandbox import folders
 from speceyes_plugins.sandbox.parent import filters, isolation
 from speceyes_plugins.sandbox.parent.process import Zygote
-from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError, refusing
+from speceyes_plugins.sandbox.parent.refusal import refusing
 from speceyes_plugins.sandbox.parent.session import Session
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import DATA, Backend, SandboxLimits, State
+from speceyes_plugins.sandbox.values import PICTURE, Backend, SandboxLimits, State
 
 log = logging.getLogger(__name__)
 
@@ -75,26 +74,20 @@ class Sandbox(Closeable):
             self.close()
             raise
 
-    def open(self, picture: Image.Image | str | Path, name: str | None = None) -> Session:
-        """Begin a trajectory with its input picture.
-
-        Args:
-            picture: an image, or the path of a picture file, which is copied.
-            name: the file name the script knows it by, under /mnt/data.
+    def open(self, picture: Image.Image) -> Session:
+        """Begin a trajectory with its input picture, which the script finds at `values.PICTURE`.
 
         Raises:
-            PictureError: the picture cannot be read.
-            SandboxRefusedError: isolation no longer holds.
+            SandboxRefusedError: isolation no longer holds, or there is no room for its files.
         """
         place = self._folder / secrets.token_hex(8)
         paths = Paths(
-            picture=str(place / "picture"),
-            picture_name=f"{DATA}/{_file_name(name, picture)}",
-            data=str(place / "data"),
+            picture=str(place / "picture"), picture_name=PICTURE, data=str(place / "data")
         )
         try:
-            Path(paths.output).mkdir(parents=True)
-            _put_picture(picture, Path(paths.picture))
+            with refusing("a session's files"):
+                Path(paths.output).mkdir(parents=True)
+                _put_picture(picture, Path(paths.picture))
             return Session(self._zygote, place, paths, self.limits, self.state)
         except BaseException:
             folders.remove_tree(str(place))
@@ -116,22 +109,8 @@ class Sandbox(Closeable):
             folders.remove_tree(str(self._folder))
 
 
-def _file_name(name: str | None, picture: Image.Image | str | Path) -> str:
-    if name is None:
-        name = "picture.bmp" if isinstance(picture, Image.Image) else Path(picture).name
-    if not name or "/" in name or name in {".", "..", "temp_processed_images"}:
-        raise SandboxRefusedError(f"'{name}' is no file name for the script's picture")
-    return name
-
-
-def _put_picture(picture: Image.Image | str | Path, target: Path) -> None:
+def _put_picture(picture: Image.Image, target: Path) -> None:
     """Put the picture where the worker may read it; libraries go by content, not by suffix."""
-    try:
-        if isinstance(picture, Image.Image):
-            plain = picture if picture.mode in {"RGB", "L"} else picture.convert("RGB")
-            plain.save(target, format="BMP")  # without compression: milliseconds
-        else:
-            shutil.copyfile(picture, target)
-    except (OSError, ValueError) as error:
-        raise PictureError(f"the sandbox cannot read the picture: {error}") from error
+    plain = picture if picture.mode in {"RGB", "L"} else picture.convert("RGB")
+    plain.save(target, format="BMP")  # without compression: milliseconds
     target.chmod(0o400)
