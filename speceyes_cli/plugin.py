@@ -1,10 +1,14 @@
-"""Everything a plugin may use: specs and hooks, the values that travel, errors, and helpers.
+"""Everything a plugin may use, by subject: specs and hooks, values that travel, helpers, errors.
 
 Built-in plugins import nothing else of the program, and what is not listed here may change without
-notice.
+notice. Importing this module loads no numeric library, no database and no file format; the names
+that need one come when they are first used.
 """
 
 from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy
 from speceyes_cli.core.chat import (
@@ -13,6 +17,7 @@ from speceyes_cli.core.chat import (
     BoxFrame,
     Engine,
     Finish,
+    Introduced,
     Message,
     Observation,
     Picture,
@@ -21,9 +26,9 @@ from speceyes_cli.core.chat import (
     Run,
     Size,
     ToolError,
+    chat_pictures,
 )
 from speceyes_cli.core.context import Closeable
-from speceyes_cli.core.digests import cached_digest, digest_bytes, digest_file, digest_rows
 from speceyes_cli.core.errors import DataError, PictureError, RowError, RunStopError, UsageError
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
 from speceyes_cli.core.gate.token import STATISTICS, Statistic, TokenScore
@@ -32,7 +37,8 @@ from speceyes_cli.core.judging.answer_rules import (
     score_choice,
     score_yes_no,
 )
-from speceyes_cli.core.judging.judging import (
+from speceyes_cli.core.judging.judges import (
+    Auditor,
     Batches,
     Claim,
     Identity,
@@ -42,13 +48,9 @@ from speceyes_cli.core.judging.judging import (
     RuleJudge,
     by_rule,
 )
-from speceyes_cli.core.judging.verdicts import CACHE, ERROR, LLM, JudgedNote
 from speceyes_cli.core.methods.method_options import MethodOptions
-from speceyes_cli.core.methods.policies import draft_ask
-from speceyes_cli.core.pictures.loading import decode_base64, decode_picture, picture_from
+from speceyes_cli.core.methods.policies import draft_ask, passes_screen, solve, write_draft
 from speceyes_cli.core.replies.yes_no import parse_yes_no
-from speceyes_cli.core.run.info import RunInfo
-from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample, Verdict, question_text
 from speceyes_cli.core.text import one_line, strip_control
 from speceyes_cli.host.hookspecs import hookimpl
@@ -71,82 +73,132 @@ from speceyes_cli.host.specs import (
     Scored,
 )
 
-__all__ = [
-    "CACHE",
-    "CONFIDENCE",
-    "ERROR",
-    "LLM",
-    "STATISTICS",
-    "STEP_SCORE",
-    "Agent",
-    "AgentOptions",
+if TYPE_CHECKING:
+    from speceyes_cli.core.digests import cached_digest, digest_bytes, digest_file, digest_rows
+    from speceyes_cli.core.judging.verdicts import CACHE, ERROR, LLM, JudgedNote
+    from speceyes_cli.core.pictures.loading import decode_base64, decode_picture, picture_from
+    from speceyes_cli.core.run.info import RunInfo
+    from speceyes_cli.core.run.records import Record
+
+__all__ = [  # noqa: RUF022 - by subject
+    # The hooks, and the records that they yield.
     "AgentSpec",
-    "AgentState",
+    "CheckSpec",
+    "DatasetSpec",
+    "EngineSpec",
+    "GateSpec",
+    "JudgeSpec",
+    "MethodSpec",
+    "hookimpl",
+    # What the command line says to a plugin.
+    "AgentOptions",
+    "DataSource",
+    "EngineOptions",
+    "JudgeOptions",
+    "MethodOptions",
+    # A sample and its picture.
+    "Picture",
+    "Sample",
+    "Verdict",
+    "decode_base64",
+    "decode_picture",
+    "picture_from",
+    "question_text",
+    # A chat, and what a policy asks for and is sent.
     "Answer",
     "Ask",
-    "Bar",
-    "Batches",
-    "BoxFrame",
-    "CheckSpec",
-    "Claim",
-    "Closeable",
-    "DataError",
-    "DataSource",
-    "DatasetSpec",
-    "Engine",
-    "EngineOptions",
-    "EngineSpec",
-    "Finding",
     "Finish",
-    "Gate",
-    "GateSpec",
-    "Identity",
-    "Judge",
-    "JudgeOptions",
-    "JudgeSpec",
-    "Judged",
-    "JudgedNote",
-    "Keeper",
     "Message",
-    "MethodOptions",
-    "MethodSpec",
     "Observation",
-    "Picture",
-    "PictureError",
     "Policy",
-    "Record",
     "Reply",
     "Role",
-    "RowError",
-    "Rule",
-    "RuleJudge",
     "Run",
-    "RunInfo",
-    "RunStopError",
-    "Sample",
-    "Scored",
+    "ToolError",
+    "chat_pictures",
+    # Agents.
+    "Agent",
+    "AgentState",
+    "Keeper",
+    # Engines, and how each token of a draft is scored.
+    "BoxFrame",
+    "Engine",
+    "Introduced",
+    "Gate",
+    "STATISTICS",
     "Size",
     "Statistic",
     "TokenScore",
-    "ToolError",
-    "UsageError",
-    "Verdict",
-    "by_rule",
-    "cached_digest",
     "confidence_from_separability",
-    "decode_base64",
-    "decode_picture",
+    # Methods.
+    "Bar",
+    "CONFIDENCE",
+    "STEP_SCORE",
+    "draft_ask",
+    "passes_screen",
+    "solve",
+    "write_draft",
+    # Datasets: rules that score an answer, figures of one's own, and digests of files.
+    "Rule",
+    "Scored",
+    "cached_digest",
     "digest_bytes",
     "digest_file",
     "digest_rows",
-    "draft_ask",
-    "hookimpl",
-    "one_line",
     "parse_yes_no",
-    "picture_from",
-    "question_text",
     "score_by_rule",
     "score_choice",
     "score_yes_no",
+    # Judges.
+    "Auditor",
+    "Batches",
+    "CACHE",
+    "Claim",
+    "ERROR",
+    "Identity",
+    "Judge",
+    "Judged",
+    "JudgedNote",
+    "LLM",
+    "RuleJudge",
+    "by_rule",
+    # Checks of the machine.
+    "Finding",
+    # What an observer is shown.
+    "Record",
+    "RunInfo",
+    # Errors that the user can mend, and text made fit for a terminal.
+    "DataError",
+    "PictureError",
+    "RowError",
+    "RunStopError",
+    "UsageError",
+    "one_line",
     "strip_control",
+    # What is closed at the end of a block.
+    "Closeable",
 ]
+
+_LATER = {
+    "CACHE": "speceyes_cli.core.judging.verdicts",
+    "ERROR": "speceyes_cli.core.judging.verdicts",
+    "JudgedNote": "speceyes_cli.core.judging.verdicts",
+    "LLM": "speceyes_cli.core.judging.verdicts",
+    "Record": "speceyes_cli.core.run.records",
+    "RunInfo": "speceyes_cli.core.run.info",
+    "cached_digest": "speceyes_cli.core.digests",
+    "decode_base64": "speceyes_cli.core.pictures.loading",
+    "decode_picture": "speceyes_cli.core.pictures.loading",
+    "digest_bytes": "speceyes_cli.core.digests",
+    "digest_file": "speceyes_cli.core.digests",
+    "digest_rows": "speceyes_cli.core.digests",
+    "picture_from": "speceyes_cli.core.pictures.loading",
+}
+"""The names whose modules are imported when they are first used."""
+
+
+def __getattr__(name: str) -> Any:
+    """A name of `_LATER`."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)

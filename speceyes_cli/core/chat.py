@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -50,6 +50,11 @@ class Message:
 
     role: Literal["system", "user", "assistant"]
     content: tuple[str | Picture, ...]
+
+
+def chat_pictures(messages: Iterable[Message]) -> list[Picture]:
+    """A chat's pictures, in the order the model reads them."""
+    return [part for one in messages for part in one.content if isinstance(part, Picture)]
 
 
 @dataclass(frozen=True, slots=True)

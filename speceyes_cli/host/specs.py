@@ -13,7 +13,7 @@ from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD
 from speceyes_cli.core.gate.token import FIGURES, STATISTICS, Statistic, TokenScore
 from speceyes_cli.core.judging.answer_rules import score_by_rule
-from speceyes_cli.core.judging.judging import Judge, Rule
+from speceyes_cli.core.judging.judges import Judge, Rule
 from speceyes_cli.core.samples import Sample, Verdict
 
 __all__ = [

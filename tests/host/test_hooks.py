@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from speceyes_cli.app import build_app
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.gate.token import TokenScore
-from speceyes_cli.core.judging.judging import Claim
+from speceyes_cli.core.judging.judges import Claim
 from speceyes_cli.core.methods.policies import speceyes
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host import hookspecs

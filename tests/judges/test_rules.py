@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from speceyes_judges.rules import make_judge
 
 from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.judging.judging import Claim
+from speceyes_cli.core.judging.judges import Claim
 from speceyes_cli.core.samples import Sample, Verdict
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.specs import JudgeOptions

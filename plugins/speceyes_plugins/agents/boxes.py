@@ -15,6 +15,8 @@ from speceyes_cli.plugin import BoxFrame, Size, one_line
 from speceyes_plugins.agents.tolerant_json import UnreadableError, Value, read_value
 from speceyes_plugins.agents.tool_calls import CallError
 
+__all__ = ["Box", "Frame", "read_box"]
+
 BOX_FRAMES: tuple[BoxFrame, ...] = get_args(BoxFrame)
 BOX = "bbox_2d"
 BOX_KEYS = frozenset((BOX, "bbox", "bbox2d", "box", "box_2d", "bounding_box", "boundingbox"))

@@ -12,6 +12,15 @@ from typing import Any, NamedTuple
 
 from speceyes_cli.plugin import Answer, Reply, UsageError
 
+__all__ = [
+    "Tagged",
+    "after_thought",
+    "last_tagged",
+    "load_prompts",
+    "untagged_answer",
+    "without_partial_tag",
+]
+
 THOUGHT = "think"
 
 

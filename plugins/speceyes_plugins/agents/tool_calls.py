@@ -19,6 +19,8 @@ from speceyes_plugins.agents.tolerant_json import (
     read_value,
 )
 
+__all__ = ["Call", "CallError", "read_call"]
+
 MAX_LENGTH = 20_000
 """Characters of a call that are read."""
 ATTEMPTS = 8

@@ -10,6 +10,8 @@ from PIL import Image
 from speceyes_cli.plugin import BoxFrame, Observation, Picture, Size, ToolError
 from speceyes_plugins.agents.boxes import RELATIVE_SIDE, Box, Frame
 
+__all__ = ["Region", "zoom"]
+
 Rounding = Literal["outward", "truncate"]
 """To whole pixels: every pixel that the box touches, or all four corners cut to integers."""
 ROUNDINGS: tuple[Rounding, ...] = get_args(Rounding)

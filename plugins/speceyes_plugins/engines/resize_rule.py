@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from speceyes_cli.plugin import Size
 
+__all__ = ["Bounds", "ResizeRule", "find_rule"]
+
 FACTORS = (28, 32)
 """Qwen2.5-VL and Qwen3-VL: patch x merge, in pixels (14 x 2 and 16 x 2)."""
 LONGEST = 200

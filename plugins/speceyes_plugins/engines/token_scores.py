@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from speceyes_cli.plugin import TokenScore
 
+__all__ = ["LogprobsError", "Token", "read_tokens", "score_tokens"]
+
 MASKED = -9998.0
 """vLLM writes -9999 for minus infinity, which only processed log-probabilities hold."""
 SLACK = 0.25

@@ -14,10 +14,9 @@ from speceyes_cli.commands.judge.report import JudgedRun, report, told_as_json, 
 from speceyes_cli.commands.options import takes
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.judging.answer_rules import score_by_rule
+from speceyes_cli.core.judging.judges import Auditor, Judge
 from speceyes_cli.core.judging.judging import (
     Audit,
-    Auditor,
-    Judge,
     Judging,
     compare_audit,
     draw_audit,

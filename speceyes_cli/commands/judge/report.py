@@ -15,7 +15,8 @@ from rich.text import Text
 
 from speceyes_cli.commands.progress import LINE_EVERY
 from speceyes_cli.commands.tables import percent
-from speceyes_cli.core.judging.judging import Audit, Judged
+from speceyes_cli.core.judging.judges import Judged
+from speceyes_cli.core.judging.judging import Audit
 from speceyes_cli.core.judging.verdicts import KINDS, kind_of
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.records import Record

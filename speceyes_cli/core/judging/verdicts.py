@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.judging.judges import ClaimKey
 from speceyes_cli.core.run.records import Record, Text, VerdictNote
 
 SCHEMA = """
@@ -31,15 +31,6 @@ RULE = "rule"
 UNDECIDED = "undecided"
 KINDS = (RULE, LLM, CACHE, UNDECIDED, ERROR)
 """Where verdicts come from, in the order in which tables show them."""
-
-
-class ClaimKey(NamedTuple):
-    """What a verdict is about."""
-
-    split: str
-    sample_id: str
-    said: str
-    """The answer, word for word."""
 
 
 class JudgedNote(BaseModel):

@@ -7,7 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.chat import Picture, chat_pictures
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.scheduling.trajectories import Asked, Finished
 
@@ -22,8 +22,7 @@ def keep_images(folder: Path, finished: Finished) -> None:
     seen: dict[int, Picture] = {}
     for event in finished.events:
         if isinstance(event, Asked):
-            for message in event.ask.messages:
-                seen |= {id(part): part for part in message.content if isinstance(part, Picture)}
+            seen |= {id(picture): picture for picture in chat_pictures(event.ask.messages)}
     place = folder / folder_name(finished.key)
     for number, picture in enumerate(seen.values()):
         try:

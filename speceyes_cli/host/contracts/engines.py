@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speceyes_cli.core.chat import Ask, Engine, Picture, Reply
+from speceyes_cli.core.chat import Ask, Engine, Reply, chat_pictures
 from speceyes_cli.core.errors import PluginError
 from speceyes_cli.host.offers import Offer
 from speceyes_cli.host.type_check import misfit
@@ -88,7 +88,7 @@ class WatchedEngine:
             self._offer.check(reply, Reply, "generate")
         except PluginError as error:
             return error
-        shown = sum(isinstance(part, Picture) for m in ask.messages for part in m.content)
+        shown = len(chat_pictures(ask.messages))
         if len(reply.frames) == shown:
             return reply
         return self._offer.wrong(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from speceyes_cli.core.judging.judging import Auditor, Batches, Claim, Identity, Judge, Judged
+from speceyes_cli.core.judging.judges import Auditor, Batches, Claim, Identity, Judge, Judged
 from speceyes_cli.host.offers import Offer
 from speceyes_cli.host.type_check import misfit
 

@@ -31,9 +31,11 @@ from speceyes_cli.plugin import (
     draft_ask,
     hookimpl,
 )
+from speceyes_example.caller.agent import CALLER
 from speceyes_example.dots import DOTS
 from speceyes_example.likely import LIKELY
 from speceyes_example.looker import LOOKER
+from speceyes_example.recorded.engine import RECORDED
 from speceyes_example.scripted import LOGPROBS, SCRIPTED
 
 JOURNAL = "SPECEYES_EXAMPLE_JOURNAL"
@@ -42,14 +44,16 @@ JOURNAL = "SPECEYES_EXAMPLE_JOURNAL"
 
 @hookimpl
 def speceyes_agents() -> Iterable[AgentSpec]:
-    """Yield the agent."""
+    """Yield the agents."""
     yield LOOKER
+    yield CALLER
 
 
 @hookimpl
 def speceyes_engines() -> Iterable[EngineSpec]:
-    """Yield the engine, and one whose server tells the chosen token's probability only."""
+    """Yield the engines."""
     yield SCRIPTED
+    yield RECORDED
     yield LOGPROBS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speceyes_cli.plugin import Ask, Picture
+from speceyes_cli.plugin import Ask, Picture, chat_pictures
 
 
 class PromptWriter:
@@ -53,4 +53,4 @@ class PromptWriter:
 
 def pictures_of(ask: Ask) -> list[Picture]:
     """The ask's pictures in the order the model reads them."""
-    return [part for m in ask.messages for part in m.content if isinstance(part, Picture)]
+    return chat_pictures(ask.messages)

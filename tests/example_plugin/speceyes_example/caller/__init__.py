@@ -1,0 +1,1 @@
+"""An agent whose model writes its tool calls as Qwen does."""

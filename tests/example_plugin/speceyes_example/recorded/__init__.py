@@ -1,0 +1,1 @@
+"""An engine that gives back what a server once answered."""
