@@ -48,6 +48,7 @@ class CappedText(io.TextIOBase):
         self.buffer = _Bytes(self)
 
     def write(self, text: str) -> int:
+        """Keep what there is room for; gives the text's length, as files do."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if self._left > 0:
@@ -56,6 +57,7 @@ class CappedText(io.TextIOBase):
         return len(text)
 
     def writable(self) -> bool:
+        """Always."""
         return True
 
     def value(self) -> str:
