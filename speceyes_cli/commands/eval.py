@@ -15,6 +15,7 @@ from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.commands.progress import watch
 from speceyes_cli.commands.run_notes import failure_notes, toy_note
+from speceyes_cli.commands.stop_signals import stop_signals
 from speceyes_cli.commands.tables import closing_table, rows_as_json
 from speceyes_cli.core.call_cache.store import CallCache
 from speceyes_cli.core.run.processes import Launch, launch_from
@@ -28,7 +29,6 @@ from speceyes_cli.host.running.pool import EnginePool
 from speceyes_cli.host.running.session import RunInterrupt, Session, rows_of
 
 FAILED_SAMPLES = 1
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,8 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
     With --sweep, a grid of runs shares its models and, by the call cache, every call that cannot
     differ: the second threshold makes no call that the first has made.
 
-    Exit codes: 0 done, 1 more samples failed than --max-errors, 2 something to mend, 130 stopped.
+    Exit codes: 0 done, 1 more samples failed than --max-errors, 2 something to mend, 130 stopped
+    (143 by SIGTERM, 129 by SIGHUP).
     """
     host: Host = context.obj
     launch = launch_from(os.environ)
@@ -96,12 +97,12 @@ def answer_plans(
     screen: Console,
     cache: CallCache | None = None,
 ) -> list[LoadedRun]:
-    """Every plan's run to its end, models shared; exit code 130 when the user stops one."""
+    """Every plan's run to its end, models shared; exits by the signal's code when stopped."""
     loads = [load for plan in plans for load in plan.loads.values()]
     if note := toy_note(loads, options.dataset):
         screen.print(note, markup=False)
     runs = []
-    with EnginePool(screen.print, cache) as pool:
+    with stop_signals() as received, EnginePool(screen.print, cache) as pool:
         mode: Literal["resume", "fresh"] = "resume" if options.resume else "fresh"
         announce = partial(screen.print, markup=False, soft_wrap=True)
         session = Session(
@@ -115,7 +116,7 @@ def answer_plans(
             except RunInterrupt as stopped:
                 told = f"Stopped; {stopped.kept} samples are kept."
                 screen.print(f"{told} The same command goes on from there.")
-                raise typer.Exit(INTERRUPTED) from None
+                raise typer.Exit(received.exit_code) from None
     return runs
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import typer
+
 from speceyes_cli.core.run.records import ErrorNote, Record
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.options import RunOptions
 
 MOST_FAILURES = 3
+LONGEST = 500
+"""Characters of a sentence about what was left out."""
 
 
 def toy_note(loads: Iterable[Load], dataset: str | None) -> str | None:
@@ -22,6 +26,12 @@ def toy_note(loads: Iterable[Load], dataset: str | None) -> str | None:
         "what they say of other pictures means nothing. --small and --large name real models, "
         "--models paper the published ones."
     )
+
+
+def tell_left_out(sentences: Sequence[str]) -> None:
+    """Name what could not be read, on the error stream."""
+    for sentence in sentences:
+        typer.echo(f"speceyes: left out: {one_line(sentence, LONGEST)}", err=True)
 
 
 def failure_notes(records: Sequence[Record], dataset: str) -> list[str]:

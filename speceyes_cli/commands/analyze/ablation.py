@@ -16,10 +16,10 @@ from speceyes_cli.analysis.ablation import Curve, Point, find_curves
 from speceyes_cli.analysis.figures.ablation import LABELS, ablation_plots
 from speceyes_cli.analysis.figures.style import write_plots
 from speceyes_cli.analysis.published import MODELS, published_curves
-from speceyes_cli.analysis.table import read_tables
+from speceyes_cli.commands.analyze.inputs import open_runs
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.tables.summaries import LoadedRun, baselines_beside, find_runs
+from speceyes_cli.core.tables.summaries import LoadedRun, baselines_beside
 from speceyes_cli.core.text import strip_control
 
 
@@ -47,8 +47,7 @@ def ablation_command(
     """
     if compare not in (None, "paper"):
         raise UsageError(f"--compare knows only 'paper', not {compare!r}.")
-    runs = find_runs(paths)
-    read_tables(runs)
+    runs = open_runs(paths)
     own = find_curves(runs, all_baselines(runs))
     dataset = runs[0].info.config.dataset
     axes = dict.fromkeys(curve.axis for curve in own) if compare else {}

@@ -9,9 +9,16 @@ from pathlib import Path
 from speceyes_cli.analysis.replay import ReplaySetting
 from speceyes_cli.analysis.scores import Score, acceptable, confidences, given
 from speceyes_cli.analysis.table import ScoreTable, read_table, read_tables
+from speceyes_cli.commands.run_notes import tell_left_out
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
-from speceyes_cli.core.tables.summaries import LoadedRun, find_runs, load_run
+from speceyes_cli.core.tables.summaries import (
+    LoadedRun,
+    load_run,
+    require_any,
+    run_folders,
+    try_each,
+)
 from speceyes_cli.host.gate_scores import defined
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.specs import GateSpec
@@ -25,7 +32,19 @@ def open_table(folder: Path) -> tuple[LoadedRun, ScoreTable]:
 
 def open_tables(paths: Sequence[Path]) -> list[ScoreTable]:
     """The table of every run at or below the paths; `DataError` when their data differ."""
-    return read_tables(find_runs(paths))
+    return read_tables(open_runs(paths))
+
+
+def open_runs(paths: Sequence[Path]) -> list[LoadedRun]:
+    """Every run at or below the paths that holds an answer; the others are named.
+
+    Raises `DataError` when none does, and when their data differ.
+    """
+    runs, left_out = try_each(run_folders(paths), open_table)
+    require_any(runs, left_out)
+    tell_left_out(left_out)
+    read_tables([run for run, _ in runs])
+    return [run for run, _ in runs]
 
 
 def all_scores(table: ScoreTable, host: Host) -> dict[str, Score]:

@@ -14,14 +14,14 @@ from speceyes_cli.analysis.figures.style import Plot
 from speceyes_cli.analysis.replay import Replayed, baseline_seconds, replay
 from speceyes_cli.analysis.report.page import RunSection, render_page
 from speceyes_cli.analysis.report.selected_samples import hardest_records, show_samples
-from speceyes_cli.analysis.table import ScoreTable, read_table, read_tables
+from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.commands.analyze.ablation import all_baselines
 from speceyes_cli.commands.analyze.confidence import analyze_run, tie_sentence
-from speceyes_cli.commands.analyze.inputs import Scores, all_scores, own_choice
+from speceyes_cli.commands.analyze.inputs import Scores, all_scores, open_runs, own_choice
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.info import write_atomically
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.core.tables.summaries import LoadedRun, find_baseline, find_runs, summarize
+from speceyes_cli.core.tables.summaries import LoadedRun, find_baseline, summarize
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
@@ -50,8 +50,7 @@ def report_command(
     if out.is_dir() or not out.resolve().parent.is_dir():
         what = "is a folder" if out.is_dir() else "is in no folder that exists"
         raise UsageError(f"--out: {out} {what}; name a file such as report.html.")
-    runs = find_runs(paths)
-    read_tables(runs)
+    runs = open_runs(paths)
     host: Host = context.obj
     baselines = all_baselines(runs)
     sections = [describe(run, baselines, host, hardest) for run in runs]

@@ -23,6 +23,7 @@ from speceyes_cli.commands.gather.rows import (
 from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.gather.watch import watch
 from speceyes_cli.commands.options import takes
+from speceyes_cli.commands.run_notes import tell_left_out
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.paper import MODELS, published
 from speceyes_cli.core.tables.summaries import (
@@ -89,6 +90,7 @@ def gather_command(context: typer.Context, options: GatherOptions) -> None:
         watch(options.paths, lambda found: draw(found, host, options), console)
         return
     found = find_all(options.paths)
+    tell_left_out(found.left_out)
     named = load_named(options.baseline, found)
     rows = gather_rows(found, host, make_chooser(options.baseline), named)
     if options.layout == PAPER:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +17,12 @@ from speceyes_cli.core.tables.summaries import (
     baselines_beside,
     load_run,
     matching_baselines,
+    require_any,
     run_folders,
     summarize,
+    try_each,
 )
-from speceyes_cli.core.tables.upstream.files import UpstreamResult, find_results
+from speceyes_cli.core.tables.upstream.files import UpstreamResult, find_results, read_result
 from speceyes_cli.core.tables.upstream.rows import Choose, upstream_rows
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.metrics import add_metrics
@@ -35,25 +37,40 @@ class Found(NamedTuple):
 
     runs: list[LoadedRun]
     results: list[UpstreamResult]
+    left_out: list[str]
+    """A sentence for each run or result that cannot be read."""
 
 
 def find_all(paths: Iterable[Path]) -> Found:
-    """Runs and upstream's results; `DataError` for a path that holds neither, naming both."""
-    runs: dict[Path, LoadedRun] = {}
-    results: dict[Path, UpstreamResult] = {}
+    """Runs and upstream's results; those that cannot be read are left out.
+
+    Raises `DataError` for a path that holds neither, naming both, and when nothing can be read.
+    """
+    folders: dict[Path, Path] = {}
+    places: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():
             raise DataError(f"{path} does not exist; name a run folder, or one that holds some.")
-        folders = run_folders([path]) if any(path.rglob(RUN_FILE)) else []
-        found = find_results(path)
-        if not folders and not found:
+        runs = run_folders([path]) if any(path.rglob(RUN_FILE)) else []
+        results = find_results(path)
+        if not runs and not results:
             raise DataError(
                 f"{path} holds no run (a folder with a {RUN_FILE}) and no result of upstream's "
                 "(a file such as vstar_direct_attributes_DeepEyes-7B_baseline_1_None_None.jsonl)."
             )
-        runs |= {folder.resolve(): load_run(folder) for folder in folders}
-        results |= {result.path.absolute(): result for result in found}
-    return Found(list(runs.values()), list(results.values()))
+        folders |= {folder.resolve(): folder for folder in runs}
+        places |= {place.absolute(): place for place in results}
+    found = read_all(folders.values(), places.values(), load_run)
+    require_any([*found.runs, *found.results], found.left_out)
+    return found
+
+
+def read_all(
+    folders: Iterable[Path], places: Iterable[Path], load: Callable[[Path], LoadedRun]
+) -> Found:
+    """Read runs and results; one that cannot be read keeps no other from it."""
+    runs, results = try_each(folders, load), try_each(places, read_result)
+    return Found(runs.found, results.found, runs.left_out + results.left_out)
 
 
 def gather_rows(

@@ -11,8 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from speceyes_cli.commands.gather.rows import Found
-from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.commands.gather.rows import Found, read_all
+from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.run.info import RUN_FILE
 from speceyes_cli.core.run.store import DATABASE
 from speceyes_cli.core.tables.summaries import LoadedRun, load_run
@@ -32,23 +32,11 @@ class Watcher:
         self._paths = paths
         self._known: dict[Path, tuple[object, LoadedRun]] = {}
 
-    def look(self) -> tuple[Found, list[str]]:
-        """What is there now, and a sentence for each run that cannot be read yet."""
-        runs: list[LoadedRun] = []
-        troubles: list[str] = []
+    def look(self) -> Found:
+        """What is there now; what cannot be read yet is left out."""
         files = {file for path in self._paths for file in path.rglob(RUN_FILE)}
-        for folder in sorted(file.parent for file in files):
-            try:
-                runs.append(self._load(folder))
-            except DataError as error:
-                troubles.append(str(error))
-        results = []
-        for path in self._paths:
-            try:
-                results += find_results(path)
-            except DataError as error:
-                troubles.append(str(error))
-        return Found(runs, results), troubles
+        places = [place for path in self._paths for place in find_results(path)]
+        return read_all(sorted(file.parent for file in files), places, self._load)
 
     def _load(self, folder: Path) -> LoadedRun:
         stamp = tuple(_stamp(folder / name) for name in _CHANGING)
@@ -67,20 +55,17 @@ def watch(paths: Sequence[Path], draw: Callable[[Found], RenderableType], consol
     try:
         with Live(console=console, auto_refresh=False) as live:
             while True:
-                found, troubles = watcher.look()
-                live.update(_frame(found, troubles, draw), refresh=True)
+                live.update(_frame(watcher.look(), draw), refresh=True)
                 time.sleep(SECONDS)
     except KeyboardInterrupt:
         return
 
 
-def _frame(
-    found: Found, troubles: Sequence[str], draw: Callable[[Found], RenderableType]
-) -> RenderableType:
+def _frame(found: Found, draw: Callable[[Found], RenderableType]) -> RenderableType:
     going = sum(run.info.status == "running" for run in found.runs)
     now = datetime.now().astimezone().strftime("%H:%M:%S")
     line = f"{len(found.runs)} runs, {going} going · {now} · Ctrl-C ends"
-    told = [Text(one_line(trouble, 300), "yellow") for trouble in troubles]
+    told = [Text(one_line(trouble, 300), "yellow") for trouble in found.left_out]
     table = draw(found) if found.runs or found.results else Text("There is no run yet.")
     return Group(table, Text(line, "dim"), *told)
 

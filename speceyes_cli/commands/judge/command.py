@@ -12,6 +12,8 @@ from rich.console import Console
 
 from speceyes_cli.commands.judge.report import JudgedRun, report, told_as_json, watch_judging
 from speceyes_cli.commands.options import takes
+from speceyes_cli.commands.run_notes import tell_left_out
+from speceyes_cli.commands.stop_signals import stop_signals
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.judging.judges import Auditor, Judge
@@ -23,12 +25,11 @@ from speceyes_cli.core.judging.judging import (
     judge_claims,
     open_judging,
 )
-from speceyes_cli.core.tables.summaries import run_folders
+from speceyes_cli.core.tables.summaries import require_any, run_folders, try_each
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import argument, option
 from speceyes_cli.host.specs import JudgeOptions
 
-INTERRUPTED = 130
 SOME_FAILED = 1
 JUDGE = "The judge"
 SERVER = "Its server"
@@ -81,23 +82,32 @@ def judge_command(context: typer.Context, options: JudgeCommandOptions) -> None:
 
     A server: vllm serve Qwen/Qwen2.5-72B-Instruct --port 23333
 
-    Exit codes: 0 done, 1 the judge failed on some, 2 something to mend, 130 stopped.
+    A run that is in use, empty or damaged is left out and named; the others are judged.
+
+    Exit codes: 0 done, 1 the judge failed on some or a run was left out, 2 something to mend, 130
+    stopped (143 by SIGTERM, 129 by SIGHUP).
     """
     if options.audit < 0:
         raise UsageError(f"--audit must be at least 0, not {options.audit}.")
     host: Host = context.obj
     screen = Console(stderr=True, highlight=False, emoji=False)
-    done = []
-    try:
-        done += [judge_run(folder, options, host, screen) for folder in run_folders(options.runs)]
-    except KeyboardInterrupt:
-        screen.print("Stopped; every verdict so far is kept. The same command goes on from there.")
-        raise typer.Exit(INTERRUPTED) from None
+    folders = run_folders(options.runs)
+    with stop_signals() as received:
+        try:
+            done, left_out = try_each(
+                folders, lambda folder: judge_run(folder, options, host, screen)
+            )
+        except KeyboardInterrupt:
+            told = "Stopped; every verdict so far is kept."
+            screen.print(f"{told} The same command goes on from there.")
+            raise typer.Exit(received.exit_code) from None
+    require_any(done, left_out)
+    tell_left_out(left_out)
     if options.json:
         typer.echo(json_module.dumps([told_as_json(one) for one in done], indent=2))
     else:
         report(done, Console(highlight=False, emoji=False))
-    if any(one.counts["error"] for one in done):
+    if left_out or any(one.counts["error"] for one in done):
         raise typer.Exit(SOME_FAILED)
 
 

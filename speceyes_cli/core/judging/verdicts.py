@@ -68,9 +68,10 @@ def read_verdicts(connection: sqlite3.Connection) -> dict[ClaimKey, JudgedNote]:
     rows = connection.execute("SELECT split, sample_id, said, body FROM verdicts").fetchall()
     try:
         return {ClaimKey(*key): JudgedNote.model_validate_json(body) for *key, body in rows}
-    except ValidationError as error:
+    except (ValidationError, TypeError) as error:  # a damaged database may hold no text
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no text"
         raise DataError(
-            f"A verdict in this run cannot be read: {error.errors()[0]['msg']}; "
+            f"A verdict in this run cannot be read: {reason}; "
             "`speceyes judge --fresh` judges it again."
         ) from None
 

@@ -217,7 +217,7 @@ def read_run_info(folder: Path) -> RunInfo:
         where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise DataError(
             f"{path} is damaged or from another version of the program "
-            f"({where}: {first['msg']}); --fresh starts the run again."
+            f"({where}: {first['msg']}); eval --fresh starts the run again."
         ) from None
 
 

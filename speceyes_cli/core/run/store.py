@@ -39,6 +39,7 @@ EXPORT = "records.jsonl"
 VERDICTS = "verdicts.jsonl"
 LOCK = "run.lock"
 FREE_SPACE = "free some space and start the same command again: finished samples are kept"
+DAMAGED = "it is damaged: eval --fresh starts the run again"
 DRAFTS = "drafts.jsonl"
 """What `infer` exports beside the records."""
 IMAGES = "images"
@@ -148,8 +149,9 @@ class RunStore(Closeable):
 
         Those in `known` were just written and are not read back.
         """
-        for key, body in _rows(self._database, self.info.config.splits):
-            yield known[key] if key in known else _parse(body, self.folder)
+        with told(self.folder):
+            for key, body in _rows(self._database, self.info.config.splits):
+                yield known[key] if key in known else _parse(body, self.folder)
 
     def bind_engines(self, engines: Mapping[str, Mapping[str, Any]]) -> None:
         """Note the loaded engines; `DataError` when an earlier session used others."""
@@ -208,7 +210,7 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
                 f"{folder} is not a run folder: it holds {strangers[0]!r}; "
                 "name a new or empty folder with --out."
             )
-        lock = take_lock(folder)
+        lock = take_lock(folder, ", or name another folder with --out")
     try:
         if mode == "fresh":
             _clear(folder)
@@ -246,8 +248,10 @@ def read_run(folder: Path) -> tuple[RunInfo, list[Record]]:
         try:
             records = read_records(connection, folder, info)
             verdicts = read_verdicts(connection)
-        except sqlite3.OperationalError:  # killed before its first record, or on a read-only disk
-            return info, _read_export(folder)
+        except sqlite3.OperationalError as error:
+            if "malformed" in str(error):
+                raise
+            return info, _read_export(folder)  # killed before its first record, or read-only
     return info, overlay(records, verdicts)
 
 
@@ -259,6 +263,7 @@ def read_records(connection: sqlite3.Connection, folder: Path, info: RunInfo) ->
 def connect(path: Path) -> sqlite3.Connection:
     """A connection whose every statement is a transaction that reaches the disk."""
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = _strict_text
     try:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -281,7 +286,14 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    connection.text_factory = _strict_text
+    return connection
+
+
+def _strict_text(data: bytes) -> str:
+    """Text as it was written; a damaged one raises `UnicodeDecodeError`, which `told` knows."""
+    return data.decode("utf-8")
 
 
 def _rows(
@@ -302,29 +314,30 @@ def _read_export(folder: Path) -> list[Record]:
     path = folder / EXPORT
     if not path.exists():
         return []
-    with told(folder), path.open(encoding="utf-8", newline="\n") as lines:
+    with told(path), path.open(encoding="utf-8", newline="\n") as lines:
         return [_parse(line, path) for line in lines]
 
 
-def _parse(body: str, where: Path) -> Record:
+def _parse(body: Any, where: Path) -> Record:
+    """The record in a text; a damaged database may hold something else."""
     try:
         return Record.model_validate_json(body)
-    except ValidationError as error:
-        raise DataError(
-            f"{where} holds a record this version cannot read: {error.errors()[0]['msg']}."
-        ) from None
+    except (ValidationError, TypeError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no text"
+        raise DataError(f"{where} holds a record this version cannot read: {reason}.") from None
 
 
-def take_lock(folder: Path) -> IO[str]:
-    """The folder's lock, which the system releases when the process ends in any way."""
+def take_lock(folder: Path, otherwise: str = "") -> IO[str]:
+    """The folder's lock, which the system releases when the process ends in any way.
+
+    Raises `DataError` while another holds it, with what can be done `otherwise`.
+    """
     lock = (folder / LOCK).open("a", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise DataError(
-            f"{folder} is in use by another run; wait for it, or name another folder with --out."
-        ) from None
+        raise DataError(f"{folder} is in use by another run; wait for it{otherwise}.") from None
     except BaseException:
         lock.close()
         raise
@@ -355,20 +368,22 @@ def _refuse_differences(folder: Path, earlier: Mapping[str, Any], now: Mapping[s
 
 
 @contextlib.contextmanager
-def told(folder: Path) -> Iterator[None]:
+def told(place: Path) -> Iterator[None]:
     """Say in one sentence what the disk or the database would not do."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: a text is no UTF-8; {DAMAGED}.") from error
     except sqlite3.DatabaseError as error:
         text = str(error)
         if "full" in text:
             advice = FREE_SPACE
-        elif isinstance(error, sqlite3.OperationalError):
+        elif isinstance(error, sqlite3.OperationalError) and "malformed" not in text:
             advice = "finished samples are kept"
         else:
-            advice = "the database is damaged; --fresh starts the run again"
-        raise DataError(f"{folder / DATABASE}: {text}; {advice}.") from error
+            advice = DAMAGED
+        raise DataError(f"{place / DATABASE}: {text}; {advice}.") from error
     except OSError as error:
         advice = f"; {FREE_SPACE}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        told = f"{folder} cannot be written: {error.strerror or error}{advice}."
+        told = f"{place} cannot be written: {error.strerror or error}{advice}."
         raise DataError(told) from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,7 +32,10 @@ from speceyes_cli.core.tables.comparison import (
 from speceyes_cli.core.tables.intervals import percentile
 from speceyes_cli.core.tables.position_bias import position_bias
 
+Used = TypeVar("Used")
 ALL = "all"
+SHOWN = 5
+"""Places of which nothing can be made that a sentence names."""
 BASELINE = "baseline"
 _PHASES = ("screen", "draft", "propose", "score", "agent", "tool")
 """The order in which people think of them."""
@@ -253,9 +256,29 @@ def load_run(folder: Path) -> LoadedRun:
     return LoadedRun(folder, *read_run(folder))
 
 
-def find_runs(paths: Iterable[Path]) -> list[LoadedRun]:
-    """Every run at or below the paths, by path; `DataError` for a path that holds none."""
-    return [load_run(folder) for folder in run_folders(paths)]
+class Tried(NamedTuple, Generic[Used]):
+    """What was made of several runs or results."""
+
+    found: list[Used]
+    left_out: list[str]
+    """A sentence for each of which nothing could be made."""
+
+
+def try_each(places: Iterable[Path], use: Callable[[Path], Used]) -> Tried[Used]:
+    """What `use` gives for each place; one that raises `DataError` keeps no other from it."""
+    tried: Tried[Used] = Tried([], [])
+    for place in places:
+        try:
+            tried.found.append(use(place))
+        except DataError as error:
+            tried.left_out.append(str(error))
+    return tried
+
+
+def require_any(found: Sequence[object], left_out: Sequence[str]) -> None:
+    """Raise `DataError` when all was left out, saying why."""
+    if left_out and not found:
+        raise DataError(" ".join(left_out[:SHOWN]))
 
 
 def run_folders(paths: Iterable[Path]) -> list[Path]:

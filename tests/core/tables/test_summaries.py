@@ -15,8 +15,8 @@ from speceyes_cli.core.tables.summaries import (
     SummaryRow,
     baselines_beside,
     find_baseline,
-    find_runs,
     load_run,
+    run_folders,
     summarize,
 )
 
@@ -190,16 +190,19 @@ def test_runs_are_found_below_a_folder_and_beside_a_run(
     write("deeper/one")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "run.json").write_text("{")
-    assert [run.info.name for run in find_runs([tmp_path / "mine", tmp_path / "deeper"])] == [
+    assert [
+        load_run(folder).info.name
+        for folder in run_folders([tmp_path / "mine", tmp_path / "deeper"])
+    ] == [
         "mine",
         "one",
     ]
     beside = baselines_beside(load_run(tmp_path / "mine"))
     assert [run.info.name for run in beside] == ["before"]
     with pytest.raises(DataError, match="holds no run"):
-        find_runs([_empty(tmp_path)])
+        run_folders([_empty(tmp_path)])
     with pytest.raises(DataError, match="does not exist"):
-        find_runs([tmp_path / "nowhere"])
+        run_folders([tmp_path / "nowhere"])
 
 
 def _empty(tmp_path: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,11 @@ from speceyes_cli.core.tables.upstream.names import ResultName, parse_name
 LATENCIES = "latency_summary.json"
 RAW, JUDGED = "eval_results", "judge_results"
 _JUDGED_END = "_acc.jsonl"
+SHARES = ("all_acc", "small_acc", "large_acc", "small_ratio")
+PERCENT = 100
+COUNTS = ("all_cnt", "yes_cnt", "no_cnt", "small_tokens", "large_tokens", "tokens_per_second")
+MOST = 10**12
+"""No count, no number of seconds and no share is larger."""
 
 
 class Answers(NamedTuple):
@@ -40,7 +44,7 @@ class UpstreamResult(NamedTuple):
     name: ResultName
     answers: Answers | None
     """None where only the judge's summary is at hand."""
-    judged: Mapping[str, Any] | None
+    judged: Mapping[str, float] | None
     """The judge's summary, NaN left out; None where there is none."""
     seconds: float | None
     """Time of the whole split."""
@@ -48,7 +52,7 @@ class UpstreamResult(NamedTuple):
     @property
     def average(self) -> float | None:
         """Seconds per line, failed ones included, as upstream counts."""
-        if self.seconds is None or self.answers is None or not self.answers.lines:
+        if not self.seconds or self.answers is None or not self.answers.lines:
             return None
         return self.seconds / self.answers.lines
 
@@ -64,11 +68,11 @@ class UpstreamResult(NamedTuple):
         return self.path.parent, self.name.dataset, self.name.rest
 
 
-def find_results(path: Path) -> list[UpstreamResult]:
-    """Every result of upstream's at or below a path, by name; none where there is none."""
+def find_results(path: Path) -> list[Path]:
+    """Where each result of upstream's at or below a path is, by name; none where there is none."""
     files = [path] if path.is_file() else sorted(path.rglob("*.jsonl"))
-    places = {raw_place(file): None for file in files}
-    return [read_result(place) for place in places if parse_name(place.stem) is not None]
+    places = dict.fromkeys(raw_place(file) for file in files)
+    return [place for place in places if parse_name(place.stem) is not None]
 
 
 def raw_place(file: Path) -> Path:
@@ -121,49 +125,56 @@ def read_answers(path: Path) -> Answers:
     )
 
 
-def read_summary(path: Path) -> dict[str, Any] | None:
-    """The judge's summary, without what is NaN; None where there is none, or an empty one."""
-    return _read_json(path) or None
+def read_summary(path: Path) -> dict[str, float] | None:
+    """The judge's figures; None where there is none, or an empty one.
+
+    A figure that no judge can have given, such as a share above 100 percent, is left out.
+    """
+    found = _read_json(path)
+    figures = {key: _number(found.get(key)) for key in (*SHARES, *COUNTS)}
+    known = {key: value for key, value in figures.items() if value is not None}
+    return {key: v for key, v in known.items() if key in COUNTS or v <= PERCENT} or None
 
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    number = 0
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise DataError(f"{path}, line {number}: not a JSON object.")
-                yield row
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {number}: not JSON ({error.msg}).") from None
+                if line.strip():
+                    yield _parse(line, f"{path}, line {number}")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """An object without its NaN values; empty where there is no file or nothing in it."""
+    """An object; empty where there is no file or nothing in it."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
-    if not text.strip():
-        return {}
+    return _parse(text, str(path)) if text.strip() else {}
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg}).") from None
+        line = f", line {error.lineno}" if "\n" in text.strip() else ""
+        raise DataError(f"{where}{line}: not JSON ({error.msg}).") from None
+    except RecursionError:
+        raise DataError(f"{where}: brackets are nested too deeply.") from None
+    except ValueError:
+        raise DataError(f"{where}: a number has too many digits.") from None
     if not isinstance(value, dict):
-        raise DataError(f"{path} is not a JSON object.")
-    return {key: item for key, item in value.items() if not _is_undefined(item)}
-
-
-def _is_undefined(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+        raise DataError(f"{where}: not a JSON object.")
+    return value
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    """A number from 0 to `MOST` as it is; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
+        return None
+    return value

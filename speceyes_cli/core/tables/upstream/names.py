@@ -13,8 +13,8 @@ _START = re.compile(
     r"(?P<rest>.+)"
 )
 _MODELS = re.compile(
-    r"(?P<large>.+)_(?P<small>[^_]+)_(?P<batch>\d+)_(?P<mode>[A-Za-z]\w*?)_(?P<threshold>[\d.]+|None)"
-    r"(?:_K=(?P<top_k>\d+))?(?P<small_screens>_PhaseIMs)?"
+    r"(?P<large>.+)_(?P<small>[^_]+)_(?P<batch>\d{1,9})_(?P<mode>[A-Za-z]\w*?)"
+    r"_(?P<threshold>\d+(?:\.\d+)?|None)(?:_K=(?P<top_k>\d{1,9}))?(?P<small_screens>_PhaseIMs)?"
 )
 _SPECREASON = re.compile(r"(?P<large>.+)_(?P<small>[^_]+)_(?P<threshold>\d+(?:\.\d+)?)")
 _DEFAULT_TOP_K = 64

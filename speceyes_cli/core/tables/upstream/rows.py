@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.tables.intervals import wilson
 from speceyes_cli.core.tables.summaries import ALL, BASELINE, SummaryRow
 from speceyes_cli.core.tables.upstream.files import UpstreamResult, read_result
@@ -48,7 +49,10 @@ def find_baseline(result: UpstreamResult, choose: Choose) -> UpstreamResult | No
     if not candidates:
         return None
     place = choose(str(result.path), candidates) if len(candidates) > 1 else 0
-    return read_result(candidates[place])
+    try:
+        return read_result(candidates[place])
+    except DataError:  # whoever gathers it is told
+        return None
 
 
 def _beside(result: UpstreamResult) -> Iterator[tuple[Path, ResultName]]:

@@ -1,0 +1,33 @@
+"""Faults from outside, injected into the real program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Start = Callable[..., subprocess.Popen[str]]
+SCRIPTED = (
+    *("--agent", "looker", "--dataset", "dots"),
+    *("--small", "scripted", "--large", "scripted"),
+)
+
+
+@pytest.fixture
+def start(example_site: Path, tmp_path: Path) -> Start:
+    """start("eval", …): the real program begun in an empty folder, its output in pipes."""
+
+    def begin(*arguments: str, **streams: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "speceyes_cli", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(example_site), "COLUMNS": "200"},
+            text=True,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},  # type: ignore[call-overload]
+        )
+
+    return begin
