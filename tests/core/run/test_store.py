@@ -262,7 +262,7 @@ def test_damage_is_told_in_a_sentence(folder: Path, info: RunInfo, make_record: 
     with begin(folder, info) as store:
         store.add(make_record("a"))
     (folder / "run.sqlite").write_bytes(b"not a database at all, but long enough" * 20)
-    with pytest.raises(DataError, match=r"damaged; --fresh"):
+    with pytest.raises(DataError, match="damaged: eval --fresh"):
         begin(folder, info)
     with pytest.raises(DataError, match="damaged"):
         read_run(folder)
