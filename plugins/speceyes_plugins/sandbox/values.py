@@ -45,7 +45,11 @@ class SandboxLimits:
     cpu_seconds: int = 60
     """Processor time of a worker over all its blocks, should the program itself hang."""
     memory: int = 2 << 30
-    """Bytes of address space beyond what the warm interpreter already has."""
+    """Bytes of address space that a block may take beyond what the warm interpreter has."""
+    decoder_memory: int = 3 << 29
+    """The same for decoding its pictures; a WebP of 50 megapixels takes 1.2 GiB."""
+    total_memory: int = 8 << 30
+    """Bytes that all sessions may hold together; see `parent.memory`."""
     file_bytes: int = 64 << 20
     folder_bytes: int = 256 << 20
     """All files of a session together; looked at ten times a second."""

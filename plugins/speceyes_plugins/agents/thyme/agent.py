@@ -30,7 +30,8 @@ T = TypeVar("T", bound=str)
 
 MAX_TURNS = 5  # upstream SpecEyes
 MAX_NEW_TOKENS = 2048
-BLOCK_SECONDS = 30.0  # 10 s for the block, 10 s for decoding its pictures, and a cold start
+BLOCK_SECONDS = 60.0
+"""10 s for the block, 10 s for decoding its pictures, a cold start, and a wait for others."""
 STATES: tuple[State, ...] = ("persist", "fresh")
 BACKENDS: tuple[Backend, ...] = ("auto", "unsafe-subprocess")
 

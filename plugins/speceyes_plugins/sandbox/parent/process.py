@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from speceyes_plugins.sandbox import wire
+from speceyes_plugins.sandbox.parent.memory import private_bytes
 from speceyes_plugins.sandbox.parent.refusal import SandboxRefusedError, refusing
 from speceyes_plugins.sandbox.paths import Paths
 from speceyes_plugins.sandbox.values import SandboxLimits
@@ -45,11 +46,22 @@ FLAGS: Final = ("-s", "-P", "-B")
 class Worker:
     """One worker process and its channel."""
 
-    def __init__(self, pid: int, pidfd: int, channel: wire.Channel, *, locked: bool) -> None:
+    def __init__(
+        self, pid: int, pidfd: int, channel: wire.Channel, forked_with: int, *, locked: bool
+    ) -> None:
         self.channel = channel
+        self._forked_with = forked_with
         self._pid = pid
         self._pidfd = pidfd
         self._locked = locked
+
+    def private_bytes(self) -> int:
+        """Memory that it holds beyond what it was forked with, in bytes.
+
+        Raises:
+            OSError: it is gone, or /proc is not there.
+        """
+        return max(0, private_bytes(self._pid) - self._forked_with)
 
     def signal(self, number: int) -> None:
         """Send a signal; to a worker that is gone, nothing happens."""
@@ -79,6 +91,8 @@ class Zygote:
         self.locked = locked
         """Whether workers are isolated; without it only the time limit holds."""
         self._lock = threading.Lock()
+        self._warm = 0
+        """Memory that every worker is forked with, in bytes."""
         with refusing("a temporary file"):
             self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
         with refusing("socketpair"):
@@ -97,6 +111,8 @@ class Zygote:
         except SandboxRefusedError:
             self.close()
             raise
+        with contextlib.suppress(OSError):
+            self._warm = private_bytes(self._process.pid)
 
     @property
     def pid(self) -> int:
@@ -124,7 +140,8 @@ class Zygote:
                 ours.close()
                 raise
         ours.settimeout(0)
-        worker = Worker(answer["pid"], pidfd, wire.Channel(ours.detach()), locked=self.locked)
+        channel = wire.Channel(ours.detach())
+        worker = Worker(answer["pid"], pidfd, channel, self._warm, locked=self.locked)
         try:
             _await_ready(worker)
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from PIL import Image
 
@@ -60,7 +61,8 @@ class Pictures(Closeable):
 
     def _decoded(self, data: bytes, name: str) -> Image.Image:
         if self._decoder is None:
-            self._decoder = self._zygote.spawn(None, self._limits)
+            limits = replace(self._limits, memory=self._limits.decoder_memory)
+            self._decoder = self._zygote.spawn(None, limits)
         channel = self._decoder.channel
         channel.send(data, self._deadline)
         header = wire.decode(channel.receive(wire.REPLY_BYTES, self._deadline))

@@ -15,9 +15,10 @@ from PIL import Image
 from speceyes_cli.plugin import Closeable
 from speceyes_plugins.sandbox import folders
 from speceyes_plugins.sandbox.parent import filters, isolation
+from speceyes_plugins.sandbox.parent.memory import MemoryBudget
 from speceyes_plugins.sandbox.parent.process import Zygote
 from speceyes_plugins.sandbox.parent.refusal import refusing
-from speceyes_plugins.sandbox.parent.session import Session
+from speceyes_plugins.sandbox.parent.session import Session, Settings
 from speceyes_plugins.sandbox.paths import Paths
 from speceyes_plugins.sandbox.values import PICTURE, Backend, SandboxLimits, State
 
@@ -55,6 +56,9 @@ class Sandbox(Closeable):
         self.limits = limits or SandboxLimits()
         self.state: State = state
         self.backend: Backend = backend
+        self._settings = Settings(self.limits, state)
+        room = self.limits.memory + self.limits.decoder_memory
+        self._memory = MemoryBudget(self.limits.total_memory, room)
         self._locked = backend != "unsafe-subprocess"
         if self._locked:
             isolation.require()
@@ -88,7 +92,7 @@ class Sandbox(Closeable):
             with refusing("a session's files"):
                 Path(paths.output).mkdir(parents=True)
                 _put_picture(picture, Path(paths.picture))
-            return Session(self._zygote, place, paths, self.limits, self.state)
+            return Session(self._zygote, self._memory, place, paths, self._settings)
         except BaseException:
             folders.remove_tree(str(place))
             raise
@@ -100,6 +104,7 @@ class Sandbox(Closeable):
             facts["landlock_abi"] = isolation.landlock_abi()
             facts["seccomp_sha256"] = filters.SHA256[platform.machine()]
         facts["block_seconds"] = self.limits.seconds
+        facts["total_memory"] = self.limits.total_memory
         return facts
 
     def close(self) -> None:

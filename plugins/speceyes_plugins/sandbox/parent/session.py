@@ -13,6 +13,7 @@ from PIL import Image
 
 from speceyes_cli.plugin import Closeable
 from speceyes_plugins.sandbox import folders, wire
+from speceyes_plugins.sandbox.parent.memory import MemoryBudget
 from speceyes_plugins.sandbox.parent.process import Worker, Zygote
 from speceyes_plugins.sandbox.parent.results import Pictures, ResultError
 from speceyes_plugins.sandbox.paths import Paths
@@ -24,6 +25,14 @@ log = logging.getLogger(__name__)
 KINDS: Final = frozenset(get_args(Kind))
 NUMBERS: Final = 1 << 53  # what JSON numbers hold everywhere
 LOST: Final = " Variables of earlier blocks are lost."
+PUT_AWAY: Final = "variables of earlier blocks were lost, to keep all sessions within their memory"
+
+
+class Settings(NamedTuple):
+    """What every session of a sandbox shares."""
+
+    limits: SandboxLimits
+    state: State
 
 
 class _Outcome(NamedTuple):
@@ -40,14 +49,17 @@ class Session(Closeable):
     """The blocks of one trajectory. Made by `Sandbox.open`; belongs to one thread at a time."""
 
     def __init__(
-        self, zygote: Zygote, folder: Path, paths: Paths, limits: SandboxLimits, state: State
+        self, zygote: Zygote, memory: MemoryBudget, folder: Path, paths: Paths, settings: Settings
     ) -> None:
         self._zygote = zygote
+        self._memory = memory
         self._folder = folder
         self._paths = paths
-        self._limits = limits
-        self._state = state
-        self._worker: Worker | None = zygote.spawn(paths, limits)
+        self._limits, self._state = settings
+        self._has_variables = False
+        self._put_away = False
+        self._worker: Worker | None = zygote.spawn(paths, self._limits)
+        memory.add(self)
 
     @property
     def image_path(self) -> str:
@@ -62,10 +74,11 @@ class Session(Closeable):
     def run(self, code: str) -> BlockResult:
         """Run one block. Whatever the code does is a `BlockResult`, never an exception.
 
+        Waits while there is no memory for it beside the blocks that run.
+
         Raises:
             SandboxRefusedError: isolation no longer holds, through no fault of this code alone.
         """
-        started = time.monotonic()
         if len(code.encode("utf-8", "replace")) > self._limits.source_bytes:
             failure = Failure(
                 "source_too_long", f"code of at most {self._limits.source_bytes} bytes is run"
@@ -73,6 +86,25 @@ class Session(Closeable):
             return BlockResult(
                 ok=False, stdout="", images=(), error=failure, seconds=0.0, repairs=()
             )
+        with self._memory.block(self):
+            return self._run(code)
+
+    def held(self) -> int:
+        """Bytes that the stopped worker holds; as many as it may, where that cannot be seen."""
+        if self._worker is None:
+            return 0
+        try:
+            return self._worker.private_bytes()
+        except OSError:
+            return self._limits.memory
+
+    def put_away(self) -> None:
+        """End the stopped worker, to make room for others; called while no block runs."""
+        self._put_away = self._has_variables
+        self._drop_worker()
+
+    def _run(self, code: str) -> BlockResult:
+        started = time.monotonic()
         outcome = self._run_block(code)
         images: tuple[Image.Image, ...] = ()
         error = outcome.error
@@ -87,6 +119,7 @@ class Session(Closeable):
 
     def close(self) -> None:
         """End the worker and remove the files; a second call does nothing."""
+        self._memory.remove(self)
         self._drop_worker()
         try:
             folders.remove_tree(str(self._folder))
@@ -98,11 +131,15 @@ class Session(Closeable):
         if self._worker is None:
             self._worker = self._zygote.spawn(self._paths, self._limits)
         worker = self._worker
+        put_away, self._put_away = self._put_away, False
         healthy = False
         lost = LOST if self._state == "persist" else ""
         try:
             outcome = self._exchange(worker, code)
             healthy = True
+            self._has_variables = self._state == "persist"
+            if put_away:
+                outcome = _after_put_away(outcome)
         except wire.LateError:
             text = f"stopped after {self._limits.seconds:g} seconds.{lost}"
             outcome = _failed("timeout", text)
@@ -184,9 +221,18 @@ class Session(Closeable):
         Path(self._paths.output).mkdir(parents=True)
 
     def _drop_worker(self) -> None:
+        self._has_variables = False
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+
+def _after_put_away(outcome: _Outcome) -> _Outcome:
+    """Say that earlier blocks' variables went: to the record, and to the model if it failed."""
+    error = outcome.error
+    if error is not None:
+        error = Failure(error.kind, error.text + LOST)
+    return outcome._replace(error=error, repairs=(PUT_AWAY, *outcome.repairs))
 
 
 def _failed(kind: Kind, text: str) -> _Outcome:
