@@ -165,9 +165,8 @@ class TextBatch:
         attend = _Prefill(
             model, self._layers, self._end, list(zip(self._lengths, fresh, strict=True))
         )
-        hidden = model.run(hidden, (cos[0], sin[0]), attend, add)
         last = torch.tensor(fresh).cumsum(0) - 1
-        return model.logits(hidden[last.to(hidden.device)])
+        return model.logits(model.run(hidden, (cos[0], sin[0]), attend, add, last))
 
 
 class _Prefill:
