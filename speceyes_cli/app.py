@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import sys
 from collections.abc import Set as AbstractSet
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
-from speceyes_cli.commands.analyze import analyze_app
-from speceyes_cli.commands.data import data_app
-from speceyes_cli.commands.doctor import doctor_command
-from speceyes_cli.commands.eval import eval_command
-from speceyes_cli.commands.gather.command import gather_command
-from speceyes_cli.commands.infer import infer_command
-from speceyes_cli.commands.judge.command import judge_command
-from speceyes_cli.commands.plugins import plugins_command
-from speceyes_cli.commands.serve import serve_command
 from speceyes_cli.core.errors import SpecEyesError
-from speceyes_cli.core.run.info import library_versions
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host, build_host
 from speceyes_cli.host.offers import BrokenPlugin
@@ -28,24 +20,68 @@ USER_ERROR = 2
 HELP = """Fast agentic vision-language models: a small model answers first, and the slow agent
 with its tools runs only where a gate finds the answer unsure.
 
-[bold]Start here[/]
+\b
+Start here:
+  speceyes eval                     the tiny pair on pictures drawn on the spot
+  speceyes eval --method baseline   the agent alone: the speedup's measure
+  speceyes gather runs              both side by side
 
-  speceyes eval                        the tiny pair that comes along, on pictures drawn on the spot
-
-  speceyes eval --method baseline      the agent alone: what the speedup is measured against
-
-  speceyes gather runs                 both side by side
-
-[bold]With your own models and data[/]
-
-  speceyes eval --models paper --dataset vstar --data FOLDER --threshold 0.98
+\b
+With your own models and data:
+  speceyes eval --models paper --dataset vstar --data FOLDER
 
 Every option can also be given in the environment: SPECEYES_THRESHOLD=0.95 is --threshold 0.95.
 """
 
 
+class Command(NamedTuple):
+    """A command that is imported when it is wanted, so that `--help` is quick."""
+
+    module: str
+    attribute: str
+    """A command's function, or a function that makes a `typer.Typer` of several."""
+    summary: str
+    """Its line in the help."""
+
+
+COMMANDS = {
+    "eval": Command("eval", "eval_command", "Run a method over a dataset."),
+    "infer": Command("infer", "infer_command", "Answer one question, or draft a whole dataset."),
+    "judge": Command("judge.command", "judge_command", "Judge the answers of runs."),
+    "gather": Command("gather.command", "gather_command", "Put runs side by side in one table."),
+    "serve": Command("serve", "serve_command", "Serve the cascade to any OpenAI client."),
+    "plugins": Command("plugins", "plugins_command", "List all plugins and where they come from."),
+    "doctor": Command("doctor", "doctor_command", "Look at what this machine can run."),
+    "analyze": Command("analyze", "analyze_app", "Read runs: confidence, threshold, certificate."),
+    "data": Command("data", "data_app", "Look after benchmark files."),
+}
+"""The built-in commands; a plugin may take none of their names."""
+
+
+def load_command(name: str) -> Any:
+    """Import one of `COMMANDS` as the parser takes it."""
+    command = COMMANDS[name]
+    module = importlib.import_module(f"speceyes_cli.commands.{command.module}")
+    made = getattr(module, command.attribute)
+    app = typer.Typer(rich_markup_mode="rich", add_completion=False)
+    if name in ("analyze", "data"):
+        app.callback()(lambda: None)  # so that it stays a group of groups
+        app.add_typer(made(), name=name)
+        return typer.main.get_group(app).commands[name]
+    app.command(name)(made)
+    return typer.main.get_command(app)
+
+
 class _Group(TyperGroup):
-    """Says what the user can mend in one sentence; bugs keep their traceback."""
+    """Imports a command when it is called.
+
+    Says what the user can mend in one sentence; bugs keep their traceback.
+    """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in COMMANDS:
+            self.commands[args[0]] = load_command(args[0])
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -66,19 +102,12 @@ def build_app(host: Host) -> typer.Typer:
         cls=_Group,
         help=HELP,
         no_args_is_help=True,
-        rich_markup_mode="rich",
+        rich_markup_mode=None,  # the library for it takes longer than all the rest of --help
         pretty_exceptions_enable=False,
     )
     app.callback()(_program)
-    app.command("eval")(eval_command)
-    app.command("infer")(infer_command)
-    app.command("judge")(judge_command)
-    app.command("gather")(gather_command)
-    app.command("serve")(serve_command)
-    app.command("plugins")(plugins_command)
-    app.command("doctor")(doctor_command)
-    app.add_typer(analyze_app(), name="analyze")
-    app.add_typer(data_app(), name="data")
+    for name, command in COMMANDS.items():
+        app.command(name, help=command.summary)(_not_loaded)
     add_plugin_commands(app, host)
     return app
 
@@ -140,9 +169,13 @@ def say(sentence: str) -> None:
     typer.echo(f"speceyes: {strip_control(sentence)}", err=True)
 
 
+def _not_loaded() -> None:
+    """Stands for a command in the help."""
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(library_versions()["speceyes"])
+        typer.echo(importlib.metadata.version("speceyes"))
         raise typer.Exit
 
 

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from speceyes_cli.__main__ import main
-from speceyes_cli.app import build_app
+from speceyes_cli.app import COMMANDS, build_app, load_command
 from speceyes_cli.commands.options import takes
 from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.host.manager import Host
@@ -76,6 +76,30 @@ def test_the_program_runs_as_a_module_and_as_a_script(speceyes: Program) -> None
     script = Path(sys.executable).with_name("speceyes")
     done = subprocess.run([script, "--help"], capture_output=True, text=True, check=False)
     assert "eval" in done.stdout
+
+
+def test_help_imports_no_command(example_site: Path, tmp_path: Path) -> None:
+    commands = ("speceyes_cli.commands.", "rich.", "speceyes_cli.serve", "speceyes_cli.analysis")
+    code = START.replace("for name in {heavy!r} if name in sys.modules", "{names}").format(
+        names=f"for name in sys.modules if name.startswith({commands!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(example_site)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1] == "HEAVY:", done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_help_is_there(name: str) -> None:
+    command = load_command(name)
+    assert command.name == name
+    assert command.help
 
 
 def test_help_teaches(speceyes: Program) -> None:
