@@ -50,9 +50,10 @@ from speceyes_cli.core.judging.judges import (
 )
 from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import draft_ask, passes_screen, solve, write_draft
+from speceyes_cli.core.option_texts import places_kept
 from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.samples import Sample, Verdict, question_text
-from speceyes_cli.core.text import one_line, strip_control
+from speceyes_cli.core.text import one_line, strip_control, without_tags, without_tokens
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import (
     CONFIDENCE,
@@ -146,6 +147,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "digest_file",
     "digest_rows",
     "parse_yes_no",
+    "places_kept",
     "score_by_rule",
     "score_choice",
     "score_yes_no",
@@ -175,6 +177,8 @@ __all__ = [  # noqa: RUF022 - by subject
     "UsageError",
     "one_line",
     "strip_control",
+    "without_tags",
+    "without_tokens",
     # What is closed at the end of a block.
     "Closeable",
 ]

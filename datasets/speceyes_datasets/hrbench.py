@@ -79,7 +79,7 @@ def parse_row(split: str, order: Order, row: SampleRow, sample_id: str) -> Sampl
         category=category,
         meta={"index": row.text("index"), "cycle": row.text("cycle_category")},
     )
-    return shuffle_options(sample, order, cluster)
+    return shuffle_options(sample, order, cluster, rotated=True)
 
 
 def metrics(scored: Sequence[Scored]) -> Mapping[str, float]:

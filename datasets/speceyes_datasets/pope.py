@@ -13,7 +13,6 @@ from speceyes_cli.plugin import (
     Sample,
     Scored,
     hookimpl,
-    parse_yes_no,
     score_yes_no,
 )
 from speceyes_datasets.files import Origin, find_files, fingerprint
@@ -71,13 +70,13 @@ def parse_row(split: str, row: SampleRow, sample_id: str) -> Sample:
 
 
 def metrics(scored: Sequence[Scored]) -> Mapping[str, float]:
-    """POPE's figures, "yes" being the positive class.
+    """POPE's figures by the verdicts, a judge's where there is one, "yes" being positive.
 
     Failed and undecided samples are neither yes nor no: they count as wrong in `accuracy`, against
     `recall` when the object is there, and not at all in `precision` and in `yes_ratio`, the share
     of "yes" among the predictions. A figure without a denominator is left out.
     """
-    said = [parse_yes_no(one.text) if one.text else None for one in scored]
+    said = [said_by_verdict(one) for one in scored]
     golden = [one.answer for one in scored]
     hits = sum(a == b == "yes" for a, b in zip(said, golden, strict=True))
     right = sum(a == b for a, b in zip(said, golden, strict=True) if a is not None)
@@ -89,6 +88,13 @@ def metrics(scored: Sequence[Scored]) -> Mapping[str, float]:
         "yes_ratio": (said.count("yes"), len(said) - said.count(None)),
     }
     return {name: part / whole for name, (part, whole) in counts.items() if whole}
+
+
+def said_by_verdict(scored: Scored) -> str | None:
+    """The word that an answer says according to its verdict; None where it is undecided."""
+    if scored.right is None or scored.answer is None:
+        return None
+    return scored.answer if scored.right else {"yes": "no", "no": "yes"}[scored.answer]
 
 
 @hookimpl

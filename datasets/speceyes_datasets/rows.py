@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from PIL import Image
 
-from speceyes_cli.plugin import Picture, RowError, Sample, UsageError
+from speceyes_cli.plugin import Picture, RowError, Sample, UsageError, places_kept
 
 MOST_OPTIONS = 26
 """Options are lettered A to Z."""
@@ -56,18 +56,22 @@ def parse_order(text: str) -> Order:
     raise UsageError(f"--option-order is dataset or shuffle:SEED, such as shuffle:0, not {text!r}.")
 
 
-def shuffle_options(sample: Sample, order: Order, key: str) -> Sample:
+def shuffle_options(sample: Sample, order: Order, key: str, *, rotated: bool = False) -> Sample:
     """The sample with its options in the order that `key` and the seed give; the answer is text.
 
-    The order depends on nothing else: not on the machine, nor on which samples come before.
+    The order depends on nothing else: not on the machine, nor on which samples come before. Options
+    that mean others, such as "None of the above", or carry labels stay in place; where the sample
+    is one of several rotations of its options, which stay balanced, all of its options do.
     """
-    if order.seed is None:
+    kept = places_kept(sample.options)
+    if order.seed is None or (rotated and kept):
         return sample
 
     def rank(index: int) -> bytes:
         return hashlib.sha256(f"{order.seed}\0{key}\0{index}".encode()).digest()
 
-    places = sorted(range(len(sample.options)), key=rank)
+    moved = iter(sorted(set(range(len(sample.options))) - kept, key=rank))
+    places = [place if place in kept else next(moved) for place in range(len(sample.options))]
     return replace(sample, options=tuple(sample.options[place] for place in places))
 
 

@@ -87,6 +87,13 @@ def _report(checks: Sequence[SplitCheck], *, as_json: bool) -> None:
         table.add_row(*(Text(one_line(cell)) for cell in cells))
     console.print(table)
     for check in checks:
+        if check.unshuffled:
+            said = (
+                f"{check.split} · note · {check.unshuffled:,} samples keep options in place when "
+                "the others are shuffled, since they mean others (None of the above) or carry "
+                f"letters or numbers of their own; the first is {check.unshuffled_example}"
+            )
+            console.print(one_line(said, 500), markup=False, soft_wrap=True)
         for finding in check.findings[:SHOWN]:
             line = f"{check.split} · {finding.kind} · {one_line(finding.text, 500)}"
             console.print(line, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.option_texts import without_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,12 @@ def trajectory_key(split: str, sample_id: str) -> str:
 
 
 def question_text(sample: Sample) -> str:
-    """The question and its lettered options, as every prompt shows them."""
+    """The question and its options, each behind one letter, as every prompt shows them."""
     lines = [f"Question: {sample.question}"]
     if sample.options:
         lines.append("Options:")
-        lines += [f"{chr(65 + i)}. {option}" for i, option in enumerate(sample.options)]
+        shown = without_labels(sample.options)
+        lines += [f"{chr(65 + i)}. {option}" for i, option in enumerate(shown)]
     return "\n".join(lines)
 
 

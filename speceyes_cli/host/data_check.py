@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.core.errors import DataError, PictureError, RowError
+from speceyes_cli.core.option_texts import places_kept
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.specs import DatasetSpec, DataSource
 
@@ -45,6 +46,11 @@ class SplitCheck(_Model):
     """Samples in the published split; None when the benchmark does not say."""
     findings: tuple[DataFinding, ...]
     """Everything that is wrong, in the order of the files; empty for a whole split."""
+    unshuffled: int = 0
+    """Samples some of whose options a shuffle leaves in place: they mean others, such as "None of
+    the above", or carry letters or numbers of their own."""
+    unshuffled_example: str | None = None
+    """The first such sample."""
 
 
 def check_split(
@@ -57,6 +63,7 @@ def check_split(
     source = DataSource(path, DATASET_ORDER)
     published = dataset.published_sizes.get(split)
     samples = 0
+    unshuffled: list[str] = []
     findings: list[DataFinding] = []
     try:
         dataset.check(split, source)
@@ -64,6 +71,8 @@ def check_split(
         for sample in dataset.open(split, source):
             samples += 1
             findings += _check_sample(sample, seen)
+            if places_kept(sample.options):
+                unshuffled.append(sample.id)
             observe()
     except DataError as error:
         findings.append(DataFinding(kind="split", sample_id=None, text=str(error)))
@@ -77,6 +86,8 @@ def check_split(
         samples=samples,
         published=published,
         findings=tuple(findings),
+        unshuffled=len(unshuffled),
+        unshuffled_example=next(iter(unshuffled), None),
     )
 
 

@@ -66,6 +66,22 @@ def test_a_whole_folder_exits_0(program: Program, tmp_path: Path) -> None:
     assert "1" in done.stdout
 
 
+def test_options_that_stay_in_place_are_told(program: Program, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    rows = (
+        '{"image": "a.png", "question": "1?", "options": ["cat", "dog", "None of the above"]}',
+        '{"image": "a.png", "question": "2?", "options": ["cat", "dog"]}',
+    )
+    (tmp_path / "q.jsonl").write_text("\n".join(rows))
+    done = program("data", "check", "jsonl", "--data", str(tmp_path))
+    assert done.exit_code == 0, done.stderr + done.stdout
+    assert "note · 1 samples keep options in place" in done.stdout
+    [check] = json.loads(
+        program("data", "check", "jsonl", "--data", str(tmp_path), "--json").stdout
+    )
+    assert (check["unshuffled"], check["unshuffled_example"]) == (1, "1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speceyes_cli.core.text import one_line, strip_control
+from speceyes_cli.core.text import one_line, strip_control, without_tags, without_tokens
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,29 @@ def test_one_line_is_one_line_of_that_width(text: str, width: int) -> None:
     line = one_line(text, width)
     assert len(line) <= width
     assert len(line.splitlines()) <= 1
+
+
+TOKENS = ("<|im_end|>", "<|im_start|>", "</s>", "ab")
+
+
+@given(st.lists(st.sampled_from(["<|im_", "end|>", "start|>", "</", "s>", "a", "b", " "])))
+def test_no_token_is_left_nor_made(parts: list[str]) -> None:
+    text = "".join(parts)
+    left = without_tokens(text, TOKENS)
+    assert not any(token in left for token in TOKENS)
+    assert without_tokens(left, TOKENS) == left
+    if not any(token in text for token in TOKENS):
+        assert left == text
+
+
+@given(st.lists(st.sampled_from(["<", "|im|", ">", "x", "<a>", "<|im|>"])))
+def test_no_tag_is_left_nor_made(parts: list[str]) -> None:
+    left = without_tags("".join(parts), lambda tag: tag == "<|im|>")
+    assert "<|im|>" not in left
+    assert "".join(parts).replace("<|im|>", "").count("x") == left.count("x")
+
+
+def test_nested_tokens_are_taken_out_in_one_pass() -> None:
+    deep = "<|im_" * 20_000 + "end|>" * 20_000
+    assert without_tokens(deep, ("<|im_end|>",)) == ""
+    assert without_tags(deep, lambda tag: tag == "<|im_end|>") == ""

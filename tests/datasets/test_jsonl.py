@@ -115,3 +115,23 @@ def test_the_file_must_be_one(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text("{}")
     with pytest.raises(DataError, match=r"found a\.jsonl, b\.jsonl; name the file itself"):
         SPEC.check(SPLIT, DataSource(str(tmp_path)))
+
+
+def test_a_shuffle_moves_no_option_that_means_others_or_carries_a_label(
+    folder: Path, genuine: Any
+) -> None:
+    plain = [f"thing {number}" for number in range(9)]
+    rows = [
+        line(options=[*plain, "None of the above"], answer="thing 3"),
+        line(options=[*plain, "Both A and B"], answer="thing 3"),
+        line(options=[f"{chr(65 + n)}. {text}" for n, text in enumerate(plain)], answer="D"),
+        line(options=plain, answer="thing 3"),
+    ]
+    genuine.lines(folder / "mine.jsonl", rows)
+    last, letters, labels, free = read(folder, "shuffle:0")
+    assert last.options[-1] == "None of the above"
+    assert last.options[:-1] != tuple(plain)
+    assert sorted(last.options[:-1]) == plain
+    assert letters.options == (*plain, "Both A and B")
+    assert labels.options[3] == labels.answer == "D. thing 3"
+    assert free.options != tuple(plain)

@@ -8,6 +8,7 @@ import pytest
 from speceyes_datasets import pope
 
 from speceyes_cli.core.errors import DataError, PictureError
+from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.specs import DataSource, Scored
 
@@ -95,7 +96,8 @@ def test_a_damaged_file_is_said(tmp_path: Path, genuine: Any) -> None:
 
 
 def scored(said: str | None, gold: str) -> Scored:
-    return Scored("s", "random", None, "c", said, gold, None)
+    read = parse_yes_no(said or "")
+    return Scored("s", "random", None, "c", said, gold, None if read is None else read == gold)
 
 
 def test_metrics_are_of_the_predictions() -> None:
@@ -115,6 +117,18 @@ def test_metrics_are_of_the_predictions() -> None:
     assert figures["recall"] == pytest.approx(2 / 4)
     assert figures["f1"] == pytest.approx(2 * (2 / 3) * (1 / 2) / (2 / 3 + 1 / 2))
     assert figures["yes_ratio"] == pytest.approx(3 / 5)
+
+
+def test_metrics_follow_the_judge() -> None:
+    assert SPEC.metrics is not None
+    vague = "A dog, perhaps."
+    by_rule = [Scored(str(n), "random", None, "c", vague, "yes", None) for n in range(4)]
+    judged = [one._replace(right=True) for one in by_rule]
+    assert dict(SPEC.metrics(by_rule)) == {"accuracy": 0.0, "recall": 0.0, "f1": 0.0}
+    figures = SPEC.metrics(judged)
+    assert (figures["accuracy"], figures["f1"], figures["yes_ratio"]) == (1.0, 1.0, 1.0)
+    wrong = [one._replace(right=False) for one in by_rule]
+    assert SPEC.metrics(wrong)["yes_ratio"] == 0.0
 
 
 def test_metrics_without_a_denominator_are_left_out() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from speceyes_cli.core.replies.choices import AROUND, parse_choice
+from speceyes_cli.core.replies.choices import parse_choice
 from speceyes_cli.core.replies.clean import CLOSE, OPEN, clean, fold
+from speceyes_cli.core.replies.items import AROUND
 from speceyes_cli.core.replies.tokens import tokenize
 from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.samples import Sample, Verdict

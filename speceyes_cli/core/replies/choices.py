@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from speceyes_cli.core.replies.clean import CLOSE, OPEN, clean, fold
 from speceyes_cli.core.replies.items import (
+    AROUND,
     Item,
     Kind,
     Options,
@@ -22,9 +23,6 @@ from speceyes_cli.core.replies.naming import Named, read_named
 from speceyes_cli.core.replies.sentences import Status
 from speceyes_cli.core.replies.tokens import tokenize_reply
 from speceyes_cli.core.replies.vocabulary import Role
-
-AROUND = " \t\n\"'.,;:!\u3001\u3002"
-"""What may stand around an answer without meaning anything; the last two are Chinese stops."""
 
 _MOST_NAMED = 200
 """Letters and texts of options in a reply that is read; a longer one repeats itself."""

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from enum import StrEnum, auto
 from typing import NamedTuple
 
+from speceyes_cli.core.option_texts import without_labels
 from speceyes_cli.core.replies.clean import CLOSE, OPEN, fold
 from speceyes_cli.core.replies.tokens import Phrases, Token, tokenize
 from speceyes_cli.core.replies.vocabulary import BOUNDS, EMPTY_WORDS, Role, roles
 
+AROUND = " \t\n\"'.,;:!\u3001\u3002"
+"""What may stand around an answer without meaning anything; the last two are Chinese stops."""
 _LONGEST_OPTION = 60
 """Tokens of an option that is looked for within a reply; a longer one counts as a whole reply."""
 _PRONOUN_GOES_ON = frozenset({"is", "was", "because", "since", "or", "and", "not"})
@@ -66,14 +69,16 @@ class Options(NamedTuple):
 
 
 def read_options(options: Sequence[str]) -> Options:
-    """Prepare the options; one that begins with its own letter is found without it, too."""
-    folded = tuple(fold(option).strip(" \"'.,;:!") for option in options)
+    """Prepare the options; those with labels of their own are found as they are shown, too."""
+    folded = tuple(fold(option).strip(AROUND) for option in options)
     letters = tuple(chr(ord("a") + place) for place in range(len(options)))
-    phrases = [(text, place) for place, text in enumerate(folded) if _fits(text)]
-    for place, text in enumerate(folded):
-        head, bare = text[:1], text[1:].lstrip(").:-] ")
-        if head == letters[place] and text[1:2] in (")", ".", ":") and bare:
-            phrases.append((bare, place))
+    shown = tuple(fold(option).strip(AROUND) for option in without_labels(options))
+    own = all(text[:2].lstrip("([")[:1] == letters[place] for place, text in enumerate(folded))
+    if not own:
+        folded = shown
+    phrases = [
+        (text, place) for place, text in (*enumerate(folded), *enumerate(shown)) if _fits(text)
+    ]
     return Options(
         same=tuple(folded.index(text) for text in folded),
         letters=letters,

@@ -6,11 +6,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from speceyes_cli.plugin import Ask, Message, Picture
+from speceyes_cli.plugin import Ask, Message, Picture, without_tags
 
 GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
 """vLLM applies the checkpoint's own sampling settings to whatever is not said."""
-SPECIAL = re.compile(r"<\|[A-Za-z0-9_]+\|>")
+SPECIAL = re.compile(
+    r"<\|[A-Za-z0-9_]+\|>|<\uff5c[^<>]+\uff5c>|</?s>|<(?:start|end)_of_(?:turn|image)>"
+    r"|<(?:image|video|IMG_CONTEXT|image_soft_token)>"
+)
+"""Control tokens and picture placeholders of the families that are served: Qwen, Llama, DeepSeek,
+Gemma, InternVL. The server's own tokenizer is not at hand."""
 
 
 def write_ask(ask: Ask, model: str, show: Callable[[Picture], str]) -> dict[str, Any]:
@@ -44,9 +49,7 @@ def write_message(message: Message, show: Callable[[Picture], str]) -> dict[str,
 
 def plain(text: str) -> str:
     """The text without control tokens: a question must not be able to open a turn of its own."""
-    while SPECIAL.search(text):
-        text = SPECIAL.sub("", text)
-    return text
+    return without_tags(text, lambda tag: SPECIAL.fullmatch(tag) is not None)
 
 
 def with_stop(text: str, stops: tuple[str, ...], reason: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speceyes_cli.plugin import Ask, Picture, chat_pictures
+from speceyes_cli.plugin import Ask, Picture, chat_pictures, without_tokens
 
 
 class PromptWriter:
@@ -14,7 +14,7 @@ class PromptWriter:
     def __init__(self, processor: Any) -> None:
         self._processor = processor
         self._placeholder = processor.image_token
-        self._special = sorted(processor.tokenizer.all_special_tokens, key=len, reverse=True)
+        self._special = special_tokens(processor)
 
     def write(self, asks: Sequence[tuple[Ask, Sequence[int]]]) -> list[list[int]]:
         """Token ids of each ask's prompt, given how many visual tokens each of its pictures has."""
@@ -46,9 +46,17 @@ class PromptWriter:
     def _part(self, part: str | Picture) -> dict[str, str]:
         if isinstance(part, Picture):
             return {"type": "image"}
-        for token in self._special:  # a question must not be able to open a turn of its own
-            part = part.replace(token, "")
-        return {"type": "text", "text": part}
+        return {"type": "text", "text": without_tokens(part, self._special)}
+
+
+def special_tokens(processor: Any) -> frozenset[str]:
+    """Every token that a question must not hold: it could open a turn or stand for a picture."""
+    named = ("image_token", "video_token", "audio_token", "boi_token", "eoi_token")
+    found = {getattr(processor, name, None) for name in named}
+    found.update(processor.tokenizer.all_special_tokens)
+    added = processor.tokenizer.added_tokens_decoder.values()
+    found.update(token.content for token in added if token.special)
+    return frozenset(token for token in found if isinstance(token, str) and token)
 
 
 def pictures_of(ask: Ask) -> list[Picture]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from speceyes_cli.plugin import Ask, Picture
+from speceyes_cli.plugin import Ask, Picture, without_tokens
 
 
 class PromptWriter:
@@ -13,7 +13,9 @@ class PromptWriter:
     def __init__(self, tokenizer: Any) -> None:
         """`tokenizer` is the checkpoint's, with its chat template."""
         self._tokenizer = tokenizer
-        self._special = sorted(tokenizer.all_special_tokens, key=len, reverse=True)
+        added = tokenizer.added_tokens_decoder.values()
+        special = {token.content for token in added if token.special}
+        self._special = special.union(tokenizer.all_special_tokens)
 
     def write(self, ask: Ask) -> str:
         """The prompt up to where the model goes on."""
@@ -32,9 +34,5 @@ class PromptWriter:
     def _part(self, part: str | Picture) -> dict[str, str]:
         if isinstance(part, Picture):
             return {"type": "image"}
-        before = None
-        while part != before:  # a question must not be able to open a turn of its own
-            before = part
-            for token in self._special:
-                part = part.replace(token, "")
-        return {"type": "text", "text": part}
+        # a question must not be able to open a turn of its own
+        return {"type": "text", "text": without_tokens(part, self._special)}
