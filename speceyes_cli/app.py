@@ -68,7 +68,8 @@ def load_command(name: str) -> Any:
         app.callback()(lambda: None)  # so that it stays a group of groups
         app.add_typer(made(), name=name)
         return typer.main.get_group(app).commands[name]
-    app.command(name)(made)
+    helps = importlib.import_module("speceyes_cli.commands.plugin_help")
+    app.command(name, cls=helps.CLASSES.get(name))(made)
     return typer.main.get_command(app)
 
 

@@ -55,6 +55,7 @@ from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.samples import Sample, Verdict, question_text
 from speceyes_cli.core.text import one_line, strip_control, without_tags, without_tokens
 from speceyes_cli.host.hookspecs import hookimpl
+from speceyes_cli.host.plugin_options import OptionValue, OptionValues, PluginOption
 from speceyes_cli.host.specs import (
     CONFIDENCE,
     STEP_SCORE,
@@ -97,6 +98,9 @@ __all__ = [  # noqa: RUF022 - by subject
     "EngineOptions",
     "JudgeOptions",
     "MethodOptions",
+    "OptionValue",
+    "OptionValues",
+    "PluginOption",
     # A sample and its picture.
     "Picture",
     "Sample",

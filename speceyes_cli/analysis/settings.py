@@ -24,7 +24,7 @@ _FIELDS = (
     "large_max_pixels",
     "max_turns",
     "max_new_tokens",
-    "agent_settings",
+    "answer_options",
     "prompt_hashes",
 )
 _ENGINE_FIELDS = ("engine", "model", "revision", "dtype", "min_pixels", "max_pixels")

@@ -15,6 +15,7 @@ from speceyes_cli.core.gate.token import FIGURES, STATISTICS, Statistic, TokenSc
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.judging.judges import Judge, Rule
 from speceyes_cli.core.samples import Sample, Verdict
+from speceyes_cli.host.plugin_options import NO_VALUES, OptionValues, PluginOption
 
 __all__ = [
     "Agent",
@@ -46,8 +47,8 @@ class AgentOptions:
     max_new_tokens: int | None = None
     prompts: Path | None = None
     """A TOML file whose keys replace the agent's own prompts."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Agent-specific settings such as `state` for Thyme."""
+    options: OptionValues = NO_VALUES
+    """What `AgentSpec.options` declares, given or by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class AgentSpec:
     models: Mapping[Role, str]
     """The published models this agent is used with, chosen by `--models paper`."""
     summary: str
+    options: tuple[PluginOption, ...] = ()
+    """Options of its own, given as `--agent-option name=value`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class EngineOptions:
     """GiB in which a local engine keeps conversations between turns; None: it decides."""
     top_k: int = 64
     """The K that gates will use; an engine that cannot serve it refuses."""
+    options: OptionValues = NO_VALUES
+    """What `EngineSpec.options` declares, given or by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +97,14 @@ class EngineSpec:
     """Raise `UsageError` for what is wrong with the model or options, without loading it."""
     factory: Callable[[EngineOptions], Engine]
     summary: str
-    gives: tuple[Statistic, ...] = STATISTICS
+    gives: tuple[Statistic, ...] = field(default=STATISTICS, hash=False)
     """The statistics of each token that its replies hold; a gate that needs another is refused."""
     digest: Callable[[EngineOptions], str | None] = lambda _options: None
     """The digest of the model's files, without loading it; None where they are not at hand."""
+    models: Mapping[str, Mapping[Role, str]] = field(default_factory=dict, hash=False)
+    """Models that come along, by the name that `--models` chooses them by."""
+    options: tuple[PluginOption, ...] = field(default=(), hash=False)
+    """Options of its own: `--engine-option name=value`, or `small.name=value` for one model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +196,8 @@ class JudgeOptions:
     """Seconds to wait for one answer, before it is tried again."""
     cache: Path | None = None
     """A file of answers had before; None: one of the user's own."""
+    options: OptionValues = NO_VALUES
+    """What `JudgeSpec.options` declares, given or by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +207,8 @@ class JudgeSpec:
     name: str
     factory: Callable[[JudgeOptions], Judge]
     summary: str
+    options: tuple[PluginOption, ...] = ()
+    """Options of its own, given as `--judge-option name=value`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,3 +256,6 @@ class MethodSpec:
     """The same method with draft and agent run for every sample, for `--both-branches`."""
     bar: Bar = CONFIDENCE
     """What `gate.threshold` is measured in; a gate decides only where it is a confidence."""
+    options: tuple[PluginOption, ...] = ()
+    """Options of its own, given as `--method-option name=value`; the policy finds their values in
+    `MethodOptions.options`."""

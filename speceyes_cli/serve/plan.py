@@ -82,7 +82,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     check_numbers(run)
     method = host.methods.get(run.method)
     run = replace(run, threshold=choose_threshold(run, method))
-    method_options = choose_method_options(run)
+    method_options = choose_method_options(run, method)
     gate = make_gate(run, host)
     agent = make_agent(run, host)
     loads = plan_loads(method, run, host)

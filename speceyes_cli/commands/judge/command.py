@@ -28,6 +28,9 @@ from speceyes_cli.core.judging.judging import (
 from speceyes_cli.core.tables.summaries import require_any, run_folders, try_each
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import argument, option
+from speceyes_cli.host.planning.plugin_options import JUDGE as JUDGE_FLAG
+from speceyes_cli.host.planning.plugin_options import Owner, read_options
+from speceyes_cli.host.plugin_options import OptionValues, deciding
 from speceyes_cli.host.specs import JudgeOptions
 
 SOME_FAILED = 1
@@ -53,6 +56,9 @@ class JudgeCommandOptions:
     timeout: float = option(60.0, "Seconds to wait for an answer before asking again.", SERVER)
     judge_cache: Path | None = option(
         None, "File of answers had before; one of the user's own by default.", SERVER
+    )
+    judge_option: list[str] | None = option(
+        None, "An option of the judge's own, as name=value; given once for each.", JUDGE
     )
     audit: int = option(0, "Verdicts to have judged a second time, in other words.", VERDICTS)
     resume: bool = option(
@@ -122,6 +128,9 @@ def judge_run(folder: Path, options: JudgeCommandOptions, host: Host, screen: Co
         claims = judging.claims()
         if options.resume:
             claims = judging.pending(judge.name, retry_errors=options.retry_errors)
+        spec = host.judges.get(options.judge)
+        decisive = deciding(spec.options, judge_options(options, host), "answers")
+        judging.sign_with(judge.name, decisive, anew=not options.resume)
         identity = judge.prepare(claims)
         if options.resume:
             judging.bind(identity)
@@ -140,6 +149,12 @@ def audit_run(judging: Judging, judge: Judge, count: int) -> Audit | None:
         return compare_audit(judging.verdicts, [one for some in batches for one in some])
 
 
+def judge_options(options: JudgeCommandOptions, host: Host) -> OptionValues:
+    """The judge's own options, given or by default."""
+    spec = host.judges.get(options.judge)
+    return read_options(JUDGE_FLAG, options.judge_option, Owner("judge", spec.name, spec.options))
+
+
 def make_judge(options: JudgeCommandOptions, host: Host, dataset: str) -> Judge:
     """The judge by name, with the rule of the run's dataset."""
     known = host.datasets.specs.get(dataset)
@@ -152,5 +167,6 @@ def make_judge(options: JudgeCommandOptions, host: Host, dataset: str) -> Judge:
             concurrency=options.concurrency,
             timeout=options.timeout,
             cache=options.judge_cache,
+            options=judge_options(options, host),
         )
     )

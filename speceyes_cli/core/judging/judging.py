@@ -8,7 +8,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.context import Closeable
@@ -57,6 +57,7 @@ class Judging(Closeable):
             self._database.execute(SCHEMA)
             self.records = read_records(self._database, folder, info)
             self.verdicts = read_verdicts(self._database)
+        self._options: dict[str, Any] = {}
 
     def claims(self) -> list[Claim]:
         """Every distinct answer of every sample, in the run's order."""
@@ -82,6 +83,20 @@ class Judging(Closeable):
 
         return [claim for claim in self.claims() if is_open(claim)]
 
+    def sign_with(self, judge: str, options: Mapping[str, Any], *, anew: bool) -> None:
+        """Keep the judge's options that decide verdicts with each of them.
+
+        Raises `DataError` when it gave some of the verdicts with others, unless all are made anew.
+        """
+        earlier = (n.options for n in self.verdicts.values() if n.judge == judge and not anew)
+        other = next((found for found in earlier if found != options), None)
+        if other is not None:
+            raise DataError(
+                f"{self.folder} was judged by {judge} with other options ({_spelled(other)}, now "
+                f"{_spelled(options)}); --fresh judges it anew."
+            )
+        self._options = dict(options)
+
     def bind(self, identity: Identity | None) -> None:
         """Raise `DataError` when another model or prompt gave some of the verdicts."""
         if identity is None:
@@ -103,6 +118,9 @@ class Judging(Closeable):
 
     def keep(self, judged: Sequence[Judged]) -> None:
         """Keep some verdicts in one transaction; when this returns, they are on the disk."""
+        if self._options:
+            signed = {"options": self._options}
+            judged = [Judged(claim, note.model_copy(update=signed)) for claim, note in judged]
         rows = [(*claim.key, note.model_dump_json()) for claim, note in judged]
         with told(self.folder), transaction(self._database):
             self._database.executemany(_INSERT, rows)
@@ -244,3 +262,7 @@ def _sample_of(record: Record) -> Sample:
 
 def _told(identity: Identity) -> str:
     return f"{identity.model}, prompt {identity.prompt[:8]}"
+
+
+def _spelled(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items()) or "none"

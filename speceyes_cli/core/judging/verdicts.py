@@ -50,6 +50,8 @@ class JudgedNote(BaseModel):
     """A digest of the judge's prompt; None where a rule decided."""
     reply: Text = ""
     """The model's words, or what went wrong."""
+    options: dict[str, bool | int | float | str | None] = {}
+    """The judge's own options that decide verdicts, by name."""
 
 
 def kind_of(right: bool | None, provenance: str) -> str:  # noqa: FBT001 - a verdict's own field

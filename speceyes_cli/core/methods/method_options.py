@@ -1,9 +1,10 @@
-"""The paper's method_options on its method, as one value that every policy is given."""
+"""How a method goes about it, as one value that every policy is given."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Screen = Literal["large", "small", "none"]
 
@@ -21,6 +22,8 @@ class MethodOptions:
     """Tokens after which a draft is cut; a cut draft never stands."""
     thinking: bool = False
     """The small model thinks first: its draft is what follows the thought."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the method's own plugin declares (`MethodSpec.options`), given or by default."""
 
 
 PAPER = MethodOptions()

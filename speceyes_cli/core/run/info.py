@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from PIL import Image
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 import speceyes_cli
 from speceyes_cli.core.agents import Agent
@@ -25,12 +25,13 @@ from speceyes_cli.core.methods.prompts import draft_messages, score_messages
 from speceyes_cli.core.run.records import plain_json
 from speceyes_cli.core.samples import Sample
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RUN_FILE = "run.json"
 LIBRARIES = ("torch", "transformers", "pillow", "numpy", "triton", "pydantic", "openai")
 """Libraries whose versions can change an answer or a timing."""
 
 Json = Annotated[dict[str, Any], BeforeValidator(plain_json)]
+PluginOptions = dict[str, dict[str, bool | int | float | str | None]]
 
 
 class _Model(BaseModel):
@@ -97,14 +98,29 @@ class RunConfig(_Model):
     """Turns of the agent; None: the agent's own."""
     max_new_tokens: int | None
     """Tokens of each turn; None: the agent's own."""
-    agent_settings: dict[str, str] = {}
-    """What only some agents read, such as how model-written code is isolated."""
+    answer_options: PluginOptions = {}
+    """Options of plugins that decide answers: by part ("method", "agent", "small", "large") and
+    name."""
+    time_options: PluginOptions = {}
+    """Options of plugins that decide how long answers take, in the same form."""
     prompt_hashes: dict[str, str]
     """SHA-256 of the wording of each phase's prompt."""
     data_fingerprint: dict[str, str | None]
     """The dataset's digest of each split, where it gives one."""
     model_digests: dict[str, str] = {}
     """The digest of each role's model, where it is in a folder."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_version_1(cls, fields: Any) -> Any:
+        """Version 1 kept Thyme's two settings, under any agent, in place of plugins' options."""
+        if not isinstance(fields, dict) or "agent_settings" not in fields:
+            return fields
+        settings, agent = dict(fields.pop("agent_settings") or {}), f"{fields.get('agent')}_"
+        if any(name.startswith(agent) for name in settings):
+            own = {name.removeprefix(agent): value for name, value in settings.items()}
+            fields["answer_options"] = {"agent": own}
+        return fields
 
 
 class RunInfo(_Model):

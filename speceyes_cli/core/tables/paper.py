@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
-from speceyes_cli.core.tables.summaries import SummaryRow
+from speceyes_cli.core.tables.summaries import BASELINE, SummaryRow
 
-AGENTS = ("deepeyes", "thyme")
 MODELS = "DeepEyes-7B or Thyme-RL with Qwen3-VL-2B-Instruct"
 _BATCH = 8
 """The batch size of the paper's main table: its POPE speedups are those of the batch table."""
@@ -32,7 +31,8 @@ def published(row: SummaryRow) -> Published:
     if split not in tables["splits"]:
         return Published()
     place = tables["splits"].index(split)
-    agent = next((name for name in AGENTS if name in row.agent.casefold()), None)
+    agents = (name for name, table in tables.items() if BASELINE in table)
+    agent = next((name for name in agents if name in row.agent.casefold()), None)
     if row.method == "draft":
         return _at(tables["draft_only"], place)
     if agent is not None and row.method in ("baseline", "specreason"):

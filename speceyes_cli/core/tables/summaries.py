@@ -53,9 +53,10 @@ _SAME_FOR_BASELINE = (
     "large_max_pixels",
     "max_turns",
     "max_new_tokens",
-    "agent_settings",
 )
 """What a run and the baseline it is measured against must share."""
+_AGENTS_PARTS = ("agent", "large")
+"""Of plugins' options, those that a baseline uses too."""
 
 
 class SummaryRow(BaseModel):
@@ -336,7 +337,12 @@ def _is_baseline_of(config: RunConfig, other: RunConfig) -> bool:
     if config.large is None:  # the small model alone is measured against any agent on this data
         return all(mine[key] == theirs[key] for key in ("dataset", "device"))
     prompts = mine["prompt_hashes"].get("agent") == theirs["prompt_hashes"].get("agent")
-    return prompts and all(mine[key] == theirs[key] for key in _SAME_FOR_BASELINE)
+    options = all(
+        mine[kind].get(part) == theirs[kind].get(part)
+        for kind in ("answer_options", "time_options")
+        for part in _AGENTS_PARTS
+    )
+    return prompts and options and all(mine[key] == theirs[key] for key in _SAME_FOR_BASELINE)
 
 
 def _phase_means(answered: Sequence[Record]) -> dict[str, float]:

@@ -10,9 +10,12 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.plugin_options import Owner, read_engine_options
+from speceyes_cli.host.plugin_options import OptionValues
 from speceyes_cli.host.specs import CONFIDENCE, EngineOptions, EngineSpec, GateSpec, MethodSpec
 
-MODEL_SETS = ("embedded", "paper")
+PAPER = "paper"
+"""The models that an agent was published with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,10 @@ class Load:
 
 def plan_loads(method: MethodSpec, options: RunOptions, host: Host) -> dict[Role, Load]:
     """Each model that the method needs, checked but not loaded; raises `UsageError`."""
-    loads = {role: plan_load(role, options, host) for role in method.roles}
+    specs = {role: choose_engine(model_name(role, options, host), host) for role in method.roles}
+    owners = {role: Owner("engine", spec.name, spec.options) for role, spec in specs.items()}
+    values = read_engine_options(options.engine_option, owners)
+    loads = {role: plan_load(role, specs[role], values[role], options, host) for role in specs}
     if "small" in loads and method.bar is CONFIDENCE:
         require_statistics(host.gates.get(options.gate), loads["small"], host)
     return loads
@@ -56,15 +62,22 @@ def require_statistics(gate: GateSpec, load: Load, host: Host) -> None:
     )
 
 
-def plan_load(role: Role, options: RunOptions, host: Host) -> Load:
-    """The engine that takes the role's model, checked but not loaded."""
-    model = model_name(role, options, host)
-    small = role == "small"
+def choose_engine(model: str, host: Host) -> EngineSpec:
+    """The engine that takes the model."""
     spec = next((spec for spec in host.engines if spec.takes(model)), None)
     if spec is None:
         engines = ", ".join(f"{spec.name} ({spec.summary})" for spec in host.engines) or "none"
         broken = "".join(f" {plugin}" for plugin in host.broken)
         raise UsageError(f"No engine takes the model {model!r}; engines: {engines}.{broken}")
+    return spec
+
+
+def plan_load(
+    role: Role, spec: EngineSpec, own: OptionValues, options: RunOptions, host: Host
+) -> Load:
+    """The role's model on this engine, checked but not loaded; `own` are the engine's options."""
+    model = model_name(role, options, host)
+    small = role == "small"
     engine_options = EngineOptions(
         model=model,
         role=role,
@@ -77,6 +90,7 @@ def plan_load(role: Role, options: RunOptions, host: Host) -> Load:
         concurrency=options.concurrency,
         turn_memory=options.turn_memory,
         top_k=options.top_k,
+        options=own,
     )
     spec.check(engine_options)
     return Load(spec, engine_options)
@@ -87,10 +101,7 @@ def model_name(role: Role, options: RunOptions, host: Host) -> str:
     named = options.small if role == "small" else options.large
     if named is not None:
         return named
-    if options.models not in MODEL_SETS:
-        known = known_names(options.models, MODEL_SETS)
-        raise UsageError(f"There is no set of models {options.models!r}; {known}.")
-    if options.models == "paper":
+    if options.models == PAPER:
         spec = host.agents.get(options.agent)
         if role not in spec.models:
             raise UsageError(
@@ -99,7 +110,13 @@ def model_name(role: Role, options: RunOptions, host: Host) -> str:
                 f"with --{role}."
             )
         return spec.models[role]
-    return options.models
+    sets = {name: models for spec in host.engines for name, models in spec.models.items()}
+    if options.models not in sets:
+        known = known_names(options.models, [*sets, PAPER])
+        raise UsageError(f"There is no set of models {options.models!r}; {known}.")
+    if role not in sets[options.models]:
+        raise UsageError(f"--models {options.models} has no {role} model; name one with --{role}.")
+    return sets[options.models][role]
 
 
 def load_engines(loads: Mapping[Role, Load], announce: Callable[[str], None]) -> dict[Role, Engine]:

@@ -66,6 +66,11 @@ class ModelOptions:
         "0 keeps nothing. By default a tenth of the device's memory.",
         MODELS,
     )
+    engine_option: list[str] | None = option(
+        None,
+        "An option of the engines' own, as name=value; small.name=value for one model's alone.",
+        MODELS,
+    )
     small_min_pixels: int | None = option(None, "Least picture area the small sees.", MODELS)
     small_max_pixels: int | None = option(None, "Greatest picture area the small sees.", MODELS)
     large_min_pixels: int | None = option(None, "Least picture area the large sees.", MODELS)
@@ -90,6 +95,9 @@ class DecisionOptions:
     )
     gate: str = option("min", "How a draft's tokens become one confidence.", DECISION)
     top_k: int = option(DEFAULT_TOP_K, "Logits of each token that the gate looks at.", DECISION)
+    method_option: list[str] | None = option(
+        None, "An option of the method's own, as name=value; given once for each.", DECISION
+    )
     screen: str = option(
         "large",
         "Model asked whether a tool would help: large, small, or none to draft every sample.",
@@ -133,13 +141,8 @@ class AgentChoice:
         AGENT,
     )
     prompts: Path | None = option(None, "TOML file that replaces the agent's prompts.", AGENT)
-    thyme_state: str = option(
-        "persist", "Thyme's variables: persist from block to block, or fresh for each.", AGENT
-    )
-    sandbox: str = option(
-        "auto",
-        "auto isolates model-written code or refuses; unsafe-subprocess does not isolate it.",
-        AGENT,
+    agent_option: list[str] | None = option(
+        None, "An option of the agent's own, as name=value; given once for each.", AGENT
     )
 
 

@@ -31,6 +31,14 @@ from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.plugin_options import (
+    AGENT,
+    METHOD,
+    Owner,
+    decided,
+    read_options,
+)
+from speceyes_cli.host.plugin_options import Decides, OptionValue
 from speceyes_cli.host.specs import (
     CONFIDENCE,
     Agent,
@@ -89,7 +97,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     if certificate is not None:
         options = follow(certificate, options, passed)
     options = replace(options, threshold=choose_threshold(options, method))
-    method_options = choose_method_options(options)
+    method_options = choose_method_options(options, method)
     gate = make_gate(options, host)
     agent = make_agent(options, host)
     dataset = host.datasets.get(options.dataset)
@@ -98,7 +106,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     for split in splits:
         dataset.check(split, source)
     loads = plan_loads(method, options, host)
-    config = make_config(options, method, dataset, splits, agent, loads)
+    config = make_config(options, method, dataset, splits, agent, loads, host)
     if certificate is not None:
         require_setting(certificate, config)
         require_data(certificate, config)
@@ -166,7 +174,7 @@ def choose_threshold(options: RunOptions, method: MethodSpec) -> float:
     return options.threshold
 
 
-def choose_method_options(options: RunOptions) -> MethodOptions:
+def choose_method_options(options: RunOptions, method: MethodSpec) -> MethodOptions:
     """How the method screens and drafts."""
     screens: tuple[Screen, ...] = get_args(Screen)
     screen = next((name for name in screens if name == options.screen), None)
@@ -175,7 +183,8 @@ def choose_method_options(options: RunOptions) -> MethodOptions:
             f"--screen {options.screen} is not known; {known_names(options.screen, screens)}."
         )
     usual = THINKING_TOKENS if options.thinking else DRAFT_TOKENS
-    return MethodOptions(screen, options.draft_tokens or usual, options.thinking)
+    own = read_options(METHOD, options.method_option, Owner("method", method.name, method.options))
+    return MethodOptions(screen, options.draft_tokens or usual, options.thinking, own)
 
 
 def check_numbers(options: RunOptions) -> None:
@@ -213,16 +222,10 @@ def make_agent(options: RunOptions, host: Host) -> Agent:
     if options.prompts is not None and not options.prompts.is_file():
         raise UsageError(f"--prompts: there is no file {options.prompts}.")
     spec = host.agents.get(options.agent)
+    own = read_options(AGENT, options.agent_option, Owner("agent", spec.name, spec.options))
     return spec.factory(
-        AgentOptions(
-            options.max_turns, options.max_new_tokens, options.prompts, agent_settings(options)
-        )
+        AgentOptions(options.max_turns, options.max_new_tokens, options.prompts, own)
     )
-
-
-def agent_settings(options: RunOptions) -> dict[str, str]:
-    """What only some agents read."""
-    return {"thyme_state": options.thyme_state, "sandbox": options.sandbox}
 
 
 def choose_splits(dataset: DatasetSpec, split: str) -> tuple[str, ...]:
@@ -242,13 +245,14 @@ def make_config(
     splits: tuple[str, ...],
     agent: Agent,
     loads: Mapping[Role, Load],
+    host: Host,
 ) -> RunConfig:
     """What identifies the run; what its method does not use is None."""
     source = DataSource(options.data, options.option_order)
     drafts = "small" in method.roles
     large = "large" in method.roles
     scored = drafts and method.bar is CONFIDENCE
-    method_options = choose_method_options(options)
+    method_options = choose_method_options(options, method)
     limit = dataset.default_limit if options.limit is None else options.limit or None
     models = {role: load.options.model for role, load in loads.items()}
     return RunConfig(
@@ -279,7 +283,8 @@ def make_config(
         large_max_pixels=options.large_max_pixels if large else None,
         max_turns=options.max_turns if large else None,
         max_new_tokens=options.max_new_tokens if large else None,
-        agent_settings=agent_settings(options) if large else {},
+        answer_options=plugin_options(options, method, loads, host, "answers"),
+        time_options=plugin_options(options, method, loads, host, "time"),
         prompt_hashes=prompt_hashes(agent),
         data_fingerprint={split: dataset.fingerprint(split, source) for split in splits},
         model_digests={
@@ -288,3 +293,23 @@ def make_config(
             if (digest := load.spec.digest(load.options)) is not None
         },
     )
+
+
+def plugin_options(
+    options: RunOptions,
+    method: MethodSpec,
+    loads: Mapping[Role, Load],
+    host: Host,
+    what: Decides,
+) -> dict[str, dict[str, OptionValue]]:
+    """The options that decide this, of the method and of each plugin that it uses."""
+    owners = {"method": Owner("method", method.name, method.options)}
+    values = {"method": read_options(METHOD, options.method_option, owners["method"])}
+    if "large" in method.roles:
+        spec = host.agents.get(options.agent)
+        owners["agent"] = Owner("agent", spec.name, spec.options)
+        values["agent"] = read_options(AGENT, options.agent_option, owners["agent"])
+    for role, load in loads.items():
+        owners[role] = Owner("engine", load.spec.name, load.spec.options)
+        values[role] = load.options.options
+    return decided(owners, values, what)

@@ -48,7 +48,7 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
     method = host.methods.get(options.method)
     options = replace(options, threshold=choose_threshold(options, method))
     gate = replace(make_gate(options, host), hopeless=None)
-    method_options = choose_method_options(options)
+    method_options = choose_method_options(options, method)
     agent = make_agent(options, host)
     policy = choose_policy(options, method)
     return QuestionPlan(

@@ -13,6 +13,7 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import RUNS, RunPlan, plan_run
+from speceyes_cli.host.planning.plugin_options import AGENT, ENGINE, METHOD, declared
 from speceyes_cli.host.specs import CONFIDENCE
 
 Options = TypeVar("Options", bound=RunOptions)
@@ -33,6 +34,8 @@ AXES: dict[str, type] = {
     "top-k": int,
 }
 """The options that can be swept, and what their values are."""
+OWN = tuple(flag.removeprefix("--") for flag in (AGENT, ENGINE, METHOD))
+"""Options that hold a plugin's own, each an axis of its own."""
 MOST_POINTS = 1_000
 _WITHOUT_AGENT = ("agent", "gate", "prompt_hashes")
 """What changes nothing for a method that runs no large model."""
@@ -43,6 +46,19 @@ class Axis(NamedTuple):
 
     option: str
     values: tuple[Any, ...]
+    own: str = ""
+    """The name of a plugin's own option, of which `option` holds the assignments."""
+
+    @property
+    def flag(self) -> str:
+        """The axis as it is written on the command line."""
+        return self.option.replace("_", "-") + (f".{self.own}" if self.own else "")
+
+    def at(self, options: Options, value: Any) -> Options:
+        """The options with this value."""
+        if self.own:
+            value = [*(getattr(options, self.option) or ()), f"{self.own}={value}"]
+        return replace(options, **{self.option: value})
 
 
 def plan_sweep(
@@ -53,13 +69,16 @@ def plan_sweep(
     Every point is checked before the first is run; an option that is swept may not be given by
     itself. Models are shared: all are asked for the largest K of the sweep.
     """
-    axes = parse_axes(sweep)
+    axes = parse_axes(sweep, host)
     for axis in axes:
-        if axis.option in passed:
-            flag = axis.option.replace("_", "-")
+        given = axis.option in passed
+        if axis.own:
+            assigned = getattr(options, axis.option) or ()
+            given = any(text.partition("=")[0].strip() == axis.own for text in assigned)
+        if given:
             raise UsageError(
-                f"--{flag} is given beside --sweep {flag}, on the command line or as "
-                f"SPECEYES_{axis.option.upper()}; keep one of them."
+                f"--{axis.flag.replace('.', ' ')} is given beside --sweep {axis.flag}, on the "
+                f"command line or as SPECEYES_{axis.option.upper()}; keep one of them."
             )
     passed = tuple(dict.fromkeys([*passed, *(axis.option for axis in axes)]))
     plans: dict[str, RunPlan] = {}
@@ -77,24 +96,24 @@ def points(options: Options, axes: Sequence[Axis], host: Host) -> Iterator[Optio
     Among several methods, a threshold is meant for those that weigh a confidence; the others keep
     their own.
     """
-    names = [axis.option for axis in axes]
-    grid = [
-        replace(options, **dict(zip(names, values, strict=True)))
-        for values in itertools.product(*(axis.values for axis in axes))
-    ]
+    grid = []
+    for values in itertools.product(*(axis.values for axis in axes)):
+        point = options
+        for axis, value in zip(axes, values, strict=True):
+            point = axis.at(point, value)
+        grid.append(point)
     bars = [host.methods.get(point.method).bar for point in grid]
     for point, bar in zip(grid, bars, strict=True):
         foreign = bar is not CONFIDENCE and CONFIDENCE in bars
         yield replace(point, threshold=None) if foreign else point
 
 
-def parse_axes(sweep: Sequence[str]) -> list[Axis]:
+def parse_axes(sweep: Sequence[str], host: Host) -> list[Axis]:
     """Every axis; `UsageError` for what cannot be swept, and for a grid that is too large."""
-    axes = [parse_axis(text) for text in sweep]
-    names = [axis.option for axis in axes]
-    for name in names:
-        if names.count(name) > 1:
-            flag = name.replace("_", "-")
+    axes = [parse_axis(text, host) for text in sweep]
+    flags = [axis.flag for axis in axes]
+    for flag in flags:
+        if flags.count(flag) > 1:
             raise UsageError(f"--sweep {flag} is given twice; list its values behind one.")
     total = 1
     for axis in axes:
@@ -104,21 +123,45 @@ def parse_axes(sweep: Sequence[str]) -> list[Axis]:
     return axes
 
 
-def parse_axis(text: str) -> Axis:
-    """`gate=min,mean` or `threshold=0.94:0.99:0.01`, whose end is included."""
+def parse_axis(text: str, host: Host) -> Axis:
+    """`gate=min,mean` or `threshold=0.94:0.99:0.01`, whose end is included.
+
+    A plugin's own option is swept as `agent-option.name=values`.
+    """
     name, equals, values = text.partition("=")
-    name = name.strip().replace("_", "-")
+    name = name.strip()
     if not equals:
         raise UsageError(f"--sweep {text}: write axis=values, such as gate=min,mean.")
-    if name not in AXES:
-        raise UsageError(f"--sweep {name}: there is no such axis; {known_names(name, AXES)}.")
+    group, dot, own = name.partition(".")
+    group = group.replace("_", "-")
+    if dot and group in OWN:
+        kind = _type_of_own(f"--{group}", own, host)
+        name = f"{group}.{own}"
+    else:
+        name = name.replace("_", "-")
+        if name not in AXES:
+            known = known_names(name, [*AXES, *(f"{group}.NAME" for group in OWN)])
+            raise UsageError(f"--sweep {name}: there is no such axis; {known}.")
+        group, own, kind = name, "", AXES[name]
     listed = [part.strip() for part in values.split(",") if part.strip()]
     if not listed:
         raise UsageError(f"--sweep {name} has no values.")
-    number = AXES[name] is not str
+    number = kind in (int, float)
     spelled = [s for part in listed for s in (_range(name, part) if number else [part])]
-    found = dict.fromkeys(_number(name, part) if number else part for part in spelled)
-    return Axis(name.replace("-", "_"), tuple(found))
+    found = dict.fromkeys(_number(name, part, kind) if number else part for part in spelled)
+    return Axis(group.replace("-", "_"), tuple(found), own)
+
+
+def _type_of_own(flag: str, name: str, host: Host) -> type:
+    """The type of a plugin's own option, whichever plugin has it; text where none does."""
+    last = name.rpartition(".")[2] if flag == ENGINE else name
+    types = {
+        option.type
+        for owner in declared(flag, host)
+        for option in owner.options
+        if option.name == last
+    }
+    return types.pop() if len(types) == 1 else str
 
 
 def _range(name: str, text: str) -> list[str]:
@@ -137,8 +180,8 @@ def _range(name: str, text: str) -> list[str]:
     return [str(start + i * step) for i in range(int(steps) + 1)]
 
 
-def _number(name: str, text: str) -> float | int:
-    whole = AXES[name] is int
+def _number(name: str, text: str, kind: type) -> float | int:
+    whole = kind is int
     with contextlib.suppress(ValueError, OverflowError):
         value = float(text)
         if not whole:

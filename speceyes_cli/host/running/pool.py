@@ -11,6 +11,7 @@ from speceyes_cli.core.call_cache.store import CallCache
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.run.info import library_versions
 from speceyes_cli.host.planning.models import Load, load_engines
+from speceyes_cli.host.plugin_options import deciding
 
 IRRELEVANT = ("top_k", "concurrency", "turn_memory")
 """Options of an engine that change no answer; the K of each call is in its key."""
@@ -53,6 +54,8 @@ def identity(load: Load, engine: Engine) -> dict[str, Any]:
     options = {
         name: value for name, value in asdict(load.options).items() if name not in IRRELEVANT
     }
+    declared = load.spec.options
+    options["options"] = [deciding(declared, load.options.options, x) for x in ("answers", "time")]
     return {
         "engine": load.spec.name,
         "options": options,

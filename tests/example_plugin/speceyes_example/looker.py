@@ -13,6 +13,7 @@ from speceyes_cli.plugin import (
     Message,
     Observation,
     Picture,
+    PluginOption,
     Reply,
     Run,
     Sample,
@@ -29,6 +30,8 @@ class Looker:
     max_new_tokens: int = 32
     stop: tuple[str, ...] = ()
     continues_turn: bool = False
+    margin: int = 0
+    """Pixels added to each side of a box."""
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Would looking help?"""
@@ -50,22 +53,27 @@ class Looker:
         if word != "LOOK":
             return ToolError("bad_word", "Say LOOK or ANSWER.")
         picture = state.sample.picture
-        return (yield Run(look, {"picture": picture, "box": rest}, timeout=5.0, name="look"))
+        call = {"picture": picture, "box": rest, "margin": self.margin}
+        return (yield Run(look, call, timeout=5.0, name="look"))
 
 
-def look(picture: Picture, box: str) -> Observation | ToolError:
+def look(picture: Picture, box: str, margin: int) -> Observation | ToolError:
     """Crop the picture; runs off the model's thread."""
     try:
         x1, y1, x2, y2 = (int(number) for number in box.split())
     except ValueError:
         return ToolError("bad_box", f"{box!r} is no box.")
-    crop = picture.open().crop((x1, y1, x2, y2))
+    crop = picture.open().crop((x1 - margin, y1 - margin, x2 + margin, y2 + margin))
     return Observation(("[crop]", Picture(f"crop of {picture.name}", lambda: crop)))
 
 
 def make(options: AgentOptions) -> Looker:
     """The agent with the command line's budget."""
-    return Looker(options.max_turns or 4, options.max_new_tokens or 32)
+    return Looker(
+        options.max_turns or 4,
+        options.max_new_tokens or 32,
+        margin=int(options.options.get("margin") or 0),
+    )
 
 
 LOOKER = AgentSpec(
@@ -73,4 +81,8 @@ LOOKER = AgentSpec(
     factory=make,
     models={"small": "scripted", "large": "scripted"},
     summary="looks at a part of the picture, then answers",
+    options=(
+        PluginOption("margin", "pixels added to each side of a box", 0, int),
+        PluginOption("mood", "says nothing to the model", "calm", decides="nothing"),
+    ),
 )

@@ -17,9 +17,11 @@ from speceyes_cli.plugin import (
     Finding,
     Gate,
     GateSpec,
+    JudgeOptions,
     JudgeSpec,
     MethodOptions,
     MethodSpec,
+    PluginOption,
     Policy,
     Record,
     RuleJudge,
@@ -38,6 +40,8 @@ from speceyes_example.looker import LOOKER
 from speceyes_example.recorded.engine import RECORDED
 from speceyes_example.scripted import LOGPROBS, SCRIPTED
 
+LETTERS = PluginOption("ignore-case", "capital letters are as good as small ones", False, bool)
+TIMES = PluginOption("times", "how often it is asked", 2, int)
 JOURNAL = "SPECEYES_EXAMPLE_JOURNAL"
 """Environment variable: a file that gets a line for each finished record."""
 
@@ -72,9 +76,7 @@ def speceyes_checks() -> Iterable[CheckSpec]:
 @hookimpl
 def speceyes_judges() -> Iterable[JudgeSpec]:
     """Yield the judge."""
-    yield JudgeSpec(
-        "exact", lambda _options: RuleJudge("exact", exact), "right only in the very words"
-    )
+    yield JudgeSpec("exact", make_judge, "right only in the very words", (LETTERS,))
 
 
 @hookimpl
@@ -87,7 +89,7 @@ def speceyes_gates() -> Iterable[GateSpec]:
 @hookimpl
 def speceyes_methods() -> Iterable[MethodSpec]:
     """Yield the method."""
-    yield MethodSpec("twice", twice, ("small",), "the small model, asked twice")
+    yield MethodSpec("twice", twice, ("small",), "the small model, asked again", options=(TIMES,))
 
 
 @hookimpl
@@ -109,9 +111,15 @@ def speceyes_record(record: Record, run: RunInfo) -> None:
             journal.write(f"{run.name} {record.split}/{record.sample_id}\n")
 
 
-def exact(sample: Sample, text: str) -> Verdict:
-    """A judge."""
-    return Verdict(text == sample.answer, "exact")
+def make_judge(options: JudgeOptions) -> RuleJudge:
+    """A judge, whose option decides verdicts."""
+
+    def exact(sample: Sample, text: str) -> Verdict:
+        if options.options.get("ignore-case"):
+            return Verdict(text.lower() == (sample.answer or "").lower(), "exact")
+        return Verdict(text == sample.answer, "exact")
+
+    return RuleJudge("exact", exact)
 
 
 def first_token(scores: Sequence[TokenScore]) -> float:
@@ -125,7 +133,9 @@ def twice(
     gate: Gate,
     method_options: MethodOptions,
 ) -> Policy:
-    """A method: the second answer stands, sure if both agree."""
-    first = yield draft_ask(sample, gate, method_options)
-    second = yield draft_ask(sample, gate, method_options)
-    return Answer(second.text, "small", float(first.text == second.text))
+    """A method: the last answer stands, sure if all agree."""
+    said = set()
+    for _ in range(int(method_options.options.get("times") or 2)):
+        reply = yield draft_ask(sample, gate, method_options)
+        said.add(reply.text)
+    return Answer(reply.text, "small", float(len(said) == 1))

@@ -27,6 +27,7 @@ from speceyes_cli.plugin import (
     EngineOptions,
     EngineSpec,
     Picture,
+    PluginOption,
     Reply,
     Size,
     TokenScore,
@@ -50,6 +51,7 @@ class ScriptedEngine:
     crash: frozenset[int] = frozenset()
     err: frozenset[int] = frozenset()
     logprobs_only: bool = False
+    loud: bool = False
     batches: list[tuple[str, ...]] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     closed: bool = False
@@ -71,6 +73,8 @@ class ScriptedEngine:
         except Exception as error:  # noqa: BLE001 - handed back in the ask's place
             return error
         text = reply_to(ask, number)
+        if self.loud:
+            text = text.upper()
         if ask.phase == "draft" and number in self.err:
             text = COLOURS[(number + 1) % len(COLOURS)]
         scores: tuple[TokenScore, ...] = ()
@@ -140,12 +144,14 @@ def check(options: EngineOptions) -> None:
 def load(options: EngineOptions) -> ScriptedEngine:
     """The engine its name describes."""
     settings = parse_qs(options.model.partition("?")[2])
+    slow = float(options.options.get("slow") or 0)
     return ScriptedEngine(
         max_batch=options.batch_size,
-        delay=float(settings.get("delay", ["0"])[0]),
+        delay=float(settings.get("delay", ["0"])[0]) + slow,
         fail=_numbers(settings.get("fail", [])),
         crash=_numbers(settings.get("crash", [])),
         err=_numbers(settings.get("err", [])),
+        loud=options.options.get("tone") == "loud",
     )
 
 
@@ -159,6 +165,10 @@ SCRIPTED = EngineSpec(
     check=check,
     factory=load,
     summary="replies by rule, no model",
+    options=(
+        PluginOption("slow", "seconds that a call takes longer", 0.0, float, decides="time"),
+        PluginOption("tone", "how it speaks", "plain", choices=("plain", "loud")),
+    ),
 )
 
 LOGPROBS = EngineSpec(

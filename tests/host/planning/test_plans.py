@@ -10,7 +10,7 @@ from speceyes_example.scripted import SCRIPTED
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.host.manager import Catalog, Host, Source
-from speceyes_cli.host.planning.models import close_engines, load_engines, plan_load
+from speceyes_cli.host.planning.models import choose_engine, close_engines, load_engines
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import RunPlan, plan_run
 
@@ -99,14 +99,14 @@ def test_the_first_engine_that_takes_a_model_serves_it(host: Host) -> None:
     greedy = replace(SCRIPTED, name="greedy", takes=lambda _: True)
     catalog = Catalog("engine", {"scripted": SCRIPTED, "greedy": greedy}, {})
     both = replace(host, engines=catalog)
-    assert plan_load("small", OPTIONS, both).spec.name == "scripted"
-    assert plan_load("small", replace(OPTIONS, small="other"), both).spec.name == "greedy"
+    assert choose_engine("scripted", both).name == "scripted"
+    assert choose_engine("other", both).name == "greedy"
 
 
 def test_a_model_nobody_takes_is_answered_with_the_engines(host: Host) -> None:
     alone = replace(host, engines=Catalog("engine", {"scripted": SCRIPTED}, {}))
     with pytest.raises(UsageError, match=r"'other'; engines: scripted \(replies by rule"):
-        plan_load("small", replace(OPTIONS, small="other"), alone)
+        choose_engine("other", alone)
 
 
 def test_each_role_gets_its_own_options(host: Host) -> None:

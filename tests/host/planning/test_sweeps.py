@@ -35,11 +35,14 @@ def told(plan: RunPlan) -> tuple[object, ...]:
         ("threshold=0.97:0.95:-0.01", Axis("threshold", (0.97, 0.96, 0.95))),
         ("top-k=32:96:16", Axis("top_k", (32, 48, 64, 80, 96))),
         ("top_k=64", Axis("top_k", (64,))),
+        ("agent-option.margin=1:3:1", Axis("agent_option", (1, 2, 3), "margin")),
+        ("agent_option.mood=a,b", Axis("agent_option", ("a", "b"), "mood")),
+        ("engine-option.large.slow=0.5", Axis("engine_option", (0.5,), "large.slow")),
         ("small=scripted?delay=0,other", Axis("small", ("scripted?delay=0", "other"))),
     ],
 )
-def test_an_axis_is_a_list_or_a_range_with_its_end(text: str, axis: Axis) -> None:
-    assert parse_axis(text) == axis
+def test_an_axis_is_a_list_or_a_range_with_its_end(host: Host, text: str, axis: Axis) -> None:
+    assert parse_axis(text, host) == axis
 
 
 @pytest.mark.parametrize(
@@ -61,25 +64,25 @@ def test_an_axis_is_a_list_or_a_range_with_its_end(text: str, axis: Axis) -> Non
         ("top-k=nan", "'nan' is not a whole number"),
     ],
 )
-def test_what_is_no_axis_is_told(text: str, sentence: str) -> None:
+def test_what_is_no_axis_is_told(host: Host, text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as error:
-        parse_axis(text)
+        parse_axis(text, host)
     assert sentence in str(error.value)
 
 
 @given(st.text())
-def test_no_text_does_worse_than_a_usage_error(text: str) -> None:
+def test_no_text_does_worse_than_a_usage_error(host: Host, text: str) -> None:
     try:
-        axis = parse_axis(text)
+        axis = parse_axis(text, host)
     except UsageError:
         return
     assert axis.values
 
 
 @given(st.sampled_from(["threshold", "top-k"]), st.text(alphabet="0123456789.:,-einfa"))
-def test_no_number_does_worse_than_a_usage_error(name: str, text: str) -> None:
+def test_no_number_does_worse_than_a_usage_error(host: Host, name: str, text: str) -> None:
     try:
-        axis = parse_axis(f"{name}={text}")
+        axis = parse_axis(f"{name}={text}", host)
     except UsageError:
         return
     assert 0 < len(axis.values) <= 1_000 * len(text)

@@ -13,12 +13,12 @@ from speceyes_cli.plugin import (
     Answer,
     Message,
     Observation,
+    OptionValue,
     Picture,
     Reply,
     Run,
     Sample,
     ToolError,
-    UsageError,
     one_line,
     question_text,
 )
@@ -52,11 +52,8 @@ class DeepEyes:
     def __init__(self, options: AgentOptions) -> None:
         self.max_turns = options.max_turns or MAX_TURNS
         self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
-        settings = options.settings
-        self.box_frame = choice("--box-frame", settings.get("box_frame"), BOX_FRAMES, None)
-        self.rounding = choice(
-            "--box-rounding", settings.get("box_rounding"), ROUNDINGS, ROUNDINGS[0]
-        )
+        self.box_frame = choice(options.options.get("box-frame"), BOX_FRAMES, None)
+        self.rounding = choice(options.options.get("box-rounding"), ROUNDINGS, ROUNDINGS[0])
         self.prompts = load_prompts("speceyes_plugins.agents.deepeyes", options.prompts)
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
@@ -158,11 +155,6 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower().rpartition(".")[2])
 
 
-def choice(option: str, value: str | None, known: tuple[T, ...], default: D) -> T | D:
-    """The value as one of the known ones, the default for none; raises `UsageError`."""
-    if value is None:
-        return default
-    for name in known:
-        if name == value:
-            return name
-    raise UsageError(f"{option} {value}: known are {' and '.join(known)}.")
+def choice(value: OptionValue, known: tuple[T, ...], default: D) -> T | D:
+    """The value as one of the known ones, the default for none."""
+    return next((name for name in known if name == value), default)

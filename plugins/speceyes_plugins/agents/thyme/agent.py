@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeVar
 
 from speceyes_cli.plugin import (
     AgentOptions,
@@ -17,7 +16,6 @@ from speceyes_cli.plugin import (
     Sample,
     Size,
     ToolError,
-    UsageError,
     question_text,
 )
 from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer
@@ -26,14 +24,10 @@ from speceyes_plugins.agents.thyme.texts import opening, results
 from speceyes_plugins.sandbox.parent import isolation
 from speceyes_plugins.sandbox.values import Backend, State
 
-T = TypeVar("T", bound=str)
-
 MAX_TURNS = 5  # upstream SpecEyes
 MAX_NEW_TOKENS = 2048
 BLOCK_SECONDS = 60.0
 """10 s for the block, 10 s for decoding its pictures, a cold start, and a wait for others."""
-STATES: tuple[State, ...] = ("persist", "fresh")
-BACKENDS: tuple[Backend, ...] = ("auto", "unsafe-subprocess")
 
 
 class Thyme:
@@ -47,8 +41,10 @@ class Thyme:
         self.max_turns = options.max_turns or MAX_TURNS
         self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
         self.prompts = load_prompts("speceyes_plugins.agents.thyme", options.prompts)
-        state = choice("--thyme-state", options.settings.get("thyme_state", "persist"), STATES)
-        backend = choice("--sandbox", options.settings.get("sandbox", "auto"), BACKENDS)
+        own = options.options
+        state: State = "fresh" if own.get("state") == "fresh" else "persist"
+        unsafe = own.get("sandbox") == "unsafe-subprocess"
+        backend: Backend = "unsafe-subprocess" if unsafe else "auto"
         if backend == "auto":
             isolation.require()
         self._workshop = SandboxSessions(state, backend)
@@ -100,11 +96,3 @@ class Thyme:
 def complain(kind: str, text: str) -> ToolError:
     """An error in the tags the model knows results by."""
     return ToolError(kind, "".join(p for p in results((text,)) if not isinstance(p, Picture)))
-
-
-def choice(option: str, value: str, known: tuple[T, ...]) -> T:
-    """The value as one of the known ones; raises `UsageError`."""
-    for name in known:
-        if name == value:
-            return name
-    raise UsageError(f"{option} {value}: known are {' and '.join(known)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.plugin import Agent, AgentOptions, AgentSpec, hookimpl
+from speceyes_cli.plugin import Agent, AgentOptions, AgentSpec, PluginOption, hookimpl
 
 
 def make_agent(options: AgentOptions) -> Agent:
@@ -22,4 +22,18 @@ def speceyes_agents() -> Iterable[AgentSpec]:
         factory=make_agent,
         models={"small": "Qwen/Qwen3-VL-2B-Instruct", "large": "Kwai-Keye/Thyme-RL"},
         summary="thinks, writes Python that crops and enhances the picture, answers",
+        options=(
+            PluginOption(
+                "state",
+                "variables persist from block to block, or every block starts fresh",
+                "persist",
+                choices=("persist", "fresh"),
+            ),
+            PluginOption(
+                "sandbox",
+                "auto isolates model-written code or refuses; unsafe-subprocess does not isolate",
+                "auto",
+                choices=("auto", "unsafe-subprocess"),
+            ),
+        ),
     )

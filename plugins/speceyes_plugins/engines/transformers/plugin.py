@@ -25,6 +25,7 @@ def speceyes_engines() -> Iterable[EngineSpec]:
         factory=make_engine,
         digest=digest,
         summary="Qwen2.5-VL and Qwen3-VL from a folder, a hub id, or the embedded pair",
+        models={"embedded": {"small": "embedded", "large": "embedded"}},
     )
 
 

@@ -52,8 +52,8 @@ def require() -> None:
     if missing:
         raise SandboxRefusedError(
             f"model-written code cannot be isolated on this machine: missing {'; '.join(missing)}. "
-            "Nothing was run. `speceyes doctor` shows each layer; --sandbox unsafe-subprocess "
-            "runs the code without isolation, with your rights"
+            "Nothing was run. `speceyes doctor` shows each layer; --agent-option "
+            "sandbox=unsafe-subprocess runs the code without isolation, with your rights"
         )
 
 

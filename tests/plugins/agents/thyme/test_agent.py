@@ -8,8 +8,8 @@ from speceyes_plugins.agents.thyme.agent import Thyme
 
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, ToolError
-from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.samples import Sample
+from speceyes_cli.host.plugin_options import OptionValues
 from speceyes_cli.host.specs import AgentOptions
 
 OUT = "/mnt/data/temp_processed_images"
@@ -102,7 +102,7 @@ def test_variables_live_on_within_a_trajectory_only(agent: Thyme) -> None:
 
 
 def test_fresh_state_starts_every_block_anew() -> None:
-    fresh = Thyme(AgentOptions(settings={"thyme_state": "fresh"}))
+    fresh = Thyme(AgentOptions(options=OptionValues((("state", "fresh"),))))
     try:
         step(fresh, block("x = 5\nprint(x)"))
         assert isinstance(step(fresh, block("print(x)")), ToolError)
@@ -146,9 +146,3 @@ def test_an_answer_ends_the_loop(agent: Thyme, text: str, answer: str) -> None:
     seen = step(agent, text)
     assert isinstance(seen, Answer)
     assert seen.text == answer
-
-
-@pytest.mark.parametrize("settings", [{"thyme_state": "keep"}, {"sandbox": "off"}])
-def test_unknown_settings_are_named(settings: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=next(iter(settings.values()))):
-        Thyme(AgentOptions(settings=settings))
