@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,36 @@ from speceyes_plugins.engines.resize_rule import ResizeRule
 from speceyes_plugins.engines.vllm.prompts import PromptWriter
 from speceyes_plugins.engines.vllm.requests import Request, StepThread
 from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
+
+
+class _OpenModels:
+    """The models of this process, shut down together when the last engine is closed.
+
+    Shutting one down takes the process groups away that all of them use (vLLM 0.32: "pipeline
+    model parallel group is not initialized" from the others).
+    """
+
+    def __init__(self) -> None:
+        self._in_use: list[Any] = []
+        self._closed: list[Any] = []
+        self._lock = threading.Lock()
+
+    def add(self, model: Any) -> None:
+        with self._lock:
+            self._in_use.append(model)
+
+    def close(self, model: Any) -> None:
+        with self._lock:
+            self._in_use.remove(model)
+            self._closed.append(model)
+            if self._in_use:
+                return
+            closed, self._closed = self._closed, []
+        for one in closed:
+            one.llm_engine.engine_core.shutdown()
+
+
+_MODELS = _OpenModels()
 
 
 class VLLMEngine:
@@ -29,6 +60,7 @@ class VLLMEngine:
         self._tokenizer = model.get_tokenizer()
         self._writer = PromptWriter(self._tokenizer)
         self._scores = StepScores()
+        _MODELS.add(model)
         self._thread = StepThread(model.llm_engine, self._scores)
         self._context = int(model.llm_engine.model_config.max_model_len)
 
@@ -53,9 +85,9 @@ class VLLMEngine:
         }
 
     def close(self) -> None:
-        """End the thread and release the model."""
+        """End the thread; the model's memory is free once no engine of the process is open."""
         self._thread.close()
-        self._model.llm_engine.engine_core.shutdown()
+        _MODELS.close(self._model)
 
     def _answer(self, ask: Ask) -> Reply | Exception:
         try:

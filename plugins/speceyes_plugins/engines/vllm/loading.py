@@ -33,7 +33,7 @@ def load(options: EngineOptions) -> VLLMEngine:
             dtype=options.dtype if options.dtype != "auto" else _dtype(),
             max_num_seqs=places,
             limit_mm_per_prompt={"image": PICTURES},
-            logits_processors=[RunnerV2Scores if _second_runner() else RunnerV1Scores],
+            logits_processors=processors(),
             mm_processor_kwargs=_budget(options),
             enforce_eager=not torch.cuda.is_available(),
             async_scheduling=False if not _second_runner() else None,
@@ -43,6 +43,11 @@ def load(options: EngineOptions) -> VLLMEngine:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(f"--{options.role}: vLLM cannot load {options.model}: {first}") from error
     return VLLMEngine(model, options, _rule(place, options), places)
+
+
+def processors() -> list[type[Any]]:
+    """What scores rows in the sampler of this machine's model runner."""
+    return [RunnerV2Scores if _second_runner() else RunnerV1Scores]
 
 
 def _second_runner() -> bool:
