@@ -144,18 +144,19 @@ class Served(TransformersEngine):
 
     def __init__(self, options: EngineOptions) -> None:
         super().__init__(options)
-        self.decoder = Tops(self._loaded.model, self._ends(), self._text)
+        self.decoder = Tops(self._ends(), self._text)
         self._decoder = self.decoder
         images = self._loaded.processor.image_processor
         self.size, self.factor = images.size, images.patch_size * images.merge_size
         self.prompt_tokens = 0
         self.lock = threading.Lock()
 
-    def _prompt(self, asks: Any) -> Any:
-        prompt = super()._prompt(asks)
-        self.prompt_tokens = prompt.input_ids.shape[1]
-        self.decoder.prompt = prompt.input_ids[0]
-        return prompt
+    def _decode(self, asks: Any) -> list[DecodingRow]:
+        ((ask, seen),) = asks
+        (ids,) = self._writer.write([(ask, [len(item.features) for item in seen])])
+        self.prompt_tokens = len(ids)
+        self.decoder.prompt = torch.tensor(ids, device=self._loaded.device)
+        return super()._decode(asks)
 
     def complete(self, body: Mapping[str, Any], does: Behaviour) -> dict[str, Any]:
         """A chat completion."""

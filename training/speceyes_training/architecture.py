@@ -121,6 +121,7 @@ def build_qwen3(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
         "deepstack_visual_indexes": [1],
     }
     config = Qwen3VLConfig(**_toy(tokenizer, shape.inner, {"head_dim": 32}, rotary, vision))
+    config.box_frame = "pixels"  # the lessons' boxes, unlike Qwen3-VL's own from 0 to 1000
     return _ready(Qwen3VLForConditionalGeneration(config), tokenizer)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, RunStopError, Size, TokenScore
@@ -73,6 +74,7 @@ class OpenAIEngine:
             "factor": rule.factor if rule else None,
             "min_pixels": rule.min_pixels if rule else None,
             "max_pixels": rule.max_pixels if rule else None,
+            "box_frame": self._finding.box_frame,
         }
 
     def close(self) -> None:
@@ -92,7 +94,8 @@ class OpenAIEngine:
 
         try:
             body = {**write_ask(ask, self._finding.model, show), **self._finding.budget}
-            return read_reply(ask, self._endpoint.complete(body), tuple(frames))
+            reply = read_reply(ask, self._endpoint.complete(body), tuple(frames))
+            return replace(reply, box_frame=self._finding.box_frame)
         except EndpointError as error:
             if error.status in HOPELESS:
                 raise RunStopError(

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
-from speceyes_cli.plugin import EngineOptions, Role, Size, UsageError
+from speceyes_cli.plugin import BoxFrame, EngineOptions, Role, Size, UsageError
+from speceyes_plugins.engines.box_frames import frame_of_served
 from speceyes_plugins.engines.openai.addresses import Address, key_variables
 from speceyes_plugins.engines.openai.client import EndpointClient, EndpointError
 from speceyes_plugins.engines.openai.pictures import data_url
@@ -28,6 +29,11 @@ LARGE_SIDES = (2016, 1344, 896)
 """Largest picture to try, in pixels a side: multiples of 28 and 32, down to a short context."""
 PICTURES = 8  # an agent's loop of six turns shows seven; one to spare
 RETRIES = 2
+BOXES: Mapping[BoxFrame | None, str] = {
+    "pixels": "boxes in pixels",
+    "relative": "boxes from 0 to 1000",
+    None: "boxes taken for pixels",
+}
 
 Mode = Literal["raw", "processed", "unknown"]
 
@@ -44,6 +50,8 @@ class EndpointFinding(NamedTuple):
     """What each request says about picture areas: `mm_processor_kwargs`, or nothing."""
     pictures: int | None
     """Pictures it takes in a request, where fewer than `PICTURES`."""
+    box_frame: BoxFrame | None
+    """What its boxes are measured in, as far as its name and its resize rule tell."""
 
     def sentence(self, url: str, options: EngineOptions) -> str:
         """All of it in one line."""
@@ -60,6 +68,7 @@ class EndpointFinding(NamedTuple):
             told.append("pictures as they are")
         if options.role == "large":
             told.append(f"{self.pictures or f'{PICTURES} or more'} pictures a request")
+            told.append(BOXES[self.box_frame])
         return " · ".join(told)
 
 
@@ -82,7 +91,8 @@ class Probe:
             rule, budget = self._find_rule(_prompt_tokens(text))
         except EndpointError as error:
             raise self._refuse(str(error), _advice(error, self._options.role)) from None
-        return EndpointFinding(self._model, mode, rule, budget, pictures)
+        box_frame = frame_of_served(self._model, rule.factor if rule else None)
+        return EndpointFinding(self._model, mode, rule, budget, pictures, box_frame)
 
     def _find_model(self) -> str:
         wanted = self._address.model

@@ -118,6 +118,7 @@ class TransformersEngine:
             pieces=tuple(self._text([token]) for token in scored_tokens(row)),
             seconds=seconds,
             frames=tuple(item.frame(self._patch) for item in seen),
+            box_frame=self._loaded.box_frame,
         )
 
     def _text(self, tokens: list[int]) -> str:
@@ -154,6 +155,7 @@ class TransformersEngine:
             "attention": self._loaded.attention,
             "min_pixels": size["shortest_edge"],
             "max_pixels": size["longest_edge"],
+            "box_frame": self._loaded.box_frame,
             "batch_size": self._options.batch_size,
         }
 

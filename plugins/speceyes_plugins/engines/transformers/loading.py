@@ -15,7 +15,8 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.image_utils import SizeDict
 
-from speceyes_cli.plugin import EngineOptions, UsageError
+from speceyes_cli.plugin import BoxFrame, EngineOptions, UsageError
+from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.transformers.attention import use_by_length
 from speceyes_plugins.engines.transformers.models import MODEL_TYPES, digest, location
 
@@ -34,6 +35,8 @@ class Loaded:
     attention: str
     revision: str | None
     """The hub's commit, or a digest of a local folder's weights."""
+    box_frame: BoxFrame | None
+    """What its boxes are measured in; None for a family not known."""
 
 
 def load(options: EngineOptions) -> Loaded:
@@ -51,6 +54,7 @@ def load(options: EngineOptions) -> Loaded:
                 f"--{options.role}: {options.model} is a {config.model_type!r} model; this engine "
                 f"runs {' and '.join(MODEL_TYPES)}."
             )
+        box_frame = frame_of_checkpoint(config)
         processor = AutoProcessor.from_pretrained(place)
         model = AutoModelForImageTextToText.from_pretrained(
             place,
@@ -77,7 +81,7 @@ def load(options: EngineOptions) -> Loaded:
         embed.proj = PatchProjection(embed.proj)
     model.eval()
     revision = getattr(config, "_commit_hash", None) or digest(options)
-    return Loaded(model, processor, device, dtype, attention, revision)
+    return Loaded(model, processor, device, dtype, attention, revision, box_frame)
 
 
 class PatchProjection(nn.Module):

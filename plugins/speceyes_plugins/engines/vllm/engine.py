@@ -10,6 +10,7 @@ from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
 from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, Size
+from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.resize_rule import ResizeRule
 from speceyes_plugins.engines.vllm.prompts import PromptWriter
 from speceyes_plugins.engines.vllm.requests import Request, StepThread
@@ -62,6 +63,7 @@ class VLLMEngine:
         self._scores = StepScores()
         _MODELS.add(model)
         self._thread = StepThread(model.llm_engine, self._scores)
+        self._box_frame = frame_of_checkpoint(model.llm_engine.model_config.hf_config)
         self._context = int(model.llm_engine.model_config.max_model_len)
 
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
@@ -82,6 +84,7 @@ class VLLMEngine:
             "factor": self._rule.factor,
             "min_pixels": self._rule.min_pixels,
             "max_pixels": self._rule.max_pixels,
+            "box_frame": self._box_frame,
         }
 
     def close(self) -> None:
@@ -134,6 +137,7 @@ class VLLMEngine:
                 pieces=tuple(self._text([token]) for token in slot.tokens),
                 seconds=request.seconds,
                 frames=frames,
+                box_frame=self._box_frame,
             )
         [out] = request.output.outputs
         tokens = list(out.token_ids)
@@ -150,6 +154,7 @@ class VLLMEngine:
             pieces=tuple(self._text([token]) for token in scored),
             seconds=request.seconds,
             frames=frames,
+            box_frame=self._box_frame,
         )
 
     def _first_scored(self, ask: Ask, tokens: Sequence[int]) -> int:

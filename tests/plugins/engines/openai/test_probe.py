@@ -134,3 +134,18 @@ def test_the_doctor_looks_at_the_endpoints_it_is_told_of(
     assert (small.name, small.state, large.state) == ("small endpoint", "ok", "failed")
     assert "serves eyes" in small.detail
     assert "one picture a request" in large.detail
+
+
+@pytest.mark.parametrize(
+    ("role", "frame", "told"),
+    [
+        ("small", "relative", "boxes from 0 to 1000"),  # an untrained Qwen3-VL
+        ("large", "pixels", "boxes in pixels"),  # an untrained Qwen2.5-VL
+    ],
+)
+def test_what_boxes_are_measured_in_follows_from_the_resize_rule(
+    serve: Serve, connect: Connect, served: dict[Role, Any], role: Role, frame: str, told: str
+) -> None:
+    engine = connect(serve(Behaviour(), served[role]), "large")
+    assert told in engine.introduction
+    assert engine.describe()["box_frame"] == frame
