@@ -18,6 +18,7 @@ from speceyes_plugins.agents.zoom import (
     whole_pixels,
     zoom,
 )
+from transformers import Qwen2VLImageProcessor
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from speceyes_cli.core.chat import BoxFrame, Observation, Picture, Size, ToolError
@@ -110,6 +111,18 @@ def test_crop_sizes_are_multiples_within_the_limits(width: int, height: int) -> 
     assert max(size) <= MOST_TIMES * min(size)
     if max(width, height) <= MOST_TIMES * min(width, height):
         assert math.prod(size) >= MIN_PIXELS
+
+
+@pytest.mark.parametrize("factor", [28, 32])
+def test_the_thinnest_crops_go_through_the_real_processor(factor: int) -> None:
+    """A strip of 41x4100 would be 28x4088 after rounding alone, and 28x5600 within a small area."""
+    processor = Qwen2VLImageProcessor(
+        patch_size=factor // 2, size={"shortest_edge": 3136, "longest_edge": 56 * 5500}
+    )
+    for size in (Size(4100, 41), Size(5500, 55), Size(1, 100), Size(20_000, 200)):
+        shown = crop(picture(*size), Box(0, 0, *size), None)
+        (grid,) = processor(images=[shown], return_tensors="pt")["image_grid_thw"].tolist()
+        assert min(grid) > 0
 
 
 @given(
