@@ -115,7 +115,12 @@ class _BoxReader:
         if CORNER_KEYS & _plain_keys(arguments).keys():
             self.mends.append("corners beside each other")
             return arguments
-        raise self._missing()
+        held = [key for key, value in arguments.items() if _may_hold(value)]
+        if len(held) != 1:
+            raise self._missing()
+        self.mends.append(f'"{one_line(held[0], 40)}" for "{BOX}"')
+        value = arguments[held[0]]
+        return self.find(value) if isinstance(value, dict) else value
 
     def _missing(self) -> CallError:
         return _bad(f"The call has no bbox_2d; x1, y1, x2, y2 are needed: {self.frame.meant}.")
@@ -220,6 +225,15 @@ class _BoxReader:
         if note not in self.mends:
             self.mends.append(note)
         return float(number)
+
+
+def _may_hold(value: Value) -> bool:
+    """Whether a value under an unknown name is the box: four numbers, or arguments with a box."""
+    if isinstance(value, dict):
+        return bool(BOX_KEYS & value.keys())
+    if not isinstance(value, list) or len(value) != NUMBERS:
+        return False
+    return all(isinstance(item, int | float) and not isinstance(item, bool) for item in value)
 
 
 def _plain_keys(value: Mapping[str, Value]) -> dict[str, Value]:

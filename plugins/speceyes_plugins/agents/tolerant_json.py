@@ -39,6 +39,7 @@ HEX4 = re.compile(r"[0-9a-fA-F]{4}")
 NEXT_ENTRY = re.compile(r"""["'][\w -]{1,40}["']\s*+:""")
 """A quoted key: where it follows a quote, a comma is missing."""
 NEXT_KEY = re.compile(r"[\w-]{1,40}\s*+[:=]")
+NEXT_NUMBER = re.compile(r"\s*+,\s*+(?=[-+.\d])")
 NEXT_WORD = re.compile(r"(?:true|false|null|True|False|None|NaN|Infinity)\b")
 
 
@@ -101,13 +102,31 @@ class _Reader:
             key = self._quoted(key=True) if sign in QUOTES else self._word()
             if sign not in QUOTES:
                 self._mend("keys without quotes")
+                self.at += self.text.startswith(('"', "'"), self.at)  # the closing one may be there
             if not self._takes_colon():
-                if self._peek():
+                following = self._peek()
+                if sign in QUOTES and following and following in "\"'[{":
+                    self._mend('":" missing')
+                elif following:
                     raise UnreadableError(f'":" is missing after {key[:40]!r}')
-                break  # cut between a key and its value
-            found[key] = self.value()
+                else:
+                    break  # cut between a key and its value
+            found[key] = self._unbracketed(self.value())
         self._leave()
         return found
+
+    def _unbracketed(self, value: Value) -> Value:
+        """A value, or the numbers that follow it: a list whose opening bracket is missing."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return value
+        numbers: list[Value] = [value]
+        while (found := NEXT_NUMBER.match(self.text, self.at)) is not None:
+            self.at = found.end()
+            numbers.append(self._plain(self._word()))
+        if len(numbers) == 1:
+            return value
+        self._mend("a list without its opening bracket")
+        return numbers
 
     def _array(self) -> list[Value]:
         found: list[Value] = []

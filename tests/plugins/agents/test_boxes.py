@@ -72,6 +72,8 @@ def test_a_box_under_another_name_is_read(key: str) -> None:
         "10, 20, 110, 120",
         {"x1": 10, "y1": 20, "x2": 110, "y2": 120, "label": "x"},
         {"label": "x", "top_left": [10, 20], "bottom_right": [110, 120]},
+        {"label": "x", "bbox_2": [10, 20, 110, 120]},
+        {"args": {"bbox_2d": [10, 20, 110, 120]}},
     ],
 )
 def test_a_box_without_its_name_is_read(arguments: Any) -> None:
@@ -121,7 +123,10 @@ def test_an_error_says_what_is_wrong_with_this_box(box: Any, said: str) -> None:
     assert caught.value.kind == "bad_box"
 
 
-@pytest.mark.parametrize("arguments", [{}, {"label": "x"}, None, "", {"angle": 90}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"label": "x"}, None, "", {"angle": 90}, {"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}],
+)
 def test_a_missing_box_is_asked_for(arguments: Any) -> None:
     with pytest.raises(CallError, match=r"no bbox_2d.*1000x800"):
         read_box(arguments, PIXELS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import TypeVar
 
 from speceyes_cli.plugin import (
@@ -41,6 +42,10 @@ MAX_TURNS = 6  # upstream SpecEyes
 MAX_NEW_TOKENS = 512
 NAMES = frozenset(("imagezoomintool", "imagezoomin", "zoomintool", "zoomin", "zoomtool", "zoom"))
 """Ways to write the tool's name, in small letters only."""
+MAX_NAME = 100
+ONE_LETTER = 0.93
+"""`difflib`'s ratio of the whole name with one letter missing, wrong or too many; zooming out has
+0.83."""
 
 
 class DeepEyes:
@@ -129,7 +134,7 @@ def parse_call(call: Tagged, frame: Frame) -> tuple[Box, tuple[str, ...]]:
     if said.name is None:
         mends = (*mends, "no tool named")
     elif said.name != TOOL:
-        if plain_name(said.name) not in NAMES:
+        if not is_zoom(said.name):
             raise CallError(
                 "unknown_tool",
                 f"There is no tool {one_line(said.name, 60)!r}: the only one is {TOOL}.",
@@ -150,9 +155,10 @@ def untagged_call(reply: Reply, frame: Frame) -> tuple[Box, tuple[str, ...]]:
     raise CallError("no_action", "Neither <tool_call> nor <answer> was found.")
 
 
-def plain_name(name: str) -> str:
-    """A tool's name without the case, the signs and the namespace that models vary."""
-    return re.sub(r"[^a-z]", "", name.lower().rpartition(".")[2])
+def is_zoom(name: str) -> bool:
+    """Whether a name means the tool: in other case or signs, shorter, or with one letter wrong."""
+    plain = re.sub(r"[^a-z]", "", name[:MAX_NAME].lower().rpartition(".")[2])
+    return plain in NAMES or bool(get_close_matches(plain, NAMES, cutoff=ONE_LETTER))
 
 
 def choice(value: OptionValue, known: tuple[T, ...], default: D) -> T | D:

@@ -24,6 +24,8 @@ WRAPPERS = (
     '[{"name": "TOOL", "arguments": @}]',
     '[[{"name": "TOOL", "arguments": @}]]',
     '{"TOOL": @}',
+    '{"name": "TOOL", "argument": @}',
+    '{"name": "image_zom_in_tool", "arguments": @}',
     '{"arguments": @}',
     '{"name": "functions.TOOL", "arguments": @}',
     '{"name": "Image_Zoom_In_Tool", "arguments": @}',
@@ -60,6 +62,10 @@ ARGUMENTS = (
     '{"bbox_2d": [110, 120, 10, 20]}',
 )
 LOOSE = (
+    '{"bbox_2d": 10, 20, 110, 120], "label": "a sign"}',
+    '{"bbox_2d": 10, 20, 110, 120}',
+    '{bbox_2d": [10, 20, 110, 120]}',
+    '{"bbox_2": [10, 20, 110, 120], "label": "a sign"}',
     "{'bbox_2d': [10, 20, 110, 120], 'label': 'the dog's bowl'}",
     '{"bbox_2d": (10, 20, 110, 120)}',
     '{"bbox_2d": [10, 20, 110, 120,], }',

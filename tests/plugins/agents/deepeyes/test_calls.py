@@ -82,6 +82,7 @@ def test_a_call_is_read_in_every_form_and_what_was_mended_is_noted(call: str) ->
         ('{"name": "image_rotate", "arguments": {"angle": 90}}', "unknown_tool", "image_rotate"),
         ('{"name": "image_rotate", "bbox_2d": [1, 2, 30, 40]}', "unknown_tool", TOOL),
         ("image_rotate(90)", "unknown_tool", TOOL),
+        ('{"name": "image_zoom_out_tool", "bbox_2d": [1, 2, 30, 40]}', "unknown_tool", TOOL),
         ("image_rotate\n" + ARGUMENTS[0], "unknown_tool", TOOL),
         ('{"image_rotate": {"angle": 90}}', "unknown_tool", TOOL),
         ("<function=image_rotate><parameter=angle>90</parameter>", "unknown_tool", TOOL),
