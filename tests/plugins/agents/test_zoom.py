@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from qwen_vl_utils.vision_process import smart_resize as published_resize
@@ -115,14 +115,15 @@ def test_crop_sizes_are_multiples_within_the_limits(width: int, height: int) -> 
 
 @pytest.mark.parametrize("factor", [28, 32])
 def test_the_thinnest_crops_go_through_the_real_processor(factor: int) -> None:
-    """A strip of 41x4100 would be 28x4088 after rounding alone, and 28x5600 within a small area."""
+    """Twice, as where a picture is sent in the size in which the model will see it."""
     processor = Qwen2VLImageProcessor(
-        patch_size=factor // 2, size={"shortest_edge": 3136, "longest_edge": 56 * 5500}
+        patch_size=factor // 2, size={"shortest_edge": 3136, "longest_edge": 484 * 784}
     )
-    for size in (Size(4100, 41), Size(5500, 55), Size(1, 100), Size(20_000, 200)):
+    for size in (Size(4100, 41), Size(6900, 69), Size(1, 100), Size(20_000, 200)):
         shown = crop(picture(*size), Box(0, 0, *size), None)
-        (grid,) = processor(images=[shown], return_tensors="pt")["image_grid_thw"].tolist()
-        assert min(grid) > 0
+        for _ in range(2):
+            (grid,) = processor(images=[shown], return_tensors="pt")["image_grid_thw"].tolist()
+            shown = Image.new("RGB", (grid[2] * factor // 2, grid[1] * factor // 2))
 
 
 @given(
@@ -133,6 +134,7 @@ def test_the_thinnest_crops_go_through_the_real_processor(factor: int) -> None:
     more=st.integers(0, 4000),
     upright=st.booleans(),
 )
+@example(short=69, times=100.0, factor=28, least=4, more=480, upright=False)
 @settings(max_examples=300)
 def test_every_crop_can_be_seen_and_seen_again(
     short: int, times: float, factor: int, least: int, more: int, *, upright: bool
