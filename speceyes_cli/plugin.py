@@ -53,9 +53,23 @@ from speceyes_cli.core.methods.policies import draft_ask, passes_screen, solve, 
 from speceyes_cli.core.option_texts import places_kept
 from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.samples import Sample, Verdict, question_text
-from speceyes_cli.core.text import one_line, strip_control, without_tags, without_tokens
+from speceyes_cli.core.secrets import (
+    Secrets,
+    check_key,
+    has_userinfo,
+    hide_hub_token,
+    hide_userinfo,
+)
+from speceyes_cli.core.text import (
+    one_line,
+    strip_control,
+    without_tags,
+    without_tokens,
+    writable,
+)
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.plugin_options import OptionValue, OptionValues, PluginOption
+from speceyes_cli.host.remote.opening import open_client
 from speceyes_cli.host.specs import (
     CONFIDENCE,
     STEP_SCORE,
@@ -183,6 +197,14 @@ __all__ = [  # noqa: RUF022 - by subject
     "strip_control",
     "without_tags",
     "without_tokens",
+    "writable",
+    # Servers: clients with limits, and keys that must not be told.
+    "Secrets",
+    "check_key",
+    "has_userinfo",
+    "hide_hub_token",
+    "hide_userinfo",
+    "open_client",
     # What is closed at the end of a block.
     "Closeable",
 ]

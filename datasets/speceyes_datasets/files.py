@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from speceyes_cli.plugin import DataError, DataSource, Sample, digest_rows
+from speceyes_cli.plugin import DataError, DataSource, Sample, digest_rows, hide_hub_token
 
 HUB = "hub"
 DATASET_ORDER = "dataset"
@@ -97,7 +97,7 @@ def _download(origin: Origin, revision: str, patterns: Sequence[str]) -> Path:
             allow_patterns=list(patterns),
         )
     except Exception as error:  # the library's errors have no common base
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = (hide_hub_token(str(error)).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise DataError(
             f"{origin.title} cannot be downloaded from {origin.hub_id} at {revision}: {reason}."
         ) from error

@@ -39,7 +39,7 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
 
     plan = plan_service(options, host)
     with terminable(), open_socket(options.host, options.port) as listener:
-        if options.api_key is None and options.host not in LOOPBACK:
+        if options.serve_api_key is None and options.host not in LOOPBACK:
             announce("Anyone who reaches this address may use it: there is no --api-key.")
         try:
             engines = load_engines(plan.loads, announce)

@@ -5,26 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 
-_ESCAPE_SEQUENCE = re.compile(
-    r"""(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]      # CSI: colours, cursor movement
-      | (?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])  # OSC, DCS and kin, up to their terminator
-        [^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?
-      | \x1b[ -/]*[0-~]                       # two-character escapes
-    """,
-    re.VERBOSE,
+_ESCAPE_SEQUENCE = (
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"  # OSC, DCS and kin, up to their terminator
+    r"[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]"  # two-character escapes
 )
-_CONTROL = re.compile(
+_CONTROL = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
     "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # directions that reorder what is read
     "\ud800-\udfff]"  # lone surrogates, which cannot be written as UTF-8
 )
 LONGEST_TAG = 64
 """Characters of the longest control token in angle brackets that is looked for."""
+UNSEEN = f"(?>{_ESCAPE_SEQUENCE}|{_CONTROL})"
+"""A pattern of what `strip_control` takes out; it never tries a second reading."""
+_ESCAPES = re.compile(_ESCAPE_SEQUENCE)
+_CONTROLS = re.compile(_CONTROL)
 
 
 def strip_control(text: str) -> str:
     """The text without escape sequences and control characters; tab and newline stay."""
-    return _CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n")))
+    return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
 
 
 def one_line(text: str, width: int = 200) -> str:
@@ -72,3 +74,8 @@ def without_tags(text: str, is_token: Callable[[str], bool]) -> str:
             else:
                 begun.clear()  # a token holds no closing bracket
     return "".join(kept)
+
+
+def writable(text: str) -> str:
+    """The text with ? for each lone surrogate, which no file or request can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")

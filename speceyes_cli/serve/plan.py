@@ -11,6 +11,7 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.run.evaluate import loop_limits
 from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.secrets import check_key, refuse_shared_key
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import Load, plan_loads, require_statistics, works_on
 from speceyes_cli.host.planning.options import (
@@ -40,8 +41,11 @@ class ServeOptions(ModelOptions, DecisionOptions, AgentChoice):
     host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 for every one.", SERVER)
     port: int = option(8000, "Port to listen at; 0 for a free one.", SERVER)
     served_name: str = option("speceyes", "The model's name as clients give it.", SERVER)
-    api_key: str | None = option(
-        None, "Key that clients must send; better in the environment than here.", SERVER
+    serve_api_key: str | None = option(
+        None,
+        "Key that clients must send; better in the environment than here.",
+        SERVER,
+        flags="--api-key",
     )
     stop_seconds: float = option(30.0, "Time that a stop leaves to what is in flight.", SERVER)
     max_waiting: int = option(64, "Requests that may wait; more are answered 429.", LIMITS)
@@ -74,10 +78,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     limits = read_limits(options)
     if options.both_branches or options.certificate is not None:
         raise UsageError("--both-branches and --certificate are of `speceyes eval`, not of serve.")
-    if options.api_key is not None and not (options.api_key.isascii() and options.api_key.strip()):
-        raise UsageError(
-            "--api-key is empty or holds what no HTTP header can; leave it out or mend it."
-        )
+    key = read_key(options)
     run = as_run_options(options)
     check_numbers(run)
     method = host.methods.get(run.method)
@@ -98,9 +99,20 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
         gates=choose_gates(options, run, loads, host),
         limits=limits,
         phase_limits=loop_limits(options.fallbacks),
-        api_key=options.api_key,
+        api_key=key,
     )
     return ServePlan(service, loads)
+
+
+def read_key(options: ServeOptions) -> str | None:
+    """The key that clients must send; `UsageError` for one that none of them could."""
+    refuse_shared_key("SPECEYES_SERVE_API_KEY")
+    if options.serve_api_key is None:
+        return None
+    key = check_key(options.serve_api_key, ("--api-key", "SPECEYES_SERVE_API_KEY"))
+    if not key:
+        raise UsageError("--api-key is empty; leave it out to let anyone in.")
+    return key
 
 
 def as_run_options(options: ServeOptions) -> RunOptions:

@@ -32,6 +32,7 @@ SCRIPTED = ("serve", "--agent", "looker", "--small", "scripted", "--large", "scr
         (("--port", "70000"), "--port cannot be 70000."),
         (("--host", "nowhere.invalid"), "--host nowhere.invalid: there is no such address"),
         (("--api-key", " "), "--api-key is empty"),
+        (("--api-key", "schlüssel"), "The key in --api-key or SPECEYES_SERVE_API_KEY holds"),
         (("--threshold", "2"), "--threshold is a confidence"),
         (("--agent", "loker"), "did you mean 'looker'?"),
         (("--both-branches",), "of `speceyes eval`"),
@@ -43,6 +44,18 @@ def test_wrong_options_are_told_before_a_model_is_loaded(
     done = invoke(*SCRIPTED, *options)
     assert done.exit_code == 2
     assert told in done.output
+    assert "Loading" not in done.output
+
+
+def test_the_key_of_old_does_not_open_the_server_in_silence(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPECEYES_API_KEY", "secret")
+    monkeypatch.setenv("SPECEYES_JUDGE_API_KEY", "another")
+    done = invoke(*SCRIPTED)
+    assert done.exit_code == 2
+    assert "SPECEYES_API_KEY is no longer read" in done.output
+    assert "set SPECEYES_SERVE_API_KEY" in done.output
     assert "Loading" not in done.output
 
 
@@ -63,7 +76,7 @@ def test_a_signal_finishes_what_is_in_flight(
     with subprocess.Popen(
         [sys.executable, "-m", "speceyes_cli", *SCRIPTED[:3], *slow],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(example_site), "SPECEYES_API_KEY": "secret"},
+        env={**os.environ, "PYTHONPATH": str(example_site), "SPECEYES_SERVE_API_KEY": "secret"},
         stderr=subprocess.PIPE,
         text=True,
     ) as server:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.judges.conftest import invoke, make_run
+
+__all__ = ["invoke", "make_run"]
+
 Start = Callable[..., subprocess.Popen[str]]
 SCRIPTED = (
     *("--agent", "looker", "--dataset", "dots"),

@@ -53,7 +53,7 @@ Serve = Callable[..., Served]
 
 @pytest.fixture
 def serve(host: Host) -> Iterator[Serve]:
-    """serve("scripted?delay=0.1", api_key="k"): a running endpoint of the example plugin."""
+    """serve("scripted?delay=0.1", serve_api_key="k"): a running endpoint of the example plugin."""
     running: list[Callable[[], None]] = []
 
     def start(model: str = "scripted", **options: Any) -> Served:

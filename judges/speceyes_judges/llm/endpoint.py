@@ -2,7 +2,8 @@
 
 Retries are made in one place, the OpenAI client: it tries again, with backoff and jitter, after
 429, 5xx, timeouts and connections that were refused or cut. Answers that are no chat completion
-are made to look like a broken connection to it, so that it tries those again too.
+are made to look like a broken connection to it, so that it tries those again too. Each try has one
+time limit, from connecting to the last byte.
 """
 
 from __future__ import annotations
@@ -13,17 +14,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from speceyes_cli.plugin import UsageError, one_line
+from speceyes_cli.plugin import (
+    Secrets,
+    UsageError,
+    check_key,
+    has_userinfo,
+    hide_userinfo,
+    one_line,
+    open_client,
+    writable,
+)
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
 
 RETRIES = 5
 """Tries after the first; the pauses between them add up to about 15 seconds."""
+LOOK_RETRIES = 2
+"""The same for the list of models, whose first try is made without any."""
 VERDICT_TOKENS = 4
 """One digit, and room to see that it is prose when it is."""
 CONNECT_SECONDS = 5.0
+MOST_BYTES = 4 * 2**20
+"""Of an answer: one digit, or a gateway's list of all its models."""
+KEY_SOURCES = ("--api-key", "SPECEYES_JUDGE_API_KEY")
 EXAMPLE_MODEL = "Qwen/Qwen2.5-72B-Instruct"
+LONGEST_REPLY = 2000
+"""Characters of a reply that are kept: a server need not keep to the tokens asked for."""
 _SHOWN = 80
 
 Messages = list[dict[str, str]]
@@ -43,12 +61,18 @@ class JudgeEndpoint:
 
     def __init__(self, url: str, key: str, concurrency: int, timeout: float) -> None:
         """`timeout` is in seconds; `UsageError` for an address that is none."""
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+        if has_userinfo(url):  # the address itself is not repeated
+            raise UsageError(
+                "--api-url holds a user or password, and an address is kept with the verdicts; put "
+                f"a key into {KEY_SOURCES[1]}."
+            )
+        if not _is_address(url):
             raise UsageError(
                 f"--api-url is an address such as http://localhost:23333/v1, not {url}."
             )
         self.url = url
-        self._key = key
+        self._key = check_key(key, KEY_SOURCES)
+        self._secrets = Secrets(self._key)
         self._concurrency = concurrency
         self._timeout = timeout
         self._runner: asyncio.Runner | None = None
@@ -77,8 +101,10 @@ class JudgeEndpoint:
 
         try:
             return str(self._run(self._complete(model, messages)))
-        except openai.OpenAIError as error:
-            raise UsageError(f"{model} at {self.url} does not answer: {_told(error)}.") from None
+        except (openai.OpenAIError, RecursionError) as error:
+            raise UsageError(
+                f"{model} at {self.url} does not answer: {self._told(error)}."
+            ) from None
 
     def ask_all(
         self, model: str, questions: Mapping[str, Messages]
@@ -130,18 +156,15 @@ class JudgeEndpoint:
 
     def _open(self) -> openai.AsyncOpenAI:
         if self._client is None:
-            import httpx2  # noqa: PLC0415 - slow to import
-            import openai  # noqa: PLC0415 - slow to import
-
-            http = openai.DefaultAsyncHttpxClient(
-                event_hooks={"response": [_refuse_malformed]},
-                timeout=httpx2.Timeout(self._timeout, connect=CONNECT_SECONDS, pool=None),
-                limits=httpx2.Limits(
-                    max_connections=self._concurrency, max_keepalive_connections=self._concurrency
-                ),
-            )
-            self._client = openai.AsyncOpenAI(
-                base_url=self.url, api_key=self._key, max_retries=RETRIES, http_client=http
+            self._client = open_client(
+                self.url,
+                self._key,
+                seconds=self._timeout,
+                connect_seconds=CONNECT_SECONDS,
+                most_bytes=MOST_BYTES,
+                retries=RETRIES,
+                connections=self._concurrency,
+                check=self._refuse_malformed,
             )
         return self._client
 
@@ -156,17 +179,19 @@ class JudgeEndpoint:
             except openai.APIConnectionError as error:
                 if isinstance(error.__cause__, httpx2.ConnectError):
                     raise UsageError(self._nobody()) from None
-                page = await client.models.list()
+                page = await client.with_options(max_retries=LOOK_RETRIES).models.list()
             except openai.APIStatusError:
-                page = await client.models.list()
+                page = await client.with_options(max_retries=LOOK_RETRIES).models.list()
         except openai.AuthenticationError:
-            raise UsageError(f"{self.url} refuses the key; name another with --api-key.") from None
-        except openai.OpenAIError as error:
             raise UsageError(
-                f"{self.url}/models does not list models: {_told(error)}; is this the address of "
-                "an OpenAI-compatible server, as in http://localhost:23333/v1?"
+                f"{self.url} refuses the key; put the right one into {KEY_SOURCES[1]}."
             ) from None
-        return [model.id for model in page.data]
+        except (openai.OpenAIError, RecursionError) as error:
+            raise UsageError(
+                f"{self.url}/models does not list models: {self._told(error)}; is this the "
+                "address of an OpenAI-compatible server, as in http://localhost:23333/v1?"
+            ) from None
+        return [self._heard(model.id) for model in page.data]
 
     async def _complete(self, model: str, messages: Messages) -> str:
         # The client's own `chat.completions.create` spends most of its time on rewriting messages
@@ -178,13 +203,14 @@ class JudgeEndpoint:
             "max_tokens": VERDICT_TOKENS,
         }
         done: Any = await self._open().post("/chat/completions", cast_to=object, body=body)
-        return done["choices"][0]["message"].get("content") or ""
+        text = done["choices"][0]["message"].get("content") or ""
+        return self._heard(text)
 
     async def _ask_one(self, model: str, key: str, messages: Messages) -> JudgeReply:
         try:
             return JudgeReply(key, await self._complete(model, messages), failed=False)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is kept with the sample
-            return JudgeReply(key, _told(error), failed=True)
+            return JudgeReply(key, self._told(error), failed=True)
 
     def _nobody(self) -> str:
         port = urlsplit(self.url).port or 80
@@ -194,23 +220,52 @@ class JudgeEndpoint:
             "or judge by rules alone with --judge rules."
         )
 
+    def _refuse_malformed(self, response: httpx2.Response) -> None:
+        """Raise what the client tries again for where a good status comes with a bad body."""
+        if not response.is_success:
+            return
+        import httpx2  # noqa: PLC0415 - slow to import
 
-async def _refuse_malformed(response: Any) -> None:
-    """Raise what the client tries again for where a good status comes with a bad body."""
-    if not response.is_success:
-        return
-    import httpx2  # noqa: PLC0415 - slow to import
+        listing = response.url.path.endswith("/models")
+        body = response.content
+        if listing and body.lstrip()[:1] == b"<":
+            raise UsageError(
+                f"{response.url} answers with a web page, not with a list of models; "
+                "does --api-url end in /v1?"
+            )
+        if not (_is_listing(body) if listing else _is_completion(body)):
+            shown = one_line(self._secrets.hide(response.text), _SHOWN)
+            raise httpx2.DecodingError(f"a malformed answer: {shown!r}", request=response.request)
 
-    listing = response.url.path.endswith("/models")
-    body = await response.aread()
-    if listing and body.lstrip()[:1] == b"<":
-        raise UsageError(
-            f"{response.url} answers with a web page, not with a list of models; "
-            "does --api-url end in /v1?"
-        )
-    if not (_is_listing(body) if listing else _is_completion(body)):
-        shown = one_line(body.decode("utf-8", "replace"), _SHOWN)
-        raise httpx2.DecodingError(f"a malformed answer: {shown!r}", request=response.request)
+    def _heard(self, text: str) -> str:
+        """What the server said, fit to be kept and sent."""
+        return self._secrets.hide(writable(text))[:LONGEST_REPLY]
+
+    def _told(self, error: BaseException) -> str:
+        """What went wrong, for a reader, without the key or a password."""
+        import openai  # noqa: PLC0415 - slow to import
+
+        if isinstance(error, openai.APITimeoutError):
+            return f"no whole answer within {self._timeout:g} seconds"
+        if isinstance(error, openai.APIConnectionError):
+            cause = error.__cause__ or error
+            told = str(cause) or type(cause).__name__
+        elif isinstance(error, openai.APIStatusError):
+            where = error.response.headers.get("location", "")
+            moved = f", it has moved to {where}" if where else ""
+            told = f"HTTP {error.status_code}: {error.message}{moved}"
+        else:
+            told = f"{type(error).__name__}: {error}"
+        return one_line(self._secrets.hide(hide_userinfo(told)))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _is_listing(body: bytes) -> bool:
@@ -235,17 +290,3 @@ def _parse(body: bytes) -> Any:
 
 def _member(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
-
-
-def _told(error: BaseException) -> str:
-    """What went wrong, for a reader."""
-    import openai  # noqa: PLC0415 - slow to import
-
-    if isinstance(error, openai.APITimeoutError):
-        return f"no answer in time, {RETRIES + 1} times"
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__ or error
-        return one_line(str(cause) or type(cause).__name__)
-    if isinstance(error, openai.APIStatusError):
-        return one_line(f"HTTP {error.status_code}: {error.message}")
-    return one_line(f"{type(error).__name__}: {error}")

@@ -49,11 +49,11 @@ def read_tokens(choice: Mapping[str, Any], generated: int | None) -> list[Token]
         )
     try:
         tokens = [_read_token(entry) for entry in entries]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise LogprobsError("the server's log-probabilities are not in OpenAI's form") from error
     if tokens and choice.get("finish_reason") == "stop":
         last = tokens[-1].text
-        if not last or not text.encode().endswith(last):
+        if not last or not text.encode("utf-8", "replace").endswith(last):
             tokens.pop()  # the end of sequence has an entry that the text does not show
     return tokens
 
@@ -99,6 +99,14 @@ def _score(
 
 def _read_token(entry: Mapping[str, Any]) -> Token:
     told = entry.get("bytes")
-    text = bytes(told) if told is not None else str(entry["token"]).encode()
-    top = sorted((float(rival["logprob"]) for rival in entry["top_logprobs"]), reverse=True)
-    return Token(text, float(entry["logprob"]), tuple(top))
+    if not isinstance(told, list | None):  # `bytes` of a number would be that many zeros
+        raise TypeError
+    text = bytes(told) if told is not None else str(entry["token"]).encode("utf-8", "replace")
+    top = sorted((_number(rival["logprob"]) for rival in entry["top_logprobs"]), reverse=True)
+    return Token(text, _number(entry["logprob"]), tuple(top))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return float(value)

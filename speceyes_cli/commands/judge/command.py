@@ -25,6 +25,7 @@ from speceyes_cli.core.judging.judging import (
     judge_claims,
     open_judging,
 )
+from speceyes_cli.core.secrets import refuse_shared_key
 from speceyes_cli.core.tables.summaries import require_any, run_folders, try_each
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import argument, option
@@ -48,7 +49,12 @@ class JudgeCommandOptions:
         "llm", "rules: offline; llm: rules first, then a model; or a plugin's.", JUDGE
     )
     api_url: str = option("http://localhost:23333/v1", "OpenAI-compatible endpoint.", SERVER)
-    api_key: str = option("EMPTY", "Key for it; it is never written to a file.", SERVER)
+    judge_api_key: str = option(
+        "EMPTY",
+        "Key for it, never written to a file; better in the environment than here.",
+        SERVER,
+        flags="--api-key",
+    )
     judge_model: str | None = option(
         None, "Model to ask; the one the endpoint lists when it lists one.", SERVER
     )
@@ -93,6 +99,7 @@ def judge_command(context: typer.Context, options: JudgeCommandOptions) -> None:
     Exit codes: 0 done, 1 the judge failed on some or a run was left out, 2 something to mend, 130
     stopped (143 by SIGTERM, 129 by SIGHUP).
     """
+    refuse_shared_key("SPECEYES_JUDGE_API_KEY")
     if options.audit < 0:
         raise UsageError(f"--audit must be at least 0, not {options.audit}.")
     host: Host = context.obj
@@ -162,7 +169,7 @@ def make_judge(options: JudgeCommandOptions, host: Host, dataset: str) -> Judge:
         JudgeOptions(
             rule=known.score if known is not None else score_by_rule,
             api_url=options.api_url,
-            api_key=options.api_key,
+            api_key=options.judge_api_key,
             model=options.judge_model,
             concurrency=options.concurrency,
             timeout=options.timeout,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from speceyes_cli.core.chat import Role
+from speceyes_cli.core.text import writable
 
 SCHEMA_VERSION = 1
 
@@ -28,7 +29,7 @@ def plain_json(value: Any) -> Any:
 
 def _writable(text: Any) -> Any:
     """Text without lone surrogates, which no file can hold; anything else as it is."""
-    return text.encode("utf-8", "replace").decode("utf-8") if isinstance(text, str) else text
+    return writable(text) if isinstance(text, str) else text
 
 
 Number = Annotated[float | None, BeforeValidator(plain_json)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hostile_server import HostileServer, echo
 from PIL import Image
 from speceyes_example.judge_server import JudgeServer
 from typer.testing import Result
@@ -155,3 +156,35 @@ def test_a_run_begun_anew_forgets_its_verdicts(invoke: Invoke, run: Path) -> Non
     open_store(run, info, "fresh").close()
     assert not (run / "verdicts.jsonl").exists()
     assert read_run(run)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--api-key", "schlüssel"), "The key in --api-key or SPECEYES_JUDGE_API_KEY holds"),
+        (("--api-url", "http://me:pw@127.0.0.1:9/v1"), "--api-url holds a user or password"),
+        (("--api-url", "http://[::1"), "--api-url is an address such as"),
+        (("--api-url", "http://host:x/v1"), "--api-url is an address such as"),
+    ],
+)
+def test_keys_and_addresses_that_cannot_be(
+    invoke: Invoke, run: Path, options: tuple[str, str], told: str
+) -> None:
+    assert run.is_dir()
+    done = invoke("judge", "run", *options)
+    refused(done, told)
+    assert "pw" not in done.stderr
+
+
+def test_the_servers_key_is_not_sent_to_the_judge(
+    invoke: Invoke, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.is_dir()
+    monkeypatch.setenv("SPECEYES_SERVE_API_KEY", "sk-of-the-server")
+    with HostileServer(echo).running() as server:
+        done = invoke("judge", "run", "--api-url", server.url)
+    assert done.exit_code == 2
+    assert server.connections
+    assert not any(b"sk-of-the-server" in head for head in server.heads)
+    monkeypatch.setenv("SPECEYES_API_KEY", "sk-of-either")
+    refused(invoke("judge", "run"), "set SPECEYES_JUDGE_API_KEY and unset it.")

@@ -139,7 +139,7 @@ def test_bodies_that_are_no_request(serve: Serve) -> None:
 
 
 def test_a_key_is_asked_for_and_never_told(serve: Serve) -> None:
-    served = serve(api_key="secret")
+    served = serve(serve_api_key="secret")
     with served.client(api_key="wrong") as client, pytest.raises(openai.AuthenticationError):
         client.models.list()
     for headers in ({}, {"Authorization": "secret"}, {"Authorization": "Bearer wrong"}):

@@ -7,7 +7,14 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from speceyes_cli.plugin import EngineOptions, Role, UsageError
+from speceyes_cli.plugin import (
+    EngineOptions,
+    Role,
+    UsageError,
+    check_key,
+    has_userinfo,
+    hide_userinfo,
+)
 
 SHAPE = "URL#model, such as http://localhost:8000/v1#Qwen/Qwen3-VL-2B-Instruct"
 FACTORS = "28 for Qwen2.5-VL, 32 for Qwen3-VL, another model's patch x merge, or none"
@@ -33,6 +40,7 @@ def takes(model: str) -> bool:
 def check(options: EngineOptions) -> None:
     """Say what is wrong with the address before anything is asked."""
     parse_address(options.model, options.role)
+    api_key(options.role)
     if options.concurrency is not None and options.concurrency < 1:
         raise UsageError(f"--concurrency must be at least 1, not {options.concurrency}.")
     low = options.min_pixels or 1
@@ -49,8 +57,9 @@ def parse_address(name: str, role: Role) -> Address:
         parts = urlsplit(name)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise UsageError(f"--{role} {name}: {error}; give {SHAPE}.") from None
-    if parts.username is not None or parts.password is not None or parts.query:
+        shown = hide_userinfo(name)
+        raise UsageError(f"--{role} {shown}: {hide_userinfo(str(error))}; give {SHAPE}.") from None
+    if has_userinfo(name) or parts.query:
         # The name itself is not repeated: it may hold a secret.
         raise UsageError(
             f"--{role}: an address holds no user, password or query, since it is kept with the "
@@ -65,9 +74,14 @@ def parse_address(name: str, role: Role) -> Address:
 
 
 def api_key(role: Role) -> str:
-    """The key for the role's endpoint; empty without one. It stays in memory."""
-    found = (os.environ.get(name, "").strip() for name in key_variables(role))
-    return next(filter(None, found), "")
+    """The key for the role's endpoint; empty without one. It stays in memory.
+
+    Raises `UsageError` for one that no HTTP header can carry.
+    """
+    for name in key_variables(role):
+        if key := check_key(os.environ.get(name, ""), [name]):
+            return key
+    return ""
 
 
 def key_variables(role: Role) -> tuple[str, ...]:

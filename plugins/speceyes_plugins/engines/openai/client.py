@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from speceyes_cli.plugin import one_line
+from speceyes_cli.plugin import Secrets, hide_userinfo, one_line, open_client
 
 Result = TypeVar("Result")
 
@@ -21,6 +21,9 @@ CUT_EVERY = 1.0
 """Seconds between two cuts of the pace: refusals of one burst count once."""
 SHOWN = 300
 """Characters of a server's own words that are kept."""
+MOST_BYTES = 32 * 2**20
+"""Of an answer: a draft of 4,096 tokens with 64 log-probabilities each comes to about 20 MiB, and
+parsed JSON takes up to twenty times its bytes."""
 
 
 class EndpointError(Exception):
@@ -41,6 +44,8 @@ class RetryLimits(NamedTuple):
     """With the client's backoff, 0.5 s doubling up to 8 s, it may be away for half a minute."""
     seconds: float = 900.0
     """What one request may take in all, retries included: a slow drip ends here."""
+    look: float = 120.0
+    """The same for a question of the probe: one token of a server that is still warming up."""
 
 
 LIMITS = RetryLimits()
@@ -96,28 +101,38 @@ class EndpointClient:
 
         self.url = url
         self._openai = openai
-        self._key = key
-        self._seconds = limits.seconds
-        self._loop = asyncio.new_event_loop()
+        self._secrets = Secrets(key)
+        self._limits = limits
         self.pace = Pace(concurrency)
-        self._client = openai.AsyncOpenAI(
-            base_url=url,
-            api_key=key or "none",  # servers without a key ignore it; the client wants one
-            max_retries=limits.retries,
-            timeout=openai.Timeout(limits.seconds, connect=CONNECT_SECONDS),
-            http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [self._notice]}),
+        self._client = open_client(
+            url,
+            key,
+            seconds=limits.seconds,
+            connect_seconds=CONNECT_SECONDS,
+            most_bytes=MOST_BYTES,
+            retries=limits.retries,
+            connections=concurrency,
+            check=self._notice,
         )
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def complete(self, body: Mapping[str, Any], retries: int | None = None) -> Completion:
+    def complete(self, body: Mapping[str, Any]) -> Completion:
         """POST /chat/completions; raises `EndpointError`."""
-        return self._run(lambda: self._complete(body, retries))
+        return self._run(lambda: self._complete(body, self._client, self._limits.seconds))
+
+    def look(self, body: Mapping[str, Any], retries: int) -> Mapping[str, Any]:
+        """The answer to a question of the probe, which is waited for less long."""
+        client = self._client.with_options(max_retries=retries)
+        answer: Completion = self._run(lambda: self._complete(body, client, self._look_seconds))
+        return answer.body
 
     def models(self) -> list[dict[str, Any]]:
         """GET /models; raises `EndpointError`."""
         listed = self._run(self._models).body.get("data")
-        return [item for item in listed if isinstance(item, dict)] if listed else []
+        found = listed if isinstance(listed, list) else []
+        return [item for item in found if isinstance(item, dict)]
 
     def close(self) -> None:
         """Close every connection and end the loop."""
@@ -126,22 +141,29 @@ class EndpointClient:
         self._thread.join()
         self._loop.close()
 
-    async def _complete(self, body: Mapping[str, Any], retries: int | None) -> Completion:
+    @property
+    def _look_seconds(self) -> float:
+        return min(self._limits.look, self._limits.seconds)
+
+    async def _complete(self, body: Mapping[str, Any], client: Any, seconds: float) -> Completion:
         known = {"model": body["model"], "messages": body["messages"]}
         extra = {name: value for name, value in body.items() if name not in known}
-        client = self._client if retries is None else self._client.with_options(max_retries=retries)
         async with self.pace:
             began = time.monotonic()
-            request = client.chat.completions.with_raw_response.create(**known, extra_body=extra)
-            raw = await asyncio.wait_for(request, self._seconds)
+            async with asyncio.timeout(seconds):
+                raw = await client.chat.completions.with_raw_response.create(
+                    **known, extra_body=extra
+                )
             self.pace.speed_up()
             return Completion(self._json(raw), time.monotonic() - began)
 
     async def _models(self) -> Completion:
         client = self._client.with_options(max_retries=1)
-        return Completion(self._json(await client.models.with_raw_response.list()), 0.0)
+        async with asyncio.timeout(self._look_seconds):
+            raw = await client.models.with_raw_response.list()
+        return Completion(self._json(raw), 0.0)
 
-    async def _notice(self, response: Any) -> None:
+    def _notice(self, response: Any) -> None:
         if response.status_code == 429:  # noqa: PLR2004 - too many requests
             self.pace.slow_down(time.monotonic())
 
@@ -157,11 +179,17 @@ class EndpointClient:
             cause = error.__cause__ or error
             said = self._clean(str(cause) or type(cause).__name__)
             raise EndpointError(f"it cannot be reached ({said})") from None
+        except openai.OpenAIError as error:
+            raise EndpointError(self._clean(str(error))) from None
 
     def _json(self, raw: Any) -> dict[str, Any]:
         response = raw.http_response
         try:
-            body = json.loads(response.content)
+            body = self._secrets.hide_in(json.loads(response.content))
+        except RecursionError:
+            raise EndpointError(
+                "it answered with JSON that is nested too deeply", response.status_code
+            ) from None
         except ValueError:
             raise EndpointError(_no_json(response), response.status_code) from None
         if not isinstance(body, dict):
@@ -169,22 +197,28 @@ class EndpointClient:
         return body
 
     def _status_error(self, error: Any) -> EndpointError:
-        status = error.status_code
-        body = error.body
-        if isinstance(body, Mapping):
-            said = str(body.get("message") or body.get("detail") or body)
-        else:
-            said = "" if _is_page(error.response) else str(body or "")
-        said = self._clean(said)
+        status, response = error.status_code, error.response
+        if response.is_redirect:
+            where = self._clean(response.headers.get("location", ""))
+            return EndpointError(f"it answered {status}: it has moved to {where}", status)
+        page = _is_page(response)
+        said = self._clean(_words(error.body) or ("" if page else response.text))
         if status in (401, 403):
             return EndpointError(f"it refuses the key (status {status})", status, said)
-        if not said and _is_page(error.response):
-            return EndpointError(f"{_no_json(error.response)} (status {status})", status)
+        if not said and page:
+            return EndpointError(f"{_no_json(response)} (status {status})", status)
         return EndpointError(f"it answered {status}: {said or 'nothing more'}", status, said)
 
     def _clean(self, text: str) -> str:
-        """On one line, and without the key, which some servers repeat."""
-        return one_line(text.replace(self._key, "***") if self._key else text, SHOWN)
+        """On one line, and without the key or a password, which some servers repeat."""
+        return one_line(self._secrets.hide(hide_userinfo(text)), SHOWN)
+
+
+def _words(body: Any) -> str:
+    """The sentence in an error's JSON; empty where there is none."""
+    words = body if isinstance(body, Mapping) else {}
+    found = (words.get(name) for name in ("message", "detail"))
+    return next((text for text in found if isinstance(text, str) and text), "")
 
 
 def _no_json(response: Any) -> str:

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, RunStopError, Size, TokenScore
+from speceyes_cli.plugin import (
+    Ask,
+    EngineOptions,
+    Picture,
+    Reply,
+    RunStopError,
+    Size,
+    TokenScore,
+    writable,
+)
 from speceyes_plugins.engines.openai.addresses import api_key, parse_address
 from speceyes_plugins.engines.openai.client import (
     LIMITS,
@@ -18,7 +27,7 @@ from speceyes_plugins.engines.openai.client import (
 )
 from speceyes_plugins.engines.openai.pictures import PictureWriter
 from speceyes_plugins.engines.openai.probe import Probe, continues_turns
-from speceyes_plugins.engines.openai.wire import with_stop, write_ask
+from speceyes_plugins.engines.openai.wire import first_choice, read_count, with_stop, write_ask
 from speceyes_plugins.engines.token_scores import read_tokens, score_tokens
 
 CONCURRENCY = 32
@@ -119,19 +128,15 @@ class OpenAIEngine:
 
 def read_reply(ask: Ask, answered: Completion, frames: tuple[Size, ...]) -> Reply:
     """A chat completion as a reply; raises `EndpointError` or `LogprobsError`."""
-    try:
-        choice = answered.body["choices"][0]
-        text = choice["message"].get("content") or ""
-        finish = choice["finish_reason"]
-    except (LookupError, TypeError, AttributeError):
-        raise EndpointError("it answered with JSON that is no chat completion") from None
+    choice = first_choice(answered.body)
+    finish = choice.get("finish_reason")
     if finish not in ("stop", "length"):
-        raise EndpointError(f"it ended its answer with {finish!r}")
-    usage = answered.body.get("usage") or {}
-    generated = usage.get("completion_tokens")
+        raise EndpointError(f"it ended its answer with {str(finish)[:40]!r}")
+    usage = answered.body.get("usage")
+    generated = read_count(usage.get("completion_tokens") if isinstance(usage, Mapping) else None)
     reason = choice.get("stop_reason", choice.get("matched_stop"))
     at_text = isinstance(reason, str)
-    text = with_stop(text, ask.stop, reason)
+    text = with_stop(writable(choice["message"].get("content") or ""), ask.stop, reason)
     scores: tuple[TokenScore, ...] = ()
     if ask.gate is not None:
         tokens = read_tokens(choice, generated)

@@ -8,12 +8,12 @@ from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
-from speceyes_cli.plugin import BoxFrame, EngineOptions, Role, Size, UsageError
+from speceyes_cli.plugin import BoxFrame, EngineOptions, Role, Size, UsageError, one_line, writable
 from speceyes_plugins.engines.box_frames import frame_of_served
 from speceyes_plugins.engines.openai.addresses import Address, key_variables
 from speceyes_plugins.engines.openai.client import EndpointClient, EndpointError
 from speceyes_plugins.engines.openai.pictures import data_url
-from speceyes_plugins.engines.openai.wire import GREEDY
+from speceyes_plugins.engines.openai.wire import GREEDY, first_choice, read_count
 from speceyes_plugins.engines.resize_rule import FACTORS, Bounds, ResizeRule, find_rule
 from speceyes_plugins.engines.token_scores import MASKED, LogprobsError, read_tokens
 
@@ -97,12 +97,12 @@ class Probe:
     def _find_model(self) -> str:
         wanted = self._address.model
         try:
-            served = [str(item.get("id", "")) for item in self._endpoint.models()]
+            served = [writable(str(item.get("id", ""))) for item in self._endpoint.models()]
         except EndpointError as error:
             if wanted and error.status in (404, 405):  # a gateway without a list
                 return wanted
             raise
-        known = ", ".join(served[:10]) or "none"
+        known = one_line(", ".join(served[:10]), 300) or "none"
         if wanted and wanted not in served:
             raise self._refuse(f"it does not serve {wanted!r}", f"it serves {known}")
         if not wanted and len(served) != 1:
@@ -139,13 +139,14 @@ class Probe:
         body = {"logprobs": True, "top_logprobs": k, **changes}
         try:
             answered = self._ask([_text(QUESTION)], **body)
-            choice = {**answered["choices"][0], "finish_reason": "length"}  # keep an early end too
-            return read_tokens(choice, None)[0].top
         except EndpointError as error:
             if error.status in (400, 422):
                 return ()
             raise
-        except (LogprobsError, LookupError, TypeError):
+        choice = {**first_choice(answered), "finish_reason": "length"}  # keep an early end too
+        try:
+            return next((token.top for token in read_tokens(choice, None)), ())
+        except LogprobsError:
             return ()
 
     def _find_pictures(self) -> int | None:
@@ -226,10 +227,10 @@ class Probe:
             break
         return counts if all(count > 0 for count in counts.values()) else {}
 
-    def _ask(self, content: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    def _ask(self, content: list[dict[str, Any]], **changes: Any) -> Mapping[str, Any]:
         messages = [{"role": "user", "content": content}]
         body = {"model": self._model, "messages": messages, "max_tokens": 1, **GREEDY, **changes}
-        return self._endpoint.complete(body, RETRIES).body
+        return self._endpoint.look(body, RETRIES)
 
     def _refuse(self, what: str, advice: str) -> UsageError:
         return UsageError(f"--{self._options.role} {self._address.url}: {what}; {advice}.")
@@ -244,8 +245,8 @@ def continues_turns(endpoint: EndpointClient, model: str) -> bool:
     body = {"model": model, "messages": messages, "max_tokens": 1, **GREEDY}
     going_on = {"add_generation_prompt": False, "continue_final_message": True}
     try:
-        fresh = _prompt_tokens(endpoint.complete(body, RETRIES).body)
-        begun = _prompt_tokens(endpoint.complete({**body, **going_on}, RETRIES).body)
+        fresh = _prompt_tokens(endpoint.look(body, RETRIES))
+        begun = _prompt_tokens(endpoint.look({**body, **going_on}, RETRIES))
     except EndpointError as error:
         if error.status in (400, 422):
             return False
@@ -284,8 +285,7 @@ def _advice(error: EndpointError, role: Role) -> str:
 
 def _prompt_tokens(body: Mapping[str, Any]) -> int | None:
     usage = body.get("usage")
-    count = usage.get("prompt_tokens") if isinstance(usage, Mapping) else None
-    return count if isinstance(count, int) else None
+    return read_count(usage.get("prompt_tokens") if isinstance(usage, Mapping) else None)
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from speceyes_cli.plugin import Ask, Message, Picture, without_tags
+from speceyes_plugins.engines.openai.client import EndpointError
 
 GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
 """vLLM applies the checkpoint's own sampling settings to whatever is not said."""
+MOST_TOKENS = 2**31 - 1
+"""Beyond any context; a larger count is no count."""
 SPECIAL = re.compile(
     r"<\|[A-Za-z0-9_]+\|>|<\uff5c[^<>]+\uff5c>|</?s>|<(?:start|end)_of_(?:turn|image)>"
     r"|<(?:image|video|IMG_CONTEXT|image_soft_token)>"
@@ -61,6 +64,26 @@ def with_stop(text: str, stops: tuple[str, ...], reason: Any) -> str:
         if stop in text:
             return text[: text.index(stop) + len(stop)]
     return text + reason if reason in stops else text
+
+
+def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first choice of a chat completion, its message's content a text or null.
+
+    Raises `EndpointError` for JSON of any other form.
+    """
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    content = message.get("content", "") if isinstance(message, Mapping) else 0
+    if isinstance(choice, Mapping) and isinstance(content, str | None):
+        return choice
+    raise EndpointError("it answered with JSON that is no chat completion")
+
+
+def read_count(value: Any) -> int | None:
+    """A count of tokens; None for what is none."""
+    counts = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    return value if counts else None
 
 
 def _part(part: str | Picture, show: Callable[[Picture], str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.image_utils import SizeDict
 
-from speceyes_cli.plugin import BoxFrame, EngineOptions, UsageError
+from speceyes_cli.plugin import BoxFrame, EngineOptions, UsageError, hide_hub_token
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.transformers.attention import use_by_length
 from speceyes_plugins.engines.transformers.models import MODEL_TYPES, digest, location
@@ -63,7 +63,8 @@ def load(options: EngineOptions) -> Loaded:
             attn_implementation=attention,
         )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        said = hide_hub_token(str(error)).strip()
+        first = said.splitlines()[0] if said else type(error).__name__
         raise UsageError(f"--{options.role}: {options.model} cannot be loaded: {first}") from error
     finally:
         if noise:
