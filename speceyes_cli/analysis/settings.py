@@ -6,34 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from speceyes_cli.core.run.info import RunConfig, differences, identity_of
+from speceyes_cli.core.run.tags import Part, tagged
 
-_FIELDS = (
-    "method",
-    "agent",
-    "dataset",
-    "option_order",
-    "small",
-    "large",
-    "screen",
-    "draft_tokens",
-    "thinking",
-    "dtype",
-    "small_min_pixels",
-    "small_max_pixels",
-    "large_min_pixels",
-    "large_max_pixels",
-    "max_turns",
-    "max_new_tokens",
-    "answer_options",
-    "prompt_hashes",
-)
+_PARTS: tuple[Part, ...] = ("samples", "method", "draft", "agent", "machine", "keyed")
+"""All but the gate, which a replay or a certificate chooses, and the files: see `data_of`."""
 _ENGINE_FIELDS = ("engine", "model", "revision", "dtype", "min_pixels", "max_pixels")
 
 
 def setting_of(config: RunConfig) -> dict[str, Any]:
     """The part of a configuration that decides answers; timing, gate and threshold left out."""
     whole = identity_of(config)
-    return {field: whole[field] for field in _FIELDS}
+    return {field: whole[field] for field in tagged(RunConfig, ["answers"], _PARTS)}
 
 
 def engines_of(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from speceyes_cli.core.chat import Message, Picture
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.methods.prompts import draft_messages, score_messages
 from speceyes_cli.core.run.records import plain_json
+from speceyes_cli.core.run.tags import Tag
 from speceyes_cli.core.samples import Sample
 
 SCHEMA_VERSION = 2
@@ -41,73 +42,78 @@ class _Model(BaseModel):
 class RunConfig(_Model):
     """Everything chosen that can change an answer or its timing; it names the run.
 
-    What a method does not use is None, so that it cannot tell two equal runs apart.
+    What a method does not use is None, so that it cannot tell two equal runs apart. Each field's
+    tag says what it decides: see `tags`.
     """
 
-    method: str
+    method: Annotated[str, Tag("answers", "method")]
     """How samples are answered."""
-    agent: str
+    agent: Annotated[str, Tag("answers", "agent")]
     """The tool-using agent."""
-    dataset: str
+    dataset: Annotated[str, Tag("answers", "samples")]
     """The benchmark."""
-    splits: tuple[str, ...]
+    splits: Annotated[tuple[str, ...], Tag("neither", "samples")]
     """Its splits, in order."""
-    data: str | None
+    data: Annotated[str | None, Tag("answers", "files")]
     """Where its files are; None: the dataset's own place."""
-    option_order: str
+    option_order: Annotated[str, Tag("answers", "samples")]
     """"dataset" or "shuffle:SEED"."""
-    limit: int | None
+    limit: Annotated[int | None, Tag("neither", "samples")]
     """Samples of each split; None: all."""
-    small: str | None
+    small: Annotated[str | None, Tag("answers", "draft")]
     """The model that drafts."""
-    large: str | None
+    large: Annotated[str | None, Tag("answers", "agent")]
     """The model that screens and runs the agent."""
-    gate: str | None
+    gate: Annotated[str | None, Tag("answers", "gate")]
     """How token statistics become a confidence."""
-    top_k: int | None
+    top_k: Annotated[int | None, Tag("answers", "gate")]
     """Logits per token that the gate looks at."""
-    threshold: float | None
+    threshold: Annotated[float | None, Tag("answers", "gate")]
     """The confidence a draft must exceed, or the score that keeps a SpecReason step."""
-    screen: str | None = None
+    screen: Annotated[str | None, Tag("answers", "method")] = None
     """The model that screens: "large", "small" or "none"."""
-    draft_tokens: int | None = None
+    draft_tokens: Annotated[int | None, Tag("answers", "draft")] = None
     """Tokens after which a draft is cut."""
-    thinking: bool = False
+    thinking: Annotated[bool, Tag("answers", "draft")] = False
     """The small model thinks before it drafts; only what follows the thought counts."""
-    both_branches: bool = False
+    both_branches: Annotated[bool, Tag("time", "method")] = False
     """Draft and agent were run for every sample, whatever the gate said."""
-    batch_size: int
+    batch_size: Annotated[int, Tag("time", "machine")]
     """Asks an engine may take at once."""
-    fallbacks: int | None = None
+    fallbacks: Annotated[int | None, Tag("time", "agent")] = None
     """Agent loops under way at once; None: as many as batches take."""
-    device: str
+    device: Annotated[str, Tag("time", "machine")]
     """Where models run."""
-    dtype: str
+    dtype: Annotated[str, Tag("answers", "machine")]
     """The models' number format."""
-    attention: str
+    attention: Annotated[str, Tag("time", "machine")]
     """The models' attention implementation."""
-    small_min_pixels: int | None
+    concurrency: Annotated[int | None, Tag("time", "machine")] = None
+    """Requests in flight at an endpoint; None: the engine's own."""
+    turn_memory: Annotated[float | None, Tag("time", "machine")] = None
+    """GiB in which a local model keeps conversations between turns; None: the engine's own."""
+    small_min_pixels: Annotated[int | None, Tag("answers", "draft")]
     """The small model's least picture area in pixels; None: the model's own."""
-    small_max_pixels: int | None
+    small_max_pixels: Annotated[int | None, Tag("answers", "draft")]
     """The small model's greatest picture area in pixels; None: the model's own."""
-    large_min_pixels: int | None
+    large_min_pixels: Annotated[int | None, Tag("answers", "agent")]
     """The large model's least picture area in pixels; None: the model's own."""
-    large_max_pixels: int | None
+    large_max_pixels: Annotated[int | None, Tag("answers", "agent")]
     """The large model's greatest picture area in pixels; None: the model's own."""
-    max_turns: int | None
+    max_turns: Annotated[int | None, Tag("answers", "agent")]
     """Turns of the agent; None: the agent's own."""
-    max_new_tokens: int | None
+    max_new_tokens: Annotated[int | None, Tag("answers", "agent")]
     """Tokens of each turn; None: the agent's own."""
-    answer_options: PluginOptions = {}
+    answer_options: Annotated[PluginOptions, Tag("answers", "keyed")] = {}
     """Options of plugins that decide answers: by part ("method", "agent", "small", "large") and
     name."""
-    time_options: PluginOptions = {}
+    time_options: Annotated[PluginOptions, Tag("time", "keyed")] = {}
     """Options of plugins that decide how long answers take, in the same form."""
-    prompt_hashes: dict[str, str]
+    prompt_hashes: Annotated[dict[str, str], Tag("answers", "keyed")]
     """SHA-256 of the wording of each phase's prompt."""
-    data_fingerprint: dict[str, str | None]
+    data_fingerprint: Annotated[dict[str, str | None], Tag("answers", "files")]
     """The dataset's digest of each split, where it gives one."""
-    model_digests: dict[str, str] = {}
+    model_digests: Annotated[dict[str, str], Tag("answers", "files")] = {}
     """The digest of each role's model, where it is in a folder."""
 
     @model_validator(mode="before")

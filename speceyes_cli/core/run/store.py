@@ -33,6 +33,7 @@ from speceyes_cli.core.run.info import (
     write_run_info,
 )
 from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.tags import tags_of
 
 DATABASE = "run.sqlite"
 EXPORT = "records.jsonl"
@@ -354,8 +355,8 @@ def _clear(folder: Path) -> None:
 
 def _chosen(config: RunConfig) -> dict[str, Any]:
     """What a run must share with one that goes on with it; its data are compared by sample."""
-    kept = identity_of(config)
-    return {name: kept[name] for name in kept if name not in ("data", "data_fingerprint")}
+    kept, tags = identity_of(config), tags_of(RunConfig)
+    return {name: kept[name] for name in kept if tags[name].part != "files"}
 
 
 def _refuse_differences(folder: Path, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:

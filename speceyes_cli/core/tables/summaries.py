@@ -21,6 +21,7 @@ from speceyes_cli.core.run.info import (
 )
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import read_run
+from speceyes_cli.core.run.tags import AGENT_KEYS, tagged
 from speceyes_cli.core.tables.comparison import (
     accuracy_of,
     is_judged,
@@ -39,24 +40,6 @@ SHOWN = 5
 BASELINE = "baseline"
 _PHASES = ("screen", "draft", "propose", "score", "agent", "tool")
 """The order in which people think of them."""
-_SAME_FOR_BASELINE = (
-    "agent",
-    "dataset",
-    "option_order",
-    "large",
-    "batch_size",
-    "fallbacks",
-    "device",
-    "dtype",
-    "attention",
-    "large_min_pixels",
-    "large_max_pixels",
-    "max_turns",
-    "max_new_tokens",
-)
-"""What a run and the baseline it is measured against must share."""
-_AGENTS_PARTS = ("agent", "large")
-"""Of plugins' options, those that a baseline uses too."""
 
 
 class SummaryRow(BaseModel):
@@ -336,13 +319,11 @@ def _is_baseline_of(config: RunConfig, other: RunConfig) -> bool:
         return False
     if config.large is None:  # the small model alone is measured against any agent on this data
         return all(mine[key] == theirs[key] for key in ("dataset", "device"))
-    prompts = mine["prompt_hashes"].get("agent") == theirs["prompt_hashes"].get("agent")
-    options = all(
-        mine[kind].get(part) == theirs[kind].get(part)
-        for kind in ("answer_options", "time_options")
-        for part in _AGENTS_PARTS
+    decisive = tagged(RunConfig, ("answers", "time"), ("samples", "agent", "machine"))
+    keyed = tagged(RunConfig, ("answers", "time"), ["keyed"])
+    return all(mine[name] == theirs[name] for name in decisive) and all(
+        mine[name].get(key) == theirs[name].get(key) for name in keyed for key in AGENT_KEYS
     )
-    return prompts and options and all(mine[key] == theirs[key] for key in _SAME_FOR_BASELINE)
 
 
 def _phase_means(answered: Sequence[Record]) -> dict[str, float]:

@@ -7,9 +7,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple, TypeVar
+from functools import cache
+from types import NoneType
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.run.info import RunConfig
+from speceyes_cli.core.run.tags import Part, tagged
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import RUNS, RunPlan, plan_run
@@ -18,22 +22,8 @@ from speceyes_cli.host.specs import CONFIDENCE
 
 Options = TypeVar("Options", bound=RunOptions)
 
-AXES: dict[str, type] = {
-    "agent": str,
-    "batch-size": int,
-    "draft-tokens": int,
-    "fallbacks": int,
-    "gate": str,
-    "large": str,
-    "max-new-tokens": int,
-    "max-turns": int,
-    "method": str,
-    "screen": str,
-    "small": str,
-    "threshold": float,
-    "top-k": int,
-}
-"""The options that can be swept, and what their values are."""
+PARTS: tuple[Part, ...] = ("method", "draft", "gate", "agent", "machine")
+"""What a sweep varies on the same samples."""
 OWN = tuple(flag.removeprefix("--") for flag in (AGENT, ENGINE, METHOD))
 """Options that hold a plugin's own, each an axis of its own."""
 MOST_POINTS = 1_000
@@ -139,17 +129,28 @@ def parse_axis(text: str, host: Host) -> Axis:
         name = f"{group}.{own}"
     else:
         name = name.replace("_", "-")
-        if name not in AXES:
-            known = known_names(name, [*AXES, *(f"{group}.NAME" for group in OWN)])
+        if name not in axes():
+            known = known_names(name, [*axes(), *(f"{group}.NAME" for group in OWN)])
             raise UsageError(f"--sweep {name}: there is no such axis; {known}.")
-        group, own, kind = name, "", AXES[name]
+        group, own, kind = name, "", axes()[name]
     listed = [part.strip() for part in values.split(",") if part.strip()]
     if not listed:
         raise UsageError(f"--sweep {name} has no values.")
     number = kind in (int, float)
     spelled = [s for part in listed for s in (_range(name, part) if number else [part])]
-    found = dict.fromkeys(_number(name, part, kind) if number else part for part in spelled)
+    found = dict.fromkeys(_value(name, part, kind) for part in spelled)
     return Axis(group.replace("-", "_"), tuple(found), own)
+
+
+@cache
+def axes() -> dict[str, type]:
+    """The options that can be swept: those that decide answers or time; and their types."""
+    hints = get_type_hints(RunOptions)
+    found = {}
+    for name in tagged(RunConfig, ("answers", "time"), PARTS):
+        kinds = [kind for kind in get_args(hints[name]) or (hints[name],) if kind is not NoneType]
+        [found[name.replace("_", "-")]] = kinds
+    return found
 
 
 def _type_of_own(flag: str, name: str, host: Host) -> type:
@@ -178,6 +179,14 @@ def _range(name: str, text: str) -> list[str]:
     if steps >= MOST_POINTS:
         raise UsageError(f"--sweep {name}={text}: more than {MOST_POINTS:,} points.")
     return [str(start + i * step) for i in range(int(steps) + 1)]
+
+
+def _value(name: str, text: str, kind: type) -> float | int | bool | str:
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise UsageError(f"--sweep {name}: {text!r} is neither true nor false.")
+        return text.lower() == "true"
+    return _number(name, text, kind) if kind in (int, float) else text
 
 
 def _number(name: str, text: str, kind: type) -> float | int:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Self
 
 from speceyes_cli.core.call_cache.engine import CachedEngine
 from speceyes_cli.core.call_cache.store import CallCache
 from speceyes_cli.core.chat import Engine, Role
-from speceyes_cli.core.run.info import library_versions
+from speceyes_cli.core.run.info import RunConfig, library_versions
+from speceyes_cli.core.run.tags import tags_of
 from speceyes_cli.host.planning.models import Load, load_engines
 from speceyes_cli.host.plugin_options import deciding
-
-IRRELEVANT = ("top_k", "concurrency", "turn_memory")
-"""Options of an engine that change no answer; the K of each call is in its key."""
 
 
 class EnginePool:
@@ -50,15 +48,28 @@ class EnginePool:
 
 
 def identity(load: Load, engine: Engine) -> dict[str, Any]:
-    """All of a loaded model that can change an answer."""
-    options = {
-        name: value for name, value in asdict(load.options).items() if name not in IRRELEVANT
+    """All of a loaded model that can change a reply or its time; the K of a call is in its key."""
+    tags, role = tags_of(RunConfig), load.options.role
+    options: dict[str, Any] = {}
+    for field in fields(load.options):
+        name = config_field(field.name, role)
+        if name in tags and tags[name].decides != "neither" and tags[name].part != "gate":
+            options[name] = getattr(load.options, field.name)
+    spec, values = load.spec, load.options.options
+    own = {
+        "answer_options": deciding(spec.options, values, "answers"),
+        "time_options": deciding(spec.options, values, "time"),
     }
-    declared = load.spec.options
-    options["options"] = [deciding(declared, load.options.options, x) for x in ("answers", "time")]
     return {
         "engine": load.spec.name,
-        "options": options,
+        "role": role,
+        "options": options | own,
         "model": dict(engine.describe()),
         "versions": library_versions(),
     }
+
+
+def config_field(name: str, role: Role) -> str:
+    """The field of `RunConfig` that an engine's option of this name comes from."""
+    own = {"model": role, "min_pixels": f"{role}_min_pixels", "max_pixels": f"{role}_max_pixels"}
+    return own.get(name, name)
