@@ -21,7 +21,7 @@ from speceyes_plugins.agents.tolerant_json import (
 
 __all__ = ["Call", "CallError", "read_call"]
 
-MAX_LENGTH = 20_000
+MAX_LENGTH = 10_000
 """Characters of a call that are read."""
 ATTEMPTS = 8
 """Brackets at which the call is looked for: more would be text that goes round in circles."""
