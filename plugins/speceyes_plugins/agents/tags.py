@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 THOUGHT = "think"
+FENCE = re.compile(r"```[ \t]*+(?:python3?|py)[ \t]*+\n", re.IGNORECASE)
 
 
 class Tagged(NamedTuple):
@@ -64,6 +65,19 @@ def last_tagged(text: str, name: str) -> Tagged | None:
         return Tagged(content, opening.start(), len(text), closed=False)
     content = text[opening.end() : closing.start()]
     return Tagged(content, opening.start(), closing.end(), closed=True)
+
+
+def untagged_code(text: str) -> str | None:
+    """The first block that a fence calls Python, behind the thought; None where there is none.
+
+    What a model writes after it rests on results that it has not been shown.
+    """
+    said = after_thought(text) or ""
+    opening = FENCE.search(said)
+    if opening is None:
+        return None
+    end = said.find("```", opening.end())
+    return said[opening.end() :] if end < 0 else said[opening.end() : end]
 
 
 def without_partial_tag(text: str) -> str:

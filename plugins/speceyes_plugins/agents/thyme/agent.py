@@ -18,7 +18,7 @@ from speceyes_cli.plugin import (
     ToolError,
     question_text,
 )
-from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer
+from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer, untagged_code
 from speceyes_plugins.agents.thyme.sessions import SandboxSessions
 from speceyes_plugins.agents.thyme.texts import opening, results
 from speceyes_plugins.sandbox.parent import isolation
@@ -66,23 +66,26 @@ class Thyme:
         answer = last_tagged(reply.text, "answer")
         if answer is not None and (code is None or answer.start > code.start):
             return Answer(answer.content.strip(), "large")
-        if code is None:
+        block = code.content if code is not None else untagged_code(reply.text)
+        if block is None:
             last_turn = state.turn + 1 >= self.max_turns
             untagged = untagged_answer(reply) if last_turn else None
             return untagged or complain("no_action", "Neither <code> nor <answer> was found.")
+        notes = () if code is not None else ("code without tags",)
         seen = yield Run(
             self._workshop.run,
             {
                 "key": state.key,
                 "picture": state.sample.picture,
-                "code": code.content,
+                "code": block,
             },
             timeout=BLOCK_SECONDS,
             name="python",
+            notes=notes,
         )
         if isinstance(seen, ToolError):
             return complain(seen.kind, seen.text)
-        return Observation(results(seen.content), seen.notes)
+        return Observation(results(seen.content), (*notes, *seen.notes))
 
     def forget(self, key: str) -> None:
         """The trajectory has ended: its interpreter and files go."""

@@ -42,10 +42,12 @@ def block(code: str) -> str:
     return f"<think>closer</think>\n<code>\n```python\n{code}\n```\n</code>"
 
 
-def step(agent: Thyme, text: str, name: str = "s") -> Observation | Answer | ToolError:
+def step(
+    agent: Thyme, text: str, name: str = "s", number: int = 0
+) -> Observation | Answer | ToolError:
     """One turn with the code really run, as the scheduler would."""
     one = sample(name)
-    turn = agent.step(Reply(text, 10, "stop"), AgentState(one, agent.open(one), 0))
+    turn = agent.step(Reply(text, 10, "stop"), AgentState(one, agent.open(one), number))
     try:
         run = next(turn)
         assert isinstance(run, Run)
@@ -80,6 +82,29 @@ def test_several_pictures_come_back_in_order(agent: Thyme) -> None:
     assert isinstance(seen, Observation)
     widths = [p.open().width for p in seen.content if isinstance(p, Picture)]
     assert widths == [90, 120]
+
+
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        ("<CODE>\n```python\nprint(6 * 7)\n```\n</CODE>", False),
+        ('< code lang="python" >\nprint(6 * 7)\n</ code >', False),
+        ("<think>x</think>\n```python\nprint(6 * 7)\n```\nIt printed 43.", True),
+        ("```Py\nprint(6 * 7)", True),
+    ],
+)
+def test_code_is_found_however_its_tags_are_spelt(agent: Thyme, text: str, noted: bool) -> None:
+    seen = step(agent, text)
+    assert isinstance(seen, Observation), seen
+    assert seen.content[1] == "42"
+    assert ("code without tags" in seen.notes) == noted
+
+
+def test_an_answer_without_tags_is_kept_on_the_last_turn_only(agent: Thyme) -> None:
+    earlier, last = step(agent, "It is red."), step(agent, "It is red.", number=agent.max_turns - 1)
+    assert isinstance(earlier, ToolError)
+    assert isinstance(last, Answer)
+    assert (last.text, last.details) == ("It is red.", {"untagged": True})
 
 
 def test_printed_values_come_back_as_text(agent: Thyme) -> None:
