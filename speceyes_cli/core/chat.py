@@ -178,6 +178,14 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Preparing(Protocol):
+    """What an engine also has when it can begin on asks before they are its turn."""
+
+    def prepare(self, asks: Sequence[Ask]) -> None:
+        """These will probably come next. Returns at once, and raises nothing."""
+
+
+@runtime_checkable
 class Introduced(Protocol):
     """What an engine also has when it found out something that its user should read."""
 

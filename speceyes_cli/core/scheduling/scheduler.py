@@ -21,6 +21,7 @@ from speceyes_cli.core.chat import (
     Ask,
     Engine,
     Observation,
+    Preparing,
     Reply,
     Role,
     Run,
@@ -162,6 +163,7 @@ class Scheduler:
                 self._send(group.workers, Job(batch, group), generate)
                 for overtaken, _ in self._asking(group):
                     overtaken.overtaken += 1
+            self._prepare(group)
         for trajectory in tuple(self._waiting):
             if self._idle_tools and isinstance(run := trajectory.need, Run):
                 self._idle_tools -= 1
@@ -181,6 +183,14 @@ class Scheduler:
         ]
         sizes = {role: engine.max_batch for role, engine in group.engines.items()}
         return [asking[place][0] for place in next_batch(waiting, sizes)]
+
+    def _prepare(self, group: EngineGroup) -> None:
+        """Let engines open the pictures of the asks that wait while they compute."""
+        for role, engine in group.engines.items():
+            if isinstance(engine, Preparing):
+                asks = [ask for _, ask in self._asking(group) if ask.role == role]
+                if asks:
+                    engine.prepare(asks[: engine.max_batch])
 
     def _asking(self, group: EngineGroup) -> list[tuple[Trajectory, Ask]]:
         return [

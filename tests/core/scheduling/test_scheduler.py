@@ -236,6 +236,21 @@ def test_engines_of_one_group_never_compute_at_once() -> None:
     assert len(small.threads) == 1
 
 
+def test_an_engine_is_told_what_comes_next_while_it_computes() -> None:
+    told = threading.Event()
+    prepared: list[str] = []
+
+    class Ahead(Echo):
+        def prepare(self, asks: Sequence[Ask]) -> None:
+            prepared.extend(text_of(ask) for ask in asks)
+            told.set()
+
+    engine = Ahead(max_batch=2, behave=lambda _: told.wait(10) and None)
+    run_all({"large": engine}, tasks(4, lambda n: asks(ask(f"x{n}"))), inline=False)
+    assert told.is_set()
+    assert set(prepared) == {"x2", "x3"}
+
+
 def test_a_remote_engine_takes_as_many_calls_as_it_has_workers() -> None:
     meet = threading.Barrier(3, timeout=10)
     engine = Echo(max_batch=1, workers=3, behave=lambda _: meet.wait() and None)

@@ -69,6 +69,10 @@ class TransformersEngine:
         self.max_batch = max(1, half)
         return [*self.generate(asks[:half]), *self.generate(asks[half:])]
 
+    def prepare(self, asks: Sequence[Ask]) -> None:
+        """Open and resize the pictures of the asks that come next."""
+        self._pictures.prepare([(ask.trajectory, p) for ask in asks for p in pictures_of(ask)])
+
     @torch.inference_mode()
     def _generate(self, asks: Sequence[Ask]) -> list[Reply | Exception]:
         started = time.perf_counter()

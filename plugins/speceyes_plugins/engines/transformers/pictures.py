@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
@@ -47,6 +47,7 @@ class PictureEncoder:
         self._model = model
         self._processor = image_processor
         self._kept: dict[str, dict[Picture, Encoded]] = {}
+        self._ahead: dict[tuple[str, Picture], Future[Tensor | Exception]] = {}
         self._lock = threading.Lock()
         count = min(len(os.sched_getaffinity(0)), MOST_HANDS)
         self._hands = ThreadPoolExecutor(count, "speceyes-picture")
@@ -84,31 +85,46 @@ class PictureEncoder:
                     self._kept.setdefault(pair[0], {})[pair[1]] = encoded
         return found
 
+    def prepare(self, wanted: Sequence[tuple[str, Picture]]) -> None:
+        """Begin to open and resize pictures that `encode` will be asked for."""
+        with self._lock:
+            for pair in wanted:
+                known = pair in self._ahead or pair[1] in self._kept.get(pair[0], {})
+                if pair[0] and not known:
+                    self._ahead[pair] = self._hands.submit(self._attempt, pair[1])
+
     def _resize_all(self, pairs: Sequence[tuple[str, Picture]]) -> list[Tensor | Exception]:
         """Each picture resized, or its error; several pictures share the processor's cores.
 
         Decoding and resizing release the interpreter, and on a small model cost more than the
         model itself (benchmarks/infer_batch.py).
         """
+        with self._lock:
+            begun = [self._ahead.pop(pair, None) for pair in pairs]
+        if begun == [None]:
+            return [self._attempt(pairs[0][1])]
+        futures = [
+            future or self._hands.submit(self._attempt, pair[1])
+            for pair, future in zip(pairs, begun, strict=True)
+        ]
+        return [future.result() for future in futures]
 
-        def attempt(pair: tuple[str, Picture]) -> Tensor | Exception:
-            try:
-                return self.resized(pair[1])
-            except Exception as error:  # noqa: BLE001 - it becomes this ask's own error
-                return error
-
-        if len(pairs) == 1:
-            return [attempt(pairs[0])]
-        return list(self._hands.map(attempt, pairs))
+    def _attempt(self, picture: Picture) -> Tensor | Exception:
+        try:
+            return self.resized(picture)
+        except Exception as error:  # noqa: BLE001 - it becomes this ask's own error
+            return error
 
     def forget(self, trajectory: str) -> None:
         """Drop a trajectory's features."""
         with self._lock:
             self._kept.pop(trajectory, None)
+            for pair in [pair for pair in self._ahead if pair[0] == trajectory]:
+                self._ahead.pop(pair).cancel()
 
     def close(self) -> None:
         """Let the threads end."""
-        self._hands.shutdown()
+        self._hands.shutdown(cancel_futures=True)
 
     def look(self, resized: Sequence[Tensor]) -> list[Encoded]:
         """What the vision tower makes of pictures as `resized` gives them."""
