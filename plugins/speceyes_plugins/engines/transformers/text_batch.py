@@ -180,7 +180,7 @@ class _Prefill:
         self._layers = layers
         self._end = end
         self._rows = rows
-        self._masks = {row: _visible(*row, layers[0].device) for row in rows}
+        self._masks = {row: _visible(*row, layers[0]) for row in rows}
 
     def __call__(self, index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         layer = self._layers[index]
@@ -222,11 +222,12 @@ def _longer(layer: Tensor, columns: int) -> Tensor:
     return longer
 
 
-def _visible(length: int, fresh: int, device: torch.device) -> Tensor | None:
-    """What each of the last `fresh` tokens may see, [fresh, length], where it is not plain."""
+def _visible(length: int, fresh: int, like: Tensor) -> Tensor | None:
+    """What is added to the scores of the last `fresh` tokens, [fresh, length], if anything."""
     if fresh in (1, length):
         return None
-    return torch.ones(fresh, length, dtype=torch.bool, device=device).tril(length - fresh)
+    mask = torch.full((fresh, length), -torch.inf, dtype=like.dtype, device=like.device)
+    return mask.triu_(length - fresh + 1)
 
 
 def _put_in(
