@@ -30,6 +30,7 @@ from speceyes_cli.serve.service import Service
 log = logging.getLogger(__name__)
 
 LONGEST_RETRY = 60
+LAST_SECONDS = 0.5
 REMEMBERED = 64
 """Latest endings from which the pace is known."""
 
@@ -110,7 +111,10 @@ class RequestQueue:
         return min(LONGEST_RETRY, max(1, math.ceil((self.live + self.waiting) / 2 / pace)))
 
     def close(self, seconds: float) -> bool:
-        """Finish what was handed in; after `seconds` drop the rest. Whether all was finished."""
+        """Finish what was handed in; after `seconds` drop the rest. Whether all was finished.
+
+        What a model or a tool is at then is waited for `LAST_SECONDS`, and left.
+        """
         self._closing = True
         self._scheduler.wake()
         self._thread.join(seconds)
@@ -119,7 +123,7 @@ class RequestQueue:
             tickets = [*self._waiting, *self._live.values()]
         for ticket in tickets:
             ticket.future.cancel()
-        self._thread.join()
+        self._thread.join(LAST_SECONDS)
         return finished
 
     def _work(self) -> None:

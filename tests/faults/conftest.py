@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.judges.conftest import invoke, make_run
+from tests.serve.conftest import serve
 
-__all__ = ["invoke", "make_run"]
+__all__ = ["invoke", "make_run", "serve"]
 
 Start = Callable[..., subprocess.Popen[str]]
 SCRIPTED = (

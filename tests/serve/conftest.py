@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import uvicorn
 from openai import OpenAI
 from PIL import Image
 
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import close_engines, load_engines
-from speceyes_cli.serve.http.app import build_endpoint
-from speceyes_cli.serve.http.server import open_socket
+from speceyes_cli.serve.http.server import StoppableServer, open_socket
 from speceyes_cli.serve.plan import ServeOptions, plan_service
 from speceyes_cli.serve.queue import RequestQueue
 
@@ -62,15 +60,7 @@ def serve(host: Host) -> Iterator[Serve]:
         engines = load_engines(plan.loads, lambda _: None)
         listener = open_socket("127.0.0.1", 0)
         queue = RequestQueue(plan.service, engines)
-        config = uvicorn.Config(
-            build_endpoint(plan.service, queue),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_level="warning",
-            timeout_graceful_shutdown=5,
-        )
-        server = uvicorn.Server(config)
+        server = StoppableServer(plan.service, queue, listener, 5.0)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
 

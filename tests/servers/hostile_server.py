@@ -138,6 +138,8 @@ class HostileServer:
 
     mode: Sends
     paths: dict[str, Sends] = field(default_factory=dict)
+    speaks_first: bool = False
+    """It sends without having read anything."""
     sent: int = 0
     """Bytes handed to the system in all."""
     connections: int = 0
@@ -184,7 +186,9 @@ class HostileServer:
         self.connections += 1
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
+                head = b"GET / \r\n\r\n"
+                if not self.speaks_first:
+                    head = await reader.readuntil(b"\r\n\r\n")
                 self.heads.append(head)
                 length = re.search(rb"(?i)content-length: *(\d+)", head)
                 await reader.readexactly(int(length.group(1)) if length else 0)

@@ -8,13 +8,9 @@ import io
 import os
 import re
 import stat
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import partial
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.digests import digest_bytes, digest_file
 from speceyes_cli.core.errors import PictureError
+from speceyes_cli.core.pictures.fetching import FetchError, fetch
+from speceyes_cli.core.secrets import hide_userinfo
 
 PictureSource = Image.Image | bytes | str | os.PathLike[str] | Mapping[str, Any]
 """A PIL image; an encoded file's bytes; a path, `file://`, http(s) or data URL, or base64 text;
@@ -34,12 +32,11 @@ MAX_PIXELS = 89_478_485
 MAX_BYTES = 100 * 2**20
 """Encoded pictures of more bytes are refused; an 8K benchmark picture has about 6 million."""
 FETCH_SECONDS = 30.0
-"""Time a picture may take to arrive over http(s), and to stall while it does."""
+"""Time a picture may take to arrive over http(s), from connecting to the last byte."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
 """Raster formats only: Pillow would hand PostScript to an external program."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{32,}={0,2}\s*")
-_CHUNK = 2**16
 _LONGEST_PATH = 4096
 
 
@@ -218,30 +215,11 @@ def _exists(path: Path) -> bool:
 
 def _fetch(url: str, name: str) -> bytes:
     """The body of an http(s) address, within `FETCH_SECONDS` and `MAX_BYTES`."""
-    deadline = time.monotonic() + FETCH_SECONDS
-    shown = url.partition("?")[0][:200]
-    body = bytearray()
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "speceyes"})  # noqa: S310 - http(s) was checked
-        with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as response:  # noqa: S310
-            while chunk := response.read1(_CHUNK):
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise PictureError(f"{name}: {shown} has more than {MAX_BYTES:,} bytes.")
-                if time.monotonic() > deadline:
-                    raise TimeoutError  # noqa: TRY301 - the same as a stalled socket
-            announced = int(response.headers.get("Content-Length") or len(body))
-    except TimeoutError:
-        raise PictureError(f"{name}: {shown} took over {FETCH_SECONDS:g} seconds.") from None
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise PictureError(f"{name}: {shown} answered {error.code} {error.reason}.") from None
-    except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise PictureError(f"{name}: {shown} cannot be fetched ({reason}).") from None
-    if len(body) < announced:
-        raise PictureError(f"{name}: {shown} broke off after {len(body)} of {announced} bytes.")
-    return bytes(body)
+        return fetch(url, FETCH_SECONDS, MAX_BYTES)
+    except FetchError as error:
+        shown = hide_userinfo(url.partition("?")[0])[:200]
+        raise PictureError(f"{name}: {shown} {error}.") from None
 
 
 def _finish(image: Image.Image, name: str) -> Image.Image:

@@ -12,6 +12,7 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.pictures.loading import load_picture
 from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.secrets import hide_userinfo
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
@@ -70,8 +71,10 @@ def make_question(picture: str, question: str, choices: tuple[str, ...]) -> Samp
         raise UsageError("One option is no choice: name at least two with --option, or none.")
     if Path(picture).expanduser().is_dir():
         raise UsageError(f"{picture} is a folder: name one picture, or use --dataset for many.")
-    image = load_picture(picture, picture)
-    return Sample("question", "infer", Picture(picture, lambda: image), question, choices)
+    image = load_picture(picture, hide_userinfo(picture))
+    return Sample(
+        "question", "infer", Picture(hide_userinfo(picture), lambda: image), question, choices
+    )
 
 
 def require_choices(options: RunOptions, choices: tuple[str, ...], host: Host) -> None:

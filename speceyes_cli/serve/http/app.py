@@ -9,7 +9,6 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -25,11 +24,12 @@ from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.serve.http.answers import completion, decision_headers, event, events
-from speceyes_cli.serve.http.body import Body, ClientLeftError
+from speceyes_cli.serve.http.body import Body, ClientLeftError, Uploads
 from speceyes_cli.serve.http.errors import ApiError, error_body
 from speceyes_cli.serve.http.metrics import Metrics
 from speceyes_cli.serve.http.requests import ChatQuestion, read_question
-from speceyes_cli.serve.pictures.decoding import NAME, decode, read_picture
+from speceyes_cli.serve.pictures.decoding import NAME, decode
+from speceyes_cli.serve.pictures.reader import PictureReader
 from speceyes_cli.serve.queue import AnsweredRequest, QueueClosedError, RequestQueue
 from speceyes_cli.serve.service import Service, choose_gate
 
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 """How often a stream without an answer says that it lives; proxies give up after a minute."""
-DECODERS = 2
 CLIENT_LEFT = 499
 
 
@@ -70,7 +69,8 @@ class ChatEndpoint:
         self._queue = queue
         self._metrics = Metrics(queue)
         self._inside = 0
-        self._decoders = ThreadPoolExecutor(DECODERS, "speceyes-picture")
+        self._pictures = PictureReader(service.limits)
+        self._uploads = Uploads(service.limits.body_bytes * max(4, queue.capacity // 4))
         self._started = int(time.time())
 
     async def chat(self, request: Request) -> Response:
@@ -82,6 +82,8 @@ class ChatEndpoint:
         except ApiError:
             await body.discard()
             raise
+        except asyncio.CancelledError:  # by the server, whose stop has taken its time
+            raise _closed() from None
         except ClientLeftError:
             self._metrics.note_cancelled()
             response = Response(status_code=CLIENT_LEFT)
@@ -89,23 +91,18 @@ class ChatEndpoint:
         return response
 
     async def _chat(self, request: Request, body: Body) -> Response:
-        if self._inside >= self._queue.capacity:
-            seconds = str(self._queue.retry_after())
-            raise ApiError(
-                429,
-                f"All {self._queue.capacity} places are taken; try again in {seconds} s.",
-                code="rate_limit_exceeded",
-                headers={"Retry-After": seconds},
-            )
+        self._require_room()
+        with self._uploads.one() as upload:
+            data = await body.read(request.headers, self._service.limits.body_bytes, upload)
+            question = read_question(data)
+            del data
+        self._require_room()
         place = Place(self)
         try:
-            data = await body.read(request.headers, self._service.limits.body_bytes)
-            question = read_question(data)
             self._require_model(question.model)
             gate = choose_gate(question, self._service)
             work = asyncio.ensure_future(self._answer(question, gate))
             place.hold(work)
-            del data
             finished = await self._first(work, body, question.stream)
         finally:
             place.leave_unless_held()
@@ -139,17 +136,14 @@ class ChatEndpoint:
 
     async def _answer(self, question: ChatQuestion, gate: Gate) -> AnsweredRequest:
         """From a question to its record; raises `ApiError` when there is no answer."""
-        loop = asyncio.get_running_loop()
         try:
-            data = await loop.run_in_executor(
-                self._decoders, read_picture, question.picture, self._service.limits
-            )
+            data = await self._pictures.read(question.picture)
             sample = Sample(
                 uuid.uuid4().hex, "served", Picture(NAME, lambda: decode(data)), question.text
             )
             picture = self._queue.pictures.remember(sample.key, sample.picture)
             sample = replace(sample, picture=picture)
-            await loop.run_in_executor(self._decoders, picture.open)
+            await self._pictures.open(picture)
             future = self._queue.submit(sample, gate)
         except PictureError as error:
             text = f"The picture cannot be used: {error}".rstrip(".")
@@ -234,6 +228,11 @@ class ChatEndpoint:
                 headers={"WWW-Authenticate": "Bearer"},
             )
 
+    def _require_room(self) -> None:
+        if self._inside < self._queue.capacity:
+            return
+        raise _full(f"All {self._queue.capacity} places are taken", self._queue.retry_after())
+
     def _require_model(self, name: str) -> None:
         if name != self._service.name:
             raise ApiError(
@@ -315,6 +314,15 @@ class LateStream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._work.cancel()
+
+
+def _full(told: str, seconds: int) -> ApiError:
+    return ApiError(
+        429,
+        f"{told}; try again in {seconds} s.",
+        code="rate_limit_exceeded",
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def _closed() -> ApiError:

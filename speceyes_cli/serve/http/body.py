@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 from starlette.types import Receive
 
@@ -17,6 +18,35 @@ class ClientLeftError(Exception):
     """The client closed its connection."""
 
 
+class Uploads:
+    """Bodies being read: they hold no place, but their bytes are counted together."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._left = most_bytes
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[Callable[[int], None]]:
+        """A function that takes a number of bytes until the block ends, or raises `ApiError`."""
+        taken = 0
+
+        def take(count: int) -> None:
+            nonlocal taken
+            if count > self._left:
+                raise ApiError(
+                    429,
+                    "Too much is being sent to this server at once; try again in 1 s.",
+                    code="rate_limit_exceeded",
+                    headers={"Retry-After": "1"},
+                )
+            taken += count
+            self._left -= count
+
+        try:
+            yield take
+        finally:
+            self._left += taken
+
+
 class Body:
     """The body still on its way."""
 
@@ -24,8 +54,13 @@ class Body:
         self._receive = receive
         self._complete = False
 
-    async def read(self, headers: Mapping[str, str], most: int) -> bytes:
-        """All of it; raises `ApiError` when it is too long or too slow."""
+    async def read(
+        self, headers: Mapping[str, str], most: int, take: Callable[[int], None]
+    ) -> bytes:
+        """All of it; raises `ApiError` when it is too long or too slow.
+
+        `take` is told of every byte, and may raise.
+        """
         too_long = ApiError(413, f"The body has more than {most:,} bytes.", code="body_too_large")
         announced = headers.get("content-length", "0")
         if announced.isascii() and announced.isdigit() and int(announced) > most:
@@ -34,7 +69,9 @@ class Body:
         try:
             async with asyncio.timeout(SECONDS):
                 while not self._complete:
-                    data += await self._next()
+                    chunk = await self._next()
+                    take(len(chunk))
+                    data += chunk
                     if len(data) > most:
                         raise too_long
         except TimeoutError:

@@ -14,6 +14,9 @@ from speceyes_cli.serve.http.errors import ApiError
 LONGEST_TEXT = 32_000
 """Characters of a question: about 8,000 tokens, as much as small models read at all."""
 
+MOST_PARTS = 100_000
+"""Members and elements of a body: parsed, each takes twenty times its bytes and more."""
+
 IGNORED = frozenset(
     (
         "temperature",
@@ -136,6 +139,8 @@ class ChatQuestion:
 
 def read_question(body: bytes) -> ChatQuestion:
     """The question in a request's body; raises `ApiError` naming the first field at fault."""
+    if sum(body.count(sign) for sign in b"[{,") > MOST_PARTS:
+        raise ApiError(400, f"The body has more than {MOST_PARTS:,} members and elements.")
     try:
         request = ChatRequest.model_validate_json(body)
     except ValidationError as error:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import resource
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import uvicorn
@@ -13,8 +17,16 @@ import uvicorn
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.serve.http.app import build_endpoint
+from speceyes_cli.serve.http.connections import WRITE_SECONDS, kept_back, limited_protocol
 from speceyes_cli.serve.queue import RequestQueue
 from speceyes_cli.serve.service import Service
+
+BACKLOG = 2048
+"""Connections that the system keeps waiting until they are accepted."""
+MOST_AT_ONCE = 128
+GRACE_SECONDS = 1.0
+"""After --stop-seconds: to close what can be closed."""
+DROPPED = "Some questions were dropped: they took longer than --stop-seconds."
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -28,6 +40,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         raise UsageError(f"--host {host}: there is no such address ({error.strerror}).") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # also for what is left to send after a close
+            milliseconds = int(1000 * WRITE_SECONDS)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.bind(address)
     except OSError as error:
         listener.close()
@@ -38,6 +53,56 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
+class StoppableServer(uvicorn.Server):
+    """uvicorn's server, which knows when it was told to stop."""
+
+    def __init__(
+        self,
+        service: Service,
+        queue: RequestQueue,
+        listener: socket.socket,
+        stop_seconds: float,
+        on_stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_stop` is called when a stop begins."""
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        config = uvicorn.Config(
+            build_endpoint(service, queue),
+            http=limited_protocol(),
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # asyncio accepts so many at once, before the first is counted
+            backlog=max(1, min(MOST_AT_ONCE, kept_back(soft) // 8)),
+            timeout_graceful_shutdown=math.ceil(stop_seconds),
+        )
+        super().__init__(config)
+        self._listener = listener
+        self._stop_seconds = stop_seconds
+        self._on_stop = on_stop
+        self._stopped_at: float | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """What a stop still leaves to the questions in flight."""
+        if self.force_exit or self._stopped_at is None:
+            return 0.0
+        return max(0.0, self._stopped_at + self._stop_seconds - time.monotonic())
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; more may wait to be accepted than are accepted at once."""
+        await super().startup(sockets)
+        self._listener.listen(BACKLOG)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._stopped_at = time.monotonic()
+        self._on_stop()
+        await super().shutdown(sockets)
+
+
 def run_server(
     service: Service,
     engines: Mapping[Role, Engine],
@@ -45,29 +110,33 @@ def run_server(
     stop_seconds: float,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; then take no more, and finish what is in flight."""
+    """Serve until SIGINT or SIGTERM; then take no more, and finish what is in flight.
+
+    Whatever still runs `stop_seconds` after a stop began is left, and the process ends.
+    """
+
+    def end() -> None:
+        announce(DROPPED)
+        os._exit(0)
+
+    def begin_stop() -> None:
+        announce("Stopping: what is in flight is finished.")
+        timer = threading.Timer(stop_seconds + GRACE_SECONDS, end)
+        timer.daemon = True
+        timer.start()
+
     queue = RequestQueue(service, engines)
-    config = uvicorn.Config(
-        build_endpoint(service, queue),
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(stop_seconds),
-    )
+    server = StoppableServer(service, queue, listener, stop_seconds, begin_stop)
     address = listener.getsockname()
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
-    listener.listen(config.backlog)  # whoever reads the next line may connect at once
+    listener.listen(BACKLOG)  # whoever reads the next line may connect at once
     announce(f"{service.name} is served at http://{shown}:{address[1]}/v1 (Ctrl-C stops it)")
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+            server.run(sockets=[listener])
     finally:
-        announce("Stopping: what is in flight is finished.")
-        if not queue.close(stop_seconds):
-            announce("Some questions were dropped: they took longer than --stop-seconds.")
+        if not queue.close(server.seconds_left):
+            announce(DROPPED)
 
 
 @contextlib.contextmanager
