@@ -91,7 +91,8 @@ class DeepEyes:
                 box, mends = parse_call(call, Frame(kind, frame))
         except CallError as error:
             last_turn = state.turn + 1 >= self.max_turns
-            untagged = untagged_answer(reply) if call is None and last_turn else None
+            spoken = call is None and f'"{TOOL}"' not in reply.text  # else a call, if a broken one
+            untagged = untagged_answer(reply) if spoken and last_turn else None
             return untagged or self._complain(error.kind, error.text)
         arguments = {
             "picture": state.sample.picture,

@@ -123,6 +123,13 @@ def test_talk_of_the_tool_is_no_call(text: str) -> None:
     assert outcome.kind == "no_action"
 
 
+@pytest.mark.parametrize("turn", [0, MAX_TURNS - 1])
+def test_a_broken_call_without_tags_is_no_answer(turn: int) -> None:
+    run, outcome = answer_to(PLAIN.replace('"bbox_2d": [', "]"), turn)
+    assert run is None
+    assert isinstance(outcome, ToolError)
+
+
 def test_what_a_call_may_be_cut_to_is_never_another_box() -> None:
     """A reply cut at every position: the whole box or an error, an answer where it is one."""
     for text in (tagged(PLAIN), tagged(MARKUP), "<think>x</think><answer>green</answer>"):
