@@ -14,7 +14,7 @@ from vllm import LLM
 from speceyes_cli.plugin import EngineOptions, UsageError
 from speceyes_plugins.engines.resize_rule import ResizeRule
 from speceyes_plugins.engines.vllm.engine import VLLMEngine
-from speceyes_plugins.engines.vllm.models import location
+from speceyes_plugins.engines.vllm.models import engine_arguments, location
 from speceyes_plugins.engines.vllm.processors import RunnerV1Scores, RunnerV2Scores
 
 PLACES = 64
@@ -38,6 +38,9 @@ def load(options: EngineOptions) -> VLLMEngine:
             enforce_eager=not torch.cuda.is_available(),
             async_scheduling=False if not _second_runner() else None,
             disable_log_stats=True,
+            gpu_memory_utilization=float(options.options["memory-share"] or 1),
+            max_model_len=options.options["max-length"],
+            **engine_arguments(options),
         )
     except (ValueError, RuntimeError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

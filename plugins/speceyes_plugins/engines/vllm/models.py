@@ -9,12 +9,39 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from speceyes_cli.plugin import EngineOptions, Role, UsageError
+from speceyes_cli.plugin import EngineOptions, PluginOption, Role, UsageError
 
 PREFIX = "vllm:"
 EMBEDDED = "embedded"
 OLDEST = (0, 32)
 """The first version whose two sampler interfaces are known."""
+
+
+OPTIONS = (
+    PluginOption(
+        "memory-share",
+        "share of the GPU's memory for one model and its cache; two models of one GPU share 1",
+        0.45,
+        type=float,
+        decides="time",
+    ),
+    PluginOption(
+        "max-length",
+        "longest conversation in tokens; by default the checkpoint's own",
+        type=int,
+        decides="answers",
+    ),
+    PluginOption(
+        "engine-args",
+        "further arguments of vllm.LLM as a JSON object",
+        type=str,
+        decides="answers",
+    ),
+)
+OURS = ("model", "logits_processors", "max_num_seqs", "dtype", "mm_processor_kwargs")
+"""Arguments of `vllm.LLM` that this engine sets itself."""
+ONE_PROCESS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+"""Arguments that move the sampler into processes of its own."""
 
 
 def takes(model: str) -> bool:
@@ -37,6 +64,7 @@ def check(options: EngineOptions) -> None:
     if not name:
         raise UsageError(f"{flag} vllm: names no model; write vllm:FOLDER or vllm:HUB-ID.")
     require_vllm(flag)
+    engine_arguments(options)
     place = Path(location(options.model, options.role))
     if not place.is_dir():
         if place.is_absolute() or name.startswith((".", "~")):
@@ -49,6 +77,35 @@ def check(options: EngineOptions) -> None:
             f"--top-k {options.top_k} is larger than the vocabulary of {name} "
             f"({vocabulary} tokens)."
         )
+
+
+def engine_arguments(options: EngineOptions) -> dict[str, Any]:
+    """The further arguments of `vllm.LLM`; raises `UsageError` for those that cannot be given."""
+    flag = f"--engine-option {options.role}.engine-args"
+    share = options.options["memory-share"]
+    if not isinstance(share, int | float) or not 0 < share <= 1:
+        raise UsageError(
+            f"--engine-option {options.role}.memory-share is above 0 and at most 1, not {share}."
+        )
+    try:
+        given = json.loads(str(options.options["engine-args"] or "{}"))
+    except ValueError as error:
+        raise UsageError(f"{flag} is no JSON: {error}.") from None
+    if not isinstance(given, dict):
+        raise UsageError(f'{flag} is a JSON object, such as {{"seed": 1}}.')
+    if taken := next((name for name in OURS if name in given), None):
+        raise UsageError(f"{flag}: {taken} is set by options of the program's own.")
+    if given.get("speculative_config"):
+        raise UsageError(
+            f"{flag}: with speculative decoding a row of logits is no request, and the gate could "
+            "not tell whose tokens it scores."
+        )
+    if parallel := next((name for name in ONE_PROCESS if given.get(name, 1) != 1), None):
+        raise UsageError(
+            f"{flag}: {parallel} moves the sampler into other processes, out of the gate's reach; "
+            "start `vllm serve` with it and name the server's URL."
+        )
+    return given
 
 
 def require_vllm(flag: str) -> None:
