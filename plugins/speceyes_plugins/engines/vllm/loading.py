@@ -40,7 +40,7 @@ def load(options: EngineOptions) -> VLLMEngine:
             disable_log_stats=True,
             gpu_memory_utilization=float(options.options["memory-share"] or 1),
             max_model_len=options.options["max-length"],
-            **engine_arguments(options),
+            **{**_block(), **engine_arguments(options)},
         )
     except (ValueError, RuntimeError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -56,6 +56,11 @@ def processors() -> list[type[Any]]:
 def _second_runner() -> bool:
     """Whether this machine's requests are run by Model Runner V2."""
     return torch.cuda.is_available() and os.environ.get("VLLM_USE_V2_MODEL_RUNNER") != "0"
+
+
+def _block() -> dict[str, int]:
+    """On a CPU vLLM caches prompts in blocks of 128 tokens, of which short turns fill none."""
+    return {} if torch.cuda.is_available() else {"block_size": 32}
 
 
 def _dtype() -> str:
