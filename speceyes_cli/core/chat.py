@@ -131,6 +131,8 @@ class ToolError:
     kind: str
     """A short stable word such as "bad_json" or "bad_box": counted in records."""
     text: str
+    notes: tuple[str, ...] = ()
+    """What was repaired before it failed; kept in the record, not shown to the model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 THOUGHT = "think"
-FENCE = re.compile(r"```[ \t]*+(?:python3?|py)[ \t]*+\n", re.IGNORECASE)
+FENCE = re.compile(r"(?i)(```|~~~)[ \t]*+\{?\.?(?:i?python|py)[\d.]*+\}?[ \t]*+\n")
 
 
 class Tagged(NamedTuple):
@@ -76,8 +76,10 @@ def untagged_code(text: str) -> str | None:
     opening = FENCE.search(said)
     if opening is None:
         return None
-    end = said.find("```", opening.end())
-    return said[opening.end() :] if end < 0 else said[opening.end() : end]
+    rest = said[opening.end() :]
+    block, _, _ = rest.partition(opening.group(1))
+    closing = _tag("code", r"/\s*+").search(block)
+    return block[: closing.start()] if closing else block
 
 
 def without_partial_tag(text: str) -> str:

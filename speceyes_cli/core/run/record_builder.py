@@ -160,7 +160,7 @@ def _tool_note(event: Ran) -> ToolNote:
         text="".join(part for part in outcome.content if isinstance(part, str))
         if isinstance(outcome, Observation)
         else outcome.text,
-        notes=(*run.notes, *(outcome.notes if isinstance(outcome, Observation) else ())),
+        notes=(*run.notes, *outcome.notes),
         seconds=seconds,
     )
 

@@ -68,7 +68,8 @@ def observe(result: BlockResult) -> Observation | ToolError:
         for i, image in enumerate(result.images)
     )
     if result.error is not None and not pictures:
-        return ToolError(result.error.kind, f"{result.error.kind}: {result.error.text}")
+        text = f"{result.error.kind}: {result.error.text}"
+        return ToolError(result.error.kind, text, result.repairs)
     notes = list(result.repairs)
     if result.error is not None:
         notes.append(f"{result.error.kind}: {result.error.text}")

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from speceyes_plugins.agents.thyme.agent import Thyme
 
@@ -91,6 +93,8 @@ def test_several_pictures_come_back_in_order(agent: Thyme) -> None:
         ('< code lang="python" >\nprint(6 * 7)\n</ code >', False),
         ("<think>x</think>\n```python\nprint(6 * 7)\n```\nIt printed 43.", True),
         ("```Py\nprint(6 * 7)", True),
+        ("~~~python\nprint(6 * 7)\n~~~", True),
+        ("``` {.python}\nprint(6 * 7)\n</code>", True),
     ],
 )
 def test_code_is_found_however_its_tags_are_spelt(agent: Thyme, text: str, noted: bool) -> None:
@@ -171,3 +175,37 @@ def test_an_answer_ends_the_loop(agent: Thyme, text: str, answer: str) -> None:
     seen = step(agent, text)
     assert isinstance(seen, Answer)
     assert seen.text == answer
+
+
+@pytest.mark.parametrize("text", ["<think>```python\nprint(42)\n```", "```json\n{}\n```", "`a`"])
+def test_other_blocks_are_no_code(agent: Thyme, text: str) -> None:
+    assert isinstance(step(agent, text), ToolError)
+
+
+def test_repairs_of_code_that_fails_are_noted(agent: Thyme) -> None:
+    one = sample()
+    turn = agent.step(Reply(block("cv.x\n1 / 0"), 1, "stop"), AgentState(one, agent.open(one), 0))
+    run = next(turn)
+    assert isinstance(run, Run)
+    seen = run.tool(**run.arguments)
+    assert isinstance(seen, ToolError)
+    assert seen.notes == ("cv. -> cv2.", "added: import cv2")
+
+
+PIECES = ["<code>", "</code>", "```", "~~~", "<answer>", "<", "<think>", "</think>", "py", "\n"]
+WHOLE = f"<think>closer</think>\n<code>\n```python\n{CROP}```\n</code>\n<answer>red</answer>"
+
+
+@given(
+    st.integers(0, len(WHOLE)).map(lambda end: WHOLE[:end])
+    | st.lists(st.sampled_from(PIECES)).map("".join)
+)
+def test_any_reply_is_an_answer_code_or_told(agent: Thyme, text: str) -> None:
+    one = sample()
+    turn = agent.step(Reply(text, 10, "length"), AgentState(one, agent.open(one), 0))
+    outcome: object
+    try:
+        outcome = next(turn)
+    except StopIteration as end:
+        outcome = end.value
+    assert isinstance(outcome, Run | Answer | ToolError)
