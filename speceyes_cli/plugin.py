@@ -92,7 +92,13 @@ from speceyes_cli.host.specs import (
 if TYPE_CHECKING:
     from speceyes_cli.core.digests import cached_digest, digest_bytes, digest_file, digest_rows
     from speceyes_cli.core.judging.verdicts import CACHE, ERROR, LLM, JudgedNote
-    from speceyes_cli.core.pictures.loading import decode_base64, decode_picture, picture_from
+    from speceyes_cli.core.pictures.loading import (
+        LFS_POINTER,
+        decode_base64,
+        decode_picture,
+        is_lfs_pointer,
+        picture_from,
+    )
     from speceyes_cli.core.run.info import RunInfo
     from speceyes_cli.core.run.records import Record
 
@@ -157,13 +163,15 @@ __all__ = [  # noqa: RUF022 - by subject
     "passes_screen",
     "solve",
     "write_draft",
-    # Datasets: rules that score an answer, figures of one's own, and digests of files.
+    # Datasets: rules that score an answer, figures of one's own, digests and pointers of files.
+    "LFS_POINTER",
     "Rule",
     "Scored",
     "cached_digest",
     "digest_bytes",
     "digest_file",
     "digest_rows",
+    "is_lfs_pointer",
     "parse_yes_no",
     "places_kept",
     "score_by_rule",
@@ -213,6 +221,7 @@ _LATER = {
     "CACHE": "speceyes_cli.core.judging.verdicts",
     "ERROR": "speceyes_cli.core.judging.verdicts",
     "JudgedNote": "speceyes_cli.core.judging.verdicts",
+    "LFS_POINTER": "speceyes_cli.core.pictures.loading",
     "LLM": "speceyes_cli.core.judging.verdicts",
     "Record": "speceyes_cli.core.run.records",
     "RunInfo": "speceyes_cli.core.run.info",
@@ -222,6 +231,7 @@ _LATER = {
     "digest_bytes": "speceyes_cli.core.digests",
     "digest_file": "speceyes_cli.core.digests",
     "digest_rows": "speceyes_cli.core.digests",
+    "is_lfs_pointer": "speceyes_cli.core.pictures.loading",
     "picture_from": "speceyes_cli.core.pictures.loading",
 }
 """The names whose modules are imported when they are first used."""

@@ -60,9 +60,14 @@ def split_files(split: str, source: DataSource) -> tuple[Path, ...]:
 def parse_row(split: str, order: Order, row: SampleRow, sample_id: str) -> Sample:
     """The sample of a row; the four rotations of a question are shuffled alike.
 
-    So shuffling keeps what the rotations are for: the right option stands once in each place.
+    So shuffling keeps what the rotations are for: the right option stands once in each place. An
+    empty option is left out, as the benchmark's own scripts do.
     """
-    options = check_options(row, [row.fields[letter] for letter in LETTERS])
+    listed = [as_text(row.fields[letter]) or "" for letter in LETTERS]
+    options = check_options(row, [text for text in listed if text])
+    answer = option_of(row, row.text("answer"), listed)
+    if not answer:
+        raise_row(row, f"the answer {row.text('answer')[:40]!r} is an empty option")
     category = row.text("category")
     if category not in CATEGORIES:
         raise_row(row, f"the category {category[:40]!r} is neither single nor cross")
@@ -74,7 +79,7 @@ def parse_row(split: str, order: Order, row: SampleRow, sample_id: str) -> Sampl
         picture=picture_of(row),
         question=question,
         options=options,
-        answer=option_of(row, row.text("answer"), options),
+        answer=answer,
         cluster=cluster,
         category=category,
         meta={"index": row.text("index"), "cycle": row.text("cycle_category")},

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from speceyes_cli.plugin import DataError
+from speceyes_cli.plugin import LFS_POINTER, DataError, is_lfs_pointer
 from speceyes_datasets.rows import SampleRow
 
 LONGEST_LINE = 512 * 2**20
@@ -51,7 +51,7 @@ def _parse(data: bytes) -> Parsed:
     except UnicodeDecodeError:
         return Parsed({}, "the text is not UTF-8")
     except (ValueError, RecursionError) as error:
-        return Parsed({}, f"it is no JSON ({error})")
+        return Parsed({}, LFS_POINTER if is_lfs_pointer(data) else f"it is no JSON ({error})")
     if not isinstance(value, dict):
         return Parsed({}, "it is no JSON object")
     return Parsed(value, None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn
@@ -37,6 +39,8 @@ class SampleRow:
         value = as_text(self.fields.get(column))
         if value is None:
             raise RowError(f"{self.where}: there is no text under {column!r}.")
+        if not is_whole(value):
+            raise RowError(f"{self.where}: the text under {column!r} holds half a character.")
         return value
 
 
@@ -88,7 +92,7 @@ def make_samples(
     """
     seen: set[str] = set()
     for row in rows:
-        name = identify(row) or f"row-{row.number}"
+        name = whole_text(identify(row) or f"row-{row.number}")
         unique = name if name not in seen else f"{name}#{row.number}"
         seen.add(unique)
         try:
@@ -121,6 +125,9 @@ def check_options(row: SampleRow, options: Sequence[Any]) -> tuple[str, ...]:
     texts = [as_text(option) for option in options]
     if None in texts:
         raise RowError(f"{row.where}: option {letter(texts.index(None))} is empty or no text.")
+    for place, text in enumerate(texts):
+        if not is_whole(text or ""):
+            raise RowError(f"{row.where}: option {letter(place)} holds half a character.")
     return tuple(text for text in texts if text is not None)
 
 
@@ -142,10 +149,25 @@ def picture_of(row: SampleRow) -> Picture:
 
 
 def as_text(value: Any) -> str | None:
-    """Text without outer blanks, or a number as text; None for what is neither, or empty."""
+    """Text without outer blanks, or a number as text; None for what is neither, NaN, or empty."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value).strip() or None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    try:
+        return str(value).strip() or None
+    except ValueError:  # an integer of more digits than Python writes
+        return None
+
+
+def is_whole(text: str) -> bool:
+    """Whether the text can be written: half a character (a lone surrogate) cannot."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def whole_text(text: str) -> str:
+    """The text with the replacement character in the place of each half character."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def letter(index: int) -> str:

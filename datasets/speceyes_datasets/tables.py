@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from speceyes_cli.plugin import (
+    LFS_POINTER,
     DataError,
     Picture,
     PictureError,
+    RowError,
     cached_digest,
     decode_base64,
     decode_picture,
     digest_bytes,
+    is_lfs_pointer,
     picture_from,
 )
 from speceyes_datasets.rows import SampleRow, as_text
@@ -27,6 +30,10 @@ from speceyes_datasets.rows import SampleRow, as_text
 Looked = TypeVar("Looked")
 IMAGE = "image"
 """The column of the picture, in every table read here."""
+INDEX = "index"
+"""The column that numbers rows, where a table has one."""
+LONGEST_INDEX = 64
+"""Characters; an `image` of no more names the row whose picture it is, as VLMEvalKit writes it."""
 LONGEST_LINE = 512 * 2**20
 """Bytes; a longer line is no row of a benchmark."""
 _LONG = 2**16
@@ -78,6 +85,7 @@ def row_count(files: Sequence[Path]) -> int | None:
 
 
 def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
+    places: dict[str, Span] = {}
     with _opened(path) as file:
         lines = csv.reader(_short_lines(file, path), delimiter="\t")
         names = _header(next(lines, []))
@@ -88,7 +96,7 @@ def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
                 where = f"{path.name}, line {line}"
                 if len(cells) == len(names):
                     named = dict(zip(names, cells, strict=True))
-                    yield _tsv_row(path, where, number, named, columns)
+                    yield _tsv_row(path, where, number, named, columns, places)
                 else:
                     problem = f"there are {len(cells)} fields instead of {len(names)}"
                     yield SampleRow(where, number, {}, problem=problem)
@@ -96,9 +104,15 @@ def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
 
 
 def _tsv_row(
-    path: Path, where: str, number: int, cells: dict[str, str], columns: Sequence[str]
+    path: Path,
+    where: str,
+    number: int,
+    cells: dict[str, str],
+    columns: Sequence[str],
+    places: dict[str, Span],
 ) -> SampleRow:
-    image = cells.get(IMAGE, "")
+    """A row, whose picture's place is kept in `places` under the row's index."""
+    image = cells.get(IMAGE, "").strip()
     fields = {name: cells[name] for name in columns}
     problem = None
     for name, text in fields.items():
@@ -106,11 +120,45 @@ def _tsv_row(
             problem = f"the text under {name!r} is longer than {_LONG} bytes"
         elif not _is_utf8(text):
             problem = f"the text under {name!r} is not UTF-8"
-    if not image.strip():
+    if not image:
         return SampleRow(where, number, fields, None, problem)
     span = _SPAN.fullmatch(image)
-    data = Span(path, int(span[1]), int(span[2])) if span else image
-    return SampleRow(where, number, fields, _base64_picture(data, where), problem)
+    if span:
+        place = Span(path, int(span[1]), int(span[2]))
+        places[fields.get(INDEX, "")] = place
+        return SampleRow(where, number, fields, _base64_picture(place, where), problem)
+    if INDEX in fields and len(image) <= LONGEST_INDEX:
+        picture = _picture_of_row(path, columns, image, where, places)
+        return SampleRow(where, number, fields, picture, problem)
+    return SampleRow(where, number, fields, _base64_picture(image, where), problem)
+
+
+class _ReferredPicture(Picture):
+    """The picture of another row."""
+
+
+def _picture_of_row(
+    path: Path, columns: Sequence[str], index: str, where: str, places: Mapping[str, Span]
+) -> Picture:
+    """The picture of the row with this index, which is looked for when it is opened."""
+
+    def find() -> Picture:
+        if index in places:
+            return _base64_picture(places[index], where)
+        for row in read_table(path, columns):
+            found = row.picture
+            named = as_text(row.fields.get(INDEX)) == index
+            if named and found is not None and not isinstance(found, _ReferredPicture):
+                return found
+        raise RowError(f"{where}: its picture is that of the row {index!r}, which has none.")
+
+    def digest() -> str | None:
+        try:
+            return find().digest()
+        except DataError:
+            return None
+
+    return _ReferredPicture(where, lambda: find().open(), digest)
 
 
 def _base64_picture(data: Span | str, name: str) -> Picture:
@@ -169,6 +217,10 @@ def _records(lines: Any, path: Path) -> Iterator[list[str]]:
 def _tsv_columns(path: Path) -> list[str]:
     with _opened(path) as file:
         head = file.readline(_LONG)
+    if is_lfs_pointer(head):
+        raise DataError(f"{path}: {LFS_POINTER}.")
+    if b"\r" in head.rstrip(b"\r\n"):
+        raise DataError(f"{path} ends its lines with CR alone; end them with LF or CR LF.")
     if b"\0" in head or head[:4] == b"PAR1":
         raise DataError(f"{path} is not a TSV file.")
     return _header(next(csv.reader([head.decode("utf-8", "replace")], delimiter="\t"), []))
@@ -199,12 +251,14 @@ def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
             batches = file.iter_batches(batch_size=1, columns=[*columns, IMAGE])
             for number, batch in enumerate(batches, start=1):
                 [values] = batch.to_pylist()
-                yield _parquet_row(path, number, values)
+                yield _parquet_row(path, columns, number, values)
     except (ArrowException, OSError) as error:
         raise DataError(f"{path} is damaged: {_first_line(error)}.") from None
 
 
-def _parquet_row(path: Path, number: int, values: dict[str, Any]) -> SampleRow:
+def _parquet_row(
+    path: Path, columns: Sequence[str], number: int, values: dict[str, Any]
+) -> SampleRow:
     where = f"{path.name}, row {number}"
     cell = values.pop(IMAGE)
     fields = {name: as_text(value) for name, value in values.items()}
@@ -214,6 +268,9 @@ def _parquet_row(path: Path, number: int, values: dict[str, Any]) -> SampleRow:
             return SampleRow(where, number, fields, picture_from(Path(cell), where, path.parent))
     if not cell:
         return SampleRow(where, number, fields)
+    if isinstance(cell, str) and INDEX in fields and len(cell) <= LONGEST_INDEX:
+        picture = _picture_of_row(path, columns, cell.strip(), where, {})
+        return SampleRow(where, number, fields, picture)
     if isinstance(cell, str):
         return SampleRow(where, number, fields, _base64_picture(cell, where))
     return SampleRow(where, number, fields, picture_from(cell, where))
@@ -231,6 +288,9 @@ def _parquet(path: Path, look: Callable[[Any], Looked]) -> Looked:
         with ParquetFile(path) as file:
             return look(file)
     except (ArrowException, OSError) as error:
+        with _opened(path) as opened:
+            if is_lfs_pointer(opened.read(_LONG)):
+                raise DataError(f"{path}: {LFS_POINTER}.") from None
         raise DataError(f"{path} is not a parquet file: {_first_line(error)}.") from None
 
 

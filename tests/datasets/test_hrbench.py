@@ -151,11 +151,12 @@ def test_a_file_changed_under_the_run_is_said(tmp_path: Path, genuine: Any) -> N
     ("changes", "said"),
     [
         ({"image": ""}, "line 3: there is no picture"),
-        ({"image": "not base64!"}, "line 3: the picture is not valid base64"),
+        ({"image": "not base64!" * 9}, "line 3: the picture is not valid base64"),
+        ({"image": "7777"}, "line 3: its picture is that of the row '7777', which has none"),
         ({"image": "AAAA" * 20}, "line 3: 60 bytes that are no picture"),
         ({"answer": "E"}, "line 3: the answer 'E' is none of the options, A to D"),
         ({"answer": ""}, "line 3: there is no text under 'answer'"),
-        ({"B": ""}, "line 3: option B is empty"),
+        ({"A": "", "answer": "A"}, "line 3: the answer 'A' is an empty option"),
         ({"question": " "}, "line 3: there is no text under 'question'"),
         ({"category": "double"}, "line 3: the category 'double' is neither single nor cross"),
         ({"cycle_category": ""}, "line 3: there is no text under 'cycle_category'"),
@@ -301,3 +302,58 @@ def test_the_spec_names_what_was_published() -> None:
     assert isinstance(SPEC, DatasetSpec)
     assert SPEC.hub_id == "DreamMr/HR-Bench"
     assert SPEC.published_sizes == {"hrbench_4k": 800, "hrbench_8k": 800}
+
+
+def test_an_empty_option_is_left_out(tmp_path: Path, genuine: Any) -> None:
+    rows = genuine.hr_rows(1)
+    for row in rows:
+        [place] = [letter for letter in "ABCD" if row[letter] == "white"]
+        row[place] = ""
+    genuine.hr_tsv(tmp_path / "hr_bench_4k.tsv", rows)
+    samples = list(SPEC.open("hrbench_4k", DataSource(str(tmp_path), "dataset")))
+    assert samples[0].options == ("red", "blue", "green")
+    assert {sample.answer for sample in samples} == {"red"}
+    assert len({sample.cluster for sample in samples}) == 1
+    for sample in samples:
+        sample.picture.open()
+
+
+@pytest.mark.parametrize("kind", ["tsv", "parquet"])
+def test_a_row_may_name_another_for_its_picture(tmp_path: Path, genuine: Any, kind: str) -> None:
+    """As VLMEvalKit writes tables: one before or after it."""
+    rows = genuine.hr_rows(2)
+    large = io.BytesIO()
+    Image.effect_noise((400, 400), 90).convert("RGB").save(large, "PNG")
+    rows[0]["image"] = base64.b64encode(large.getvalue()).decode()
+    for place, named in ((1, "0"), (2, "7"), (3, "3"), (4, "1"), (5, "99")):
+        rows[place]["image"] = named
+    if kind == "tsv":
+        genuine.hr_tsv(tmp_path / "hr_bench_4k.tsv", rows)
+    else:
+        table = {name: [row[name] for row in rows] for name in rows[0]}
+        genuine.parquet(tmp_path / "hr_bench_4k.parquet", table)
+    samples = list(SPEC.open("hrbench_4k", DataSource(str(tmp_path), "dataset")))
+    first, last = samples[0].picture, samples[7].picture
+    assert samples[1].picture.open().tobytes() == first.open().tobytes()
+    assert samples[1].picture.digest() == first.digest() is not None
+    assert samples[2].picture.open().tobytes() == last.open().tobytes()
+    for place, named in ((3, "3"), (4, "1"), (5, "99")):
+        with pytest.raises(RowError, match=f"is that of the row '{named}', which has none"):
+            samples[place].picture.open()
+        assert samples[place].picture.digest() is None
+
+
+def test_line_ends_of_old_macs_are_named(tmp_path: Path, genuine: Any) -> None:
+    genuine.hr_tsv(tmp_path / "hr_bench_4k.tsv", genuine.hr_rows(1), ending="\r")
+    with pytest.raises(DataError, match="ends its lines with CR alone"):
+        SPEC.check("hrbench_4k", DataSource(str(tmp_path)))
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1930000000\n"
+
+
+@pytest.mark.parametrize("name", ["hr_bench_4k.tsv", "hr_bench_4k.parquet"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(POINTER)
+    with pytest.raises(DataError, match="only Git LFS's pointer is here"):
+        SPEC.check("hrbench_4k", DataSource(str(tmp_path)))

@@ -88,6 +88,21 @@ def test_pictures_in_the_line(folder: Path, genuine: Any) -> None:
         (line(answer="green"), "line 2: the answer 'green' is none of the options, A to B"),
         (line(answer="C"), "line 2: the answer 'C' is none of the options, A to B"),
         (line(answer=[]), "line 2: there is no text under 'answer'"),
+        (line(answer=float("nan")), "line 2: there is no text under 'answer'"),
+        (line(options=["red", float("nan")]), "line 2: option B is empty or no text"),
+        (line(image="/dev/zero"), "line 2: /dev/zero is no file but a device"),
+        ('{"question": "\\ud800"}', "line 2: there is no text under 'image'"),
+        (
+            '{"image": "pictures/a.jpg", "question": "What \\ud800?"}',
+            "line 2: the text under 'question' holds half a character",
+        ),
+        (
+            '{"image": "pictures/a.jpg", "question": "?", "options": ["a", "\\udc00"]}',
+            "line 2: option B holds half a character",
+        ),
+        ("[" * 100_000, "line 2: it is no JSON"),
+        ("1" * 5_000, "line 2: it is no JSON"),
+        ("version https://git-lfs.github.com/spec/v1", "line 2: only Git LFS's pointer is here"),
     ],
 )
 def test_a_bad_line_is_a_sample_that_says_why(
@@ -135,3 +150,9 @@ def test_a_shuffle_moves_no_option_that_means_others_or_carries_a_label(
     assert letters.options == (*plain, "Both A and B")
     assert labels.options[3] == labels.answer == "D. thing 3"
     assert free.options != tuple(plain)
+
+
+def test_half_a_character_in_an_id_is_replaced(folder: Path) -> None:
+    said = '{"image": "pictures/a.jpg", "question": "?", "options": ["x", "y"], "id": "a\\ud800"}'
+    (folder / "mine.jsonl").write_text(f"{said}\n{said.replace('d800', 'dc00')}\n")
+    assert [sample.id for sample in read(folder, "shuffle:0")] == ["a\ufffd", "a\ufffd#2"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from speceyes_cli.plugin import Answer, Reply, UsageError
 
@@ -109,7 +109,7 @@ def untagged_answer(reply: Reply) -> Answer | None:
 def load_prompts(package: str, replacement: Path | None) -> Mapping[str, str]:
     """The prompts packaged with an agent, with the keys of a user's TOML file put over them."""
     packaged = resources.files(package).joinpath("prompts.toml").read_text(encoding="utf-8")
-    prompts: dict[str, Any] = tomllib.loads(packaged)
+    prompts: dict[str, str] = tomllib.loads(packaged)
     if replacement is not None:
         try:
             own = tomllib.loads(replacement.read_text(encoding="utf-8"))
@@ -120,5 +120,8 @@ def load_prompts(package: str, replacement: Path | None) -> Mapping[str, str]:
             raise UsageError(
                 f"--prompts {replacement}: unknown key {unknown[0]!r}; known: {', '.join(prompts)}"
             )
+        strange = next((name for name, text in own.items() if not isinstance(text, str)), None)
+        if strange is not None:
+            raise UsageError(f"--prompts {replacement}: {strange!r} is no text.")
         prompts |= own
-    return {name: str(text).strip("\n") for name, text in prompts.items()}
+    return {name: text.strip("\n") for name, text in prompts.items()}

@@ -12,7 +12,7 @@ from PIL import Image
 from speceyes_cli.core.chat import Picture
 
 KEPT_BYTES = 2**29
-"""512 MiB: five pictures of 8K (7680x4320), or 170 of one megapixel."""
+"""512 MiB: four pictures of 8K (7680x4320), or 130 of one megapixel."""
 
 
 class DecodedPictures:
@@ -53,5 +53,5 @@ class DecodedPictures:
 
 
 def pixel_bytes(image: Image.Image) -> int:
-    """Bytes of the decoded pixels."""
-    return image.width * image.height * len(image.getbands())
+    """Bytes of the decoded pixels; Pillow gives four to each of several bands."""
+    return image.width * image.height * (1 if len(image.getbands()) == 1 else 4)

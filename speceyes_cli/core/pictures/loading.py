@@ -20,6 +20,8 @@ from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.digests import digest_bytes, digest_file
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.pictures.fetching import FetchError, fetch
+from speceyes_cli.core.pictures.flatten import to_rgb
+from speceyes_cli.core.pictures.memory_budget import MemoryBudget
 from speceyes_cli.core.secrets import hide_userinfo
 
 PictureSource = Image.Image | bytes | str | os.PathLike[str] | Mapping[str, Any]
@@ -31,12 +33,16 @@ MAX_PIXELS = 89_478_485
 """Pictures of more pixels are refused, Pillow's own mark; 8K video is 33 million (7680x4320)."""
 MAX_BYTES = 100 * 2**20
 """Encoded pictures of more bytes are refused; an 8K benchmark picture has about 6 million."""
+DECODING_BYTES = 2**30
+"""Memory that decoding takes at once: four pictures of 8K, or any one within `MAX_PIXELS`."""
 FETCH_SECONDS = 30.0
 """Time a picture may take to arrive over http(s), from connecting to the last byte."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+LFS_POINTER = "only Git LFS's pointer is here, not the file; git lfs pull fetches it"
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Raster formats only: Pillow would hand PostScript to an external program."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{32,}={0,2}\s*")
+_DECODING = MemoryBudget(DECODING_BYTES)  # the process's own, as its memory is
 _LONGEST_PATH = 4096
 
 
@@ -75,7 +81,7 @@ def load_picture(source: PictureSource, name: str, folder: Path | None = None) -
     while isinstance(source, Mapping):
         source = _held_by(source, name)
     if isinstance(source, Image.Image):
-        return _finish(source, name)
+        return _finish(source, name, keep=True)
     return decode_picture(_read(source, name, folder), name)
 
 
@@ -83,6 +89,8 @@ def decode_picture(data: bytes, name: str) -> Image.Image:
     """The RGB picture in an encoded file's bytes."""
     if not data:
         raise PictureError(f"{name}: the picture is empty.")
+    if is_lfs_pointer(data):
+        raise PictureError(f"{name}: {LFS_POINTER}.")
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError:
@@ -93,6 +101,11 @@ def decode_picture(data: bytes, name: str) -> Image.Image:
         raise _damaged(error, name) from None
     with image:
         return _finish(image, name)
+
+
+def is_lfs_pointer(data: bytes) -> bool:
+    """Whether these bytes begin what Git LFS leaves in the place of a file it keeps elsewhere."""
+    return data.startswith(b"version https://git-lfs.github.com/spec/")
 
 
 def decode_base64(text: str | bytes, name: str) -> bytes:
@@ -222,18 +235,27 @@ def _fetch(url: str, name: str) -> bytes:
         raise PictureError(f"{name}: {shown} {error}.") from None
 
 
-def _finish(image: Image.Image, name: str) -> Image.Image:
-    """Decode, turn upright, and flatten to RGB."""
+def _finish(image: Image.Image, name: str, *, keep: bool = False) -> Image.Image:
+    """Decode, turn upright, and flatten to RGB; a picture not to `keep` is used up.
+
+    Decoding takes at most twice the memory of the decoded picture, 4 bytes a pixel, and waits where
+    all pictures that are being decoded would take more than `DECODING_BYTES`.
+    """
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise PictureError(
             f"{name}: the picture has {width}x{height} pixels; the limit is {MAX_PIXELS:,}."
         )
-    try:
-        image.load()
-        return _flatten(ImageOps.exif_transpose(image))
-    except Exception as error:  # noqa: BLE001 - decoders raise what they like on damaged files
-        raise _damaged(error, name) from None
+    with _DECODING.reserve(2 * 4 * width * height):
+        try:
+            image.load()
+            if keep:
+                image = ImageOps.exif_transpose(image)
+            else:
+                ImageOps.exif_transpose(image, in_place=True)
+            return to_rgb(image)
+        except Exception as error:  # noqa: BLE001 - decoders raise what they like on damaged files
+            raise _damaged(error, name) from None
 
 
 def _damaged(error: Exception, name: str) -> PictureError:
@@ -242,13 +264,3 @@ def _damaged(error: Exception, name: str) -> PictureError:
     return PictureError(
         f"{name}: the picture is {'truncated' if truncated else 'damaged'} ({said})."
     )
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image).convert("RGB")
-    if image.mode.startswith("I"):  # 16 bits a pixel, which convert would clip
-        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    return image.convert("RGB")

@@ -12,19 +12,25 @@ from speceyes_cli.core.chat import Role
 from speceyes_cli.core.text import writable
 
 SCHEMA_VERSION = 1
+DEEPEST = 50
+"""Levels of lists and objects that are kept; what lies deeper is cut."""
 
 
-def plain_json(value: Any) -> Any:
+def plain_json(value: Any, *, depth: int = 0) -> Any:
     """The value with nothing JSON lacks: NaN and infinities become null, strangers their text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, Mapping | list | tuple | set | frozenset) and depth >= DEEPEST:
+        return "…"
     if isinstance(value, Mapping):
-        return {_writable(str(key)): plain_json(item) for key, item in value.items()}
+        return {
+            writable(str(key)): plain_json(item, depth=depth + 1) for key, item in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain_json(item) for item in value]
+        return [plain_json(item, depth=depth + 1) for item in value]
     if value is None or isinstance(value, int):
         return value
-    return _writable(str(value))
+    return writable(str(value))
 
 
 def _writable(text: Any) -> Any:

@@ -28,6 +28,7 @@ from speceyes_cli.core.run.evaluate import Placed, Recipe, unfinished
 from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run, prompt_hashes
 from speceyes_cli.core.run.store import RunStore, SampleKey
 from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.text import writable
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
@@ -78,7 +79,10 @@ class RunPlan:
         return drop_changed(store, rows, retry_errors=self.retry_errors)
 
     def _rows(self, split: str) -> Iterator[Sample]:
-        return islice(self.dataset.open(split, self.source), self.info.config.limit)
+        """The split as the dataset gives it, with ids that can be written."""
+        for sample in islice(self.dataset.open(split, self.source), self.info.config.limit):
+            known = writable(sample.id)
+            yield sample if known == sample.id else replace(sample, id=known)
 
     def size(self) -> int | None:
         """How many samples the whole run has, where the dataset can tell."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import threading
 import zlib
 from collections.abc import Iterator
@@ -173,9 +174,9 @@ def test_exif_orientation_is_applied() -> None:
     assert looks_right(picture)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_formats(kind: str) -> None:
-    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+    options = {"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {}
     picture = decode_picture(encode(drawing(), kind, **options), "p")
     assert (picture.mode, picture.size) == ("RGB", SIZE)
     assert picture.getpixel((5, 20))[0] > 240
@@ -240,6 +241,7 @@ def test_a_truncated_file_is_named(data: bytes) -> None:
     ("source", "sentence"),
     [
         (b"", "p: the picture is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "p: only Git LFS's pointer is here"),
         (b"GIF87a but not really", "p: "),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "p: 47 bytes that are no picture"),
         ("", "p: "),
@@ -318,3 +320,20 @@ def test_damage_is_a_picture_error_or_a_picture(place: int, value: int) -> None:
     except PictureError:
         return
     assert picture.mode == "RGB"
+
+
+def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+    """Opening one would wait for a writer that never comes."""
+    os.mkfifo(tmp_path / "pipe.png")
+    picture = picture_from("pipe.png", "p", tmp_path)
+    with pytest.raises(PictureError, match=r"pipe\.png is no file but a pipe"):
+        picture.open()
+    assert picture.digest() is None
+
+
+def test_equal_pictures_have_equal_digests_in_every_form(file: Path) -> None:
+    forms = [str(file), file, file.as_uri(), PNG, BASE64, {"bytes": PNG}, {"path": str(file)}]
+    assert len({picture_from(form, "p").digest() for form in forms}) == 1
+    assert picture_from(PNG + b" ", "p").digest() != picture_from(PNG, "p").digest()
+    for form in (drawing(), "http://127.0.0.1:1/a.png", file.parent, "/nowhere/a.png"):
+        assert picture_from(form, "p").digest() is None

@@ -20,7 +20,7 @@ from speceyes_cli.plugin import (
 )
 from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer, untagged_code
 from speceyes_plugins.agents.thyme.sessions import SandboxSessions
-from speceyes_plugins.agents.thyme.texts import opening, results
+from speceyes_plugins.agents.thyme.texts import check_prompts, opening, results
 from speceyes_plugins.sandbox.parent import isolation
 from speceyes_plugins.sandbox.values import Backend, State
 
@@ -41,6 +41,7 @@ class Thyme:
         self.max_turns = options.max_turns or MAX_TURNS
         self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
         self.prompts = load_prompts("speceyes_plugins.agents.thyme", options.prompts)
+        check_prompts(self.prompts)
         own = options.options
         state: State = "fresh" if own.get("state") == "fresh" else "persist"
         unsafe = own.get("sandbox") == "unsafe-subprocess"

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from speceyes_cli.plugin import Message, Picture, Sample, Size, question_text
+from speceyes_cli.plugin import (
+    Message,
+    Picture,
+    Sample,
+    Size,
+    UsageError,
+    one_line,
+    question_text,
+)
 from speceyes_plugins.sandbox.values import PICTURE
 
+FACTS = ("path", "width", "height")
+"""What the words about the picture may have in braces."""
+_BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
 RESULTS_OPEN = "\n<sandbox_output>"
 RESULTS_CLOSE = "</sandbox_output>\n"
 
 
 def opening(sample: Sample, size: Size, prompts: Mapping[str, str]) -> tuple[Message, ...]:
     """The picture, its path and size, the question."""
-    where = prompts["picture"].format(path=PICTURE, width=size.width, height=size.height)
+    facts = {"path": PICTURE, "width": str(size.width), "height": str(size.height)}
+    where = _BRACES.sub(lambda found: facts[found[1]], prompts["picture"])
     text = f"{where}\n{question_text(sample)}\n{prompts['instruction']}"
     return (Message("system", (prompts["system"],)), Message("user", (sample.picture, text)))
+
+
+def check_prompts(prompts: Mapping[str, str]) -> None:
+    """Raise `UsageError` when the words about the picture have braces that stand for nothing."""
+    for found in _BRACES.finditer(prompts["picture"]):
+        if found[1] not in FACTS:
+            known = ", ".join(f"{{{name}}}" for name in FACTS)
+            raise UsageError(
+                f"--prompts: 'picture' has {one_line(found[0], 40)}, which stands for nothing; "
+                f"known are {known}."
+            )
 
 
 def results(content: tuple[str | Picture, ...]) -> tuple[str | Picture, ...]:
