@@ -5,7 +5,7 @@ from __future__ import annotations
 from speceyes_cli.core.replies.choices import parse_choice
 from speceyes_cli.core.replies.clean import CLOSE, OPEN, clean, fold
 from speceyes_cli.core.replies.items import AROUND
-from speceyes_cli.core.replies.tokens import tokenize
+from speceyes_cli.core.replies.tokens import tokenize_reply
 from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.samples import Sample, Verdict
 
@@ -51,7 +51,7 @@ def score_by_rule(sample: Sample, text: str) -> Verdict:
 def _words(text: str) -> str:
     """The words of a text, without what sets its type and marks it as the answer."""
     said = fold(text.replace(OPEN, " ").replace(CLOSE, " ")).strip(AROUND)
-    return " ".join(token.text for token in tokenize(said)).strip(AROUND)
+    return " ".join(token.text for token in tokenize_reply(said) or ()).strip(AROUND)
 
 
 def _plain(text: str) -> str:
