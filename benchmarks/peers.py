@@ -2,10 +2,11 @@
 
     python benchmarks/peers.py [--write]
 
-inspect_ai and evalscope ask for "ANSWER: B" in their own prompts, so that many replies here are none
-that they expect. Installs each program in its pinned version from the package index into a new environment, runs its
+Installs each program in its pinned version from the package index into a new environment, runs its
 own extraction function over the replies in tests/core/replies/peers.json, and prints how many are
 read as what they say. `--write` keeps the readings in that file, which a test compares with ours.
+inspect_ai and evalscope ask for "ANSWER: B" in their own prompts, so that many replies here are
+none that they expect.
 """
 
 from __future__ import annotations
