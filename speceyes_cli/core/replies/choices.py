@@ -20,7 +20,7 @@ from speceyes_cli.core.replies.items import (
     read_options,
 )
 from speceyes_cli.core.replies.naming import Named, read_named
-from speceyes_cli.core.replies.sentences import Status
+from speceyes_cli.core.replies.status import Status
 from speceyes_cli.core.replies.tokens import tokenize_reply
 from speceyes_cli.core.replies.vocabulary import Role
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from speceyes_cli.core.replies.items import Item, Kind, Options, same_option, sentences_of
-from speceyes_cli.core.replies.sentences import Sentence, Status
+from speceyes_cli.core.replies.sentences import Sentence
+from speceyes_cli.core.replies.status import Status
 from speceyes_cli.core.replies.vocabulary import ARTICLES
 
 
@@ -52,20 +53,26 @@ def _with_own_texts(
     for one in named:
         marked = one
         if before is not None and _follows_letter(one, before, items):
-            if same_option(one.option, before.option, known):
+            own = same_option(one.option, before.option, known)
+            if own and one.status is Status.OUT:
+                before = before._replace(status=Status.OUT)  # "A. red is wrong"
+            elif own:
                 marked = one._replace(status=Status.OWN)
             elif one.status is Status.MENTIONED:
                 marked = one._replace(status=Status.ANSWER)
-        before = one
-        yield marked
+        if before is not None:
+            yield before
+        before = marked
+    if before is not None:
+        yield before
 
 
 def _follows_letter(one: Named, before: Named, items: Sequence[Item]) -> bool:
-    """Whether a text stands behind a letter as in "B. green" and is neither denied nor joined."""
+    """Whether a text stands behind a letter as in "B. green", and is not one of several."""
     if one.kind is not Kind.TEXT or before.kind is not Kind.LETTER:
         return False
     between = items[before.place + 1 : one.place]
-    return one.status not in (Status.OUT, Status.SEVERAL) and all(map(_is_filling, between))
+    return one.status is not Status.SEVERAL and all(map(_is_filling, between))
 
 
 def _is_filling(item: Item) -> bool:

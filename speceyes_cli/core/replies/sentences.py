@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from enum import StrEnum, auto
 from typing import NamedTuple
 
 from speceyes_cli.core.replies.items import Item, Kind, Options, same_option
+from speceyes_cli.core.replies.status import Status
 from speceyes_cli.core.replies.vocabulary import (
     ARTICLES,
     BOUNDS,
@@ -26,29 +26,6 @@ _LEADS = 12
 _MOST = 26
 """Options that a reply may join."""
 _VERBS = frozenset({Role.BE, Role.IT})
-
-
-class Status(StrEnum):
-    """How a letter or an option's text stands in a reply."""
-
-    ANSWER = auto()
-    """Announced as the answer, or standing where nothing else can."""
-    BEGINS = auto()
-    """A letter that begins a sentence, as in "B. green", where a reply may list all of them."""
-    OWN = auto()
-    """An option's text behind its own letter."""
-    SEVERAL = auto()
-    """One of several that are joined."""
-    DOUBTED = auto()
-    """Hedged, or under a condition."""
-    OUT = auto()
-    """Ruled out."""
-    ASKED = auto()
-    """In a question."""
-    TOLD = auto()
-    """A text of which something is told: "the red one is farther"."""
-    MENTIONED = auto()
-    """Anything else."""
 
 
 class _Clause(NamedTuple):
@@ -94,7 +71,7 @@ class Sentence:
     def _stands(self, place: int, announced: Status | None) -> Status:
         """The status of what is neither ruled out nor one of several."""
         item = self._items[place]
-        told = item.kind is Kind.TEXT and self._is_told(place)
+        told = item.kind is Kind.TEXT and item.plain and self._is_told(place)
         if told and announced is None:
             return Status.ANSWER if self._is_good(place) else Status.TOLD
         if self._conditional or self._is_doubted(place):
@@ -335,8 +312,11 @@ class Sentence:
     def _goes_on(self, place: int, after: Item) -> bool:
         """Whether a sentence goes on from its letter as from an answer: "B) green", "B, as"."""
         bracketed = self._after(place) > place + 1
-        if bracketed and after.text == ":" and self._text(place + 1) in "\"'":
-            return False  # a key in JSON
+        follows = self._item(self._after(place) + 1)
+        if after.text == ":" and (
+            self._text(place + 1) in "\"'" or (follows is not None and follows.kind is Kind.LETTER)
+        ):
+            return False  # a key in JSON, or short for "answer"
         if bracketed or after.text in (":", "(") or after.text in DASHES:
             return True
         if after.kind is Kind.TEXT:
@@ -386,6 +366,9 @@ class Sentence:
             return None
         at = self._after(place)
         after = self._item(at)
+        says = self._items[place].text in ("yes", "no")
+        if says and after and (Role.IT in after.roles or after.text in ("it", "there", "there's")):
+            return Status.ANSWER
         if after is not None and not after.roles and after.text[0].isalnum() and not after.names:
             if not self._items[place].plain:
                 return None
