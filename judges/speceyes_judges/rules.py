@@ -17,4 +17,5 @@ def make_judge(options: JudgeOptions) -> RuleJudge:
 @hookimpl
 def speceyes_judges() -> Iterable[JudgeSpec]:
     """Yield the judge by rules."""
-    yield JudgeSpec(NAME, make_judge, "letter, option text or yes/no, offline; never guesses")
+    summary = "letter, option text or yes/no, offline; never guesses"
+    yield JudgeSpec(NAME, make_judge, summary, asks_server=False)

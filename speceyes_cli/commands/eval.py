@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from speceyes_cli.commands.gather.tables import Tables
-from speceyes_cli.commands.options import passed_options, takes
+from speceyes_cli.commands.options import passed_options, refuse_named, takes
 from speceyes_cli.commands.progress import watch
 from speceyes_cli.commands.run_notes import failure_notes, toy_note
 from speceyes_cli.commands.stop_signals import stop_signals
@@ -22,7 +22,7 @@ from speceyes_cli.core.run.processes import Launch, launch_from
 from speceyes_cli.core.tables.summaries import LoadedRun, SummaryRow
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.planning.options import RUN, RunOptions, option
+from speceyes_cli.host.planning.options import RUN, FolderOptions, RunOptions, option
 from speceyes_cli.host.planning.plans import CACHE, RunPlan, plan_run
 from speceyes_cli.host.planning.sweeps import plan_sweep
 from speceyes_cli.host.running.pool import EnginePool
@@ -68,8 +68,10 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
         plans = plan_sweep(options, options.sweep, passed, host)
     else:
         plans = [plan_run(options, passed, host)]
-    with open_cache(options) as cache:
-        runs = answer_plans(plans, options, host, screen, cache)
+    if not options.cache and not options.sweep:
+        refuse_named(context, ["cache_dir"], "needs --cache or --sweep.")
+    with open_cache(options, default=bool(options.sweep)) as cache:
+        runs = answer_plans(plans, host, screen, cache, resume=options.resume)
     if launch.rank > 0:  # the first process reports for all
         return
     if cache is not None:
@@ -92,24 +94,25 @@ def make_screen(launch: Launch) -> Console:
 
 def answer_plans(
     plans: list[RunPlan],
-    options: EvalOptions,
     host: Host,
     screen: Console,
-    cache: CallCache | None = None,
+    cache: CallCache | None,
+    *,
+    resume: bool,
 ) -> list[LoadedRun]:
     """Every plan's run to its end, models shared; exits by the signal's code when stopped."""
     loads = [load for plan in plans for load in plan.loads.values()]
-    if note := toy_note(loads, options.dataset):
+    if note := toy_note(loads, plans[0].info.config.dataset):
         screen.print(note, markup=False)
     runs = []
     with stop_signals() as received, EnginePool(screen.print, cache) as pool:
-        mode: Literal["resume", "fresh"] = "resume" if options.resume else "fresh"
+        mode: Literal["resume", "fresh"] = "resume" if resume else "fresh"
         announce = partial(screen.print, markup=False, soft_wrap=True)
         session = Session(
             host, pool, launch_from(os.environ), partial(watch, screen), mode, announce
         )
         for number, plan in enumerate(plans, start=1):
-            if options.sweep:
+            if len(plans) > 1:
                 screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)
             try:
                 runs.append(session.answer(plan, plans[number:]))
@@ -120,9 +123,11 @@ def answer_plans(
     return runs
 
 
-def open_cache(options: EvalOptions) -> contextlib.AbstractContextManager[CallCache | None]:
-    """The call cache, where it is wanted: by default for a sweep only."""
-    if options.cache or (options.cache is None and options.sweep):
+def open_cache(
+    options: FolderOptions, *, default: bool = False
+) -> contextlib.AbstractContextManager[CallCache | None]:
+    """The call cache, where it is wanted."""
+    if options.cache or (options.cache is None and default):
         return CallCache(options.cache_dir or CACHE)
     return contextlib.nullcontext()
 

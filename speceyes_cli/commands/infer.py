@@ -16,12 +16,12 @@ from rich.console import Console
 from speceyes_cli.commands.decision_view import DecisionView, closing
 from speceyes_cli.commands.eval import (
     FAILED_SAMPLES,
-    EvalOptions,
     answer_plans,
     make_screen,
+    open_cache,
     report,
 )
-from speceyes_cli.commands.options import passed_options, takes
+from speceyes_cli.commands.options import passed_options, refuse_named, takes
 from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.commands.tables import rows_as_json
 from speceyes_cli.core.agents import Keeper
@@ -39,7 +39,20 @@ from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.gate_scores import defined
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import works_on
-from speceyes_cli.host.planning.options import MODELS, RUN, WHAT, argument, option
+from speceyes_cli.host.planning.options import (
+    MODELS,
+    RUN,
+    WHAT,
+    AgentChoice,
+    BranchOptions,
+    DataOptions,
+    DecisionOptions,
+    FolderOptions,
+    ModelOptions,
+    argument,
+    as_run_options,
+    option,
+)
 from speceyes_cli.host.planning.plans import RunPlan, plan_run
 from speceyes_cli.host.planning.questions import (
     QuestionPlan,
@@ -55,7 +68,9 @@ TRACE = "trace.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferOptions(EvalOptions):
+class InferOptions(
+    DataOptions, ModelOptions, DecisionOptions, BranchOptions, AgentChoice, FolderOptions
+):
     """A question, or a dataset, and how the models run."""
 
     picture: str | None = argument("A picture file; without one, a whole dataset is drafted.")
@@ -67,6 +82,22 @@ class InferOptions(EvalOptions):
     save_trace: Path | None = option(
         None, "New folder for the pictures the models saw and a JSON trace.", RUN
     )
+    json: bool = option(
+        default=False, help="Print the decision, or the closing figures.", panel=RUN, flags="--json"
+    )
+
+
+FOR_DATASETS = (
+    *("split", "data", "option_order", "limit", "batch_size", "concurrency", "out", "resume"),
+    *("retry_errors", "max_errors", "keep_images"),
+)
+"""What one picture has no use for."""
+FOR_QUESTIONS = (
+    *("choices", "save_trace", "threshold", "screen", "both_branches", "large"),
+    *("large_min_pixels", "large_max_pixels", "turn_memory", "max_turns", "max_new_tokens"),
+    *("prompts", "agent_option"),
+)
+"""What the small model alone over a dataset has no use for."""
 
 
 @takes(InferOptions)
@@ -85,11 +116,13 @@ def infer_command(context: typer.Context, options: InferOptions) -> None:
     """
     passed = passed_options(context)
     host: Host = context.obj
-    if options.sweep:
-        raise UsageError("infer has no --sweep; eval has.")
+    if not options.cache:
+        refuse_named(context, ["cache_dir"], "needs --cache.")
     if options.picture is not None:
+        refuse_named(context, FOR_DATASETS, "is for a dataset, and a picture is named.")
         infer_question(options, passed, host)
     else:
+        refuse_named(context, FOR_QUESTIONS, "goes with a picture and a question; none is named.")
         infer_dataset(options, passed, host)
 
 
@@ -103,20 +136,22 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
             f'What is asked about {options.picture}? Write speceyes infer PICTURE "question".'
         )
     if "dataset" in passed:
-        require_choices(options, choices, host)
+        require_choices(options.dataset, choices, host)
     sample = make_question(options.picture, options.question, choices)
-    plan = plan_question(sample, options, host)
+    plan = plan_question(sample, as_run_options(options), host)
     if options.save_trace is not None:
         make_empty(options.save_trace)
     told = Console(stderr=True, highlight=False, emoji=False)
     if note := toy_note(plan.loads.values(), None):
         told.print(note, markup=False)
     shown = Console(highlight=False, emoji=False)
-    with EnginePool(told.print) as pool:
+    with open_cache(options) as cache, EnginePool(told.print, cache) as pool:
         engines = pool.take(plan.loads)
         view = DecisionView(shown, plan.gate, gated=plan.gated)
         with contextlib.nullcontext(ignore) if options.json else view as observe:
             finished = answer_question(plan, partial(Scheduler, engines), observe)
+    if cache is not None:
+        told.print(f"Call cache: {cache.counts}.")
     record = build_record(sample, 0, finished, plan.gate, None)
     if options.json:
         typer.echo(json.dumps(trace(plan, record), indent=2, ensure_ascii=False))
@@ -176,15 +211,19 @@ def save_trace(folder: Path, plan: QuestionPlan, record: Record, finished: Finis
 
 def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) -> None:
     """The small model alone over a dataset, every draft scored to its end."""
-    for name, flag in (("choices", "--option"), ("save_trace", "--save-trace")):
-        if name in passed:
-            raise UsageError(f"{flag} goes with a picture and a question; none is named.")
     if "method" in passed and options.method != "draft":
         raise UsageError(
             f"infer runs the small model alone over a dataset; for {options.method} use eval."
         )
-    plan = plan_run(replace(options, method="draft"), passed, host)
-    [run] = answer_plans([plan], options, host, make_screen(launch_from(os.environ)))
+    plan = plan_run(replace(as_run_options(options), method="draft"), passed, host)
+    launch = launch_from(os.environ)
+    screen = make_screen(launch)
+    with open_cache(options) as cache:
+        [run] = answer_plans([plan], host, screen, cache, resume=options.resume)
+    if launch.rank > 0:  # the first process reports for all
+        return
+    if cache is not None:
+        screen.print(f"Call cache: {cache.counts}.")
     scores = {gate.name: defined(gate.score) for gate in host.gates if told_by(gate, plan)}
     try:
         write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+
+from speceyes_cli.core.errors import UsageError
 
 Options = TypeVar("Options")
 
@@ -45,6 +47,17 @@ def passed_options(context: typer.Context) -> tuple[str, ...]:
     return tuple(
         name for name, source in sources.items() if source is not None and source.name != "DEFAULT"
     )
+
+
+def refuse_named(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Raise `UsageError` for the first of these options that is on the command line.
+
+    One that comes from the environment, which serves all commands, is left unread.
+    """
+    for param in context.command.params:
+        source = context.get_parameter_source(param.name or "")
+        if param.name in names and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{param.opts[0]} {why}")
 
 
 def _parameters(options: type[Any]) -> list[inspect.Parameter]:

@@ -209,6 +209,8 @@ class JudgeSpec:
     summary: str
     options: tuple[PluginOption, ...] = ()
     """Options of its own, given as `--judge-option name=value`."""
+    asks_server: bool = True
+    """It asks a model at an endpoint: without, `--api-url` and its like are refused."""
 
 
 @dataclass(frozen=True, slots=True)

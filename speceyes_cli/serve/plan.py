@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import Role
@@ -17,8 +17,10 @@ from speceyes_cli.host.planning.models import Load, plan_loads, require_statisti
 from speceyes_cli.host.planning.options import (
     AgentChoice,
     DecisionOptions,
+    FallbackOptions,
     ModelOptions,
     RunOptions,
+    as_run_options,
     option,
 )
 from speceyes_cli.host.planning.plans import (
@@ -35,7 +37,7 @@ LIMITS = "What a request may do"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(ModelOptions, DecisionOptions, AgentChoice):
+class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
     """All that `speceyes serve` is told."""
 
     host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 for every one.", SERVER)
@@ -76,8 +78,6 @@ class ServePlan:
 def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
     limits = read_limits(options)
-    if options.both_branches or options.certificate is not None:
-        raise UsageError("--both-branches and --certificate are of `speceyes eval`, not of serve.")
     key = read_key(options)
     run = as_run_options(options)
     check_numbers(run)
@@ -113,12 +113,6 @@ def read_key(options: ServeOptions) -> str | None:
     if not key:
         raise UsageError("--api-key is empty; leave it out to let anyone in.")
     return key
-
-
-def as_run_options(options: ServeOptions) -> RunOptions:
-    """The same choices as a run's, for what plans both."""
-    shared = {field.name for field in fields(RunOptions)} & {f.name for f in fields(options)}
-    return RunOptions(**{name: getattr(options, name) for name in shared})
 
 
 def choose_gates(

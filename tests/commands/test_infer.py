@@ -18,9 +18,27 @@ COLOURS = tuple(f"--option={colour}" for colour in ("red", "green", "blue", "yel
 
 @pytest.fixture
 def infer(invoke: Invoke, tmp_path: Path) -> Invoke:
-    """infer("--json"): `speceyes infer` with the scripted models; `photo.png` is there."""
+    """infer("photo.png", "What?"): `speceyes infer` with the scripted models it has a use for."""
     Image.new("RGB", (64, 64), "white").save(tmp_path / "photo.png")
-    return lambda *arguments: invoke("infer", *arguments, *MODELS)
+
+    def run(*arguments: str) -> Result:
+        models = MODELS[:4] if arguments[0].startswith("--") else MODELS
+        return invoke("infer", *arguments, *models)
+
+    return run
+
+
+QUESTION = ("photo.png", "What colour is dot 1?")
+FOR_DATASETS = (
+    *(("--split", "near"), ("--data", "d"), ("--option-order", "dataset"), ("--limit", "3")),
+    *(("--out", "r"), ("--resume",), ("--retry-errors",), ("--max-errors", "1")),
+    *(("--keep-images",), ("--batch-size", "2"), ("--concurrency", "2")),
+)
+FOR_QUESTIONS = (
+    *(("--threshold", "0.9"), ("--screen", "none"), ("--both-branches",), ("--large", "scripted")),
+    *(("--max-turns", "2"), ("--max-new-tokens", "9"), ("--agent-option", "margin=1")),
+    *(("--save-trace", "t"), ("--large-max-pixels", "9"), ("--prompts", "p.toml")),
+)
 
 
 def about(number: int) -> tuple[str, ...]:
@@ -123,10 +141,18 @@ def test_what_a_model_says_cannot_steer_the_terminal(
         (["photo.png", "What?", "--dataset", "dots"], "Every question of dots has options"),
         (["photo.png", "What?", "--dataset", "dotz"], "no dataset 'dotz'"),
         (["photo.png", "What?", "--threshold", "2"], "--threshold is a confidence"),
-        (["photo.png", "What?", "--sweep", "gate=min"], "infer has no --sweep"),
         (["photo.png", "What?", "--save-trace", "photo.png"], "--save-trace photo.png"),
         (["--method", "baseline"], "for baseline use eval"),
         (["--option", "red"], "--option goes with a picture"),
+        *(
+            ([*QUESTION, *given], f"{given[0]} is for a dataset, and a picture is named.")
+            for given in FOR_DATASETS
+        ),
+        *(
+            (["--dataset", "dots", *given], f"{given[0]} goes with a picture and a question")
+            for given in FOR_QUESTIONS
+        ),
+        ([*QUESTION, "--cache-dir", "c"], "--cache-dir needs --cache."),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_loaded(
@@ -161,3 +187,35 @@ def test_a_dataset_is_drafted_and_exported(infer: Invoke, invoke: Invoke, tmp_pa
     again = infer("--dataset", "dots", "--limit", "6", "--out", "r")
     assert again.exit_code == 0
     assert "Loading" not in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *(("infer", option) for option in ("--sweep", "--certificate", "--fallbacks")),
+        *(("serve", option) for option in ("--both-branches", "--certificate", "--sweep")),
+        *(("eval", option) for option in ("--save-trace", "--option", "--port")),
+    ],
+)
+def test_a_command_offers_only_what_it_honours(invoke: Invoke, command: str, option: str) -> None:
+    """An option that a command has no use for is not in its help, and is not taken."""
+    assert f" {option} " not in invoke(command, "--help").stdout
+    done = invoke(command, option, "x")
+    assert done.exit_code == 2
+    assert f"No such option: {option}" in done.stderr
+
+
+def test_an_option_in_the_environment_is_for_the_commands_that_have_a_use_for_it(
+    infer: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("LIMIT", "3"), ("OUT", "r"), ("CERTIFICATE", "none.json")):
+        monkeypatch.setenv(f"SPECEYES_{name}", value)
+    assert infer(*about(1)).exit_code == 0
+
+
+def test_calls_are_replayed_for_a_question_and_for_a_dataset(infer: Invoke) -> None:
+    for arguments in (about(1), ("--dataset", "dots", "--limit", "3", "--fresh")):
+        assert infer(*arguments, "--cache").exit_code == 0
+        done = infer(*arguments, "--cache")
+        assert done.exit_code == 0, done.output
+        assert " 0 made" in done.stderr

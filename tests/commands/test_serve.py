@@ -35,7 +35,7 @@ SCRIPTED = ("serve", "--agent", "looker", "--small", "scripted", "--large", "scr
         (("--api-key", "schlüssel"), "The key in --api-key or SPECEYES_SERVE_API_KEY holds"),
         (("--threshold", "2"), "--threshold is a confidence"),
         (("--agent", "loker"), "did you mean 'looker'?"),
-        (("--both-branches",), "of `speceyes eval`"),
+        (("--both-branches",), "No such option: --both-branches"),
     ],
 )
 def test_wrong_options_are_told_before_a_model_is_loaded(

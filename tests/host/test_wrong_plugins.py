@@ -325,7 +325,7 @@ def test_a_wrong_method_or_gate_is_each_sample_s_error_and_told_once(
 
 def test_a_gate_that_raises_costs_the_others_nothing(program: Program) -> None:
     source = hook("yield GateSpec('wrong', lambda s: 1 / 0, 'wrong')")
-    done = program(source, "infer", *FEW, *MODELS, "--agent", "looker", "--out", "r")
+    done = program(source, "infer", *FEW, *MODELS[:2], "--agent", "looker", "--out", "r")
     assert done.code == 0
     assert done.err.count("raised ZeroDivisionError") == 1
     lines = [json.loads(line) for line in Path("r/drafts.jsonl").read_text().splitlines()]

@@ -75,6 +75,11 @@ def replay_command(
 
     Exit codes: 0 done, 1 with --check: answers are not as predicted, 2 something to mend.
     """
+    if check is not None and (gate or top_k or threshold or out):
+        raise UsageError(
+            "--check takes gate, K and threshold from the real run, and draws no figure; leave out "
+            "--gate, --top-k, --threshold and --out."
+        )
     loaded, table = open_table(run)
     require_both_branches(table)
     measured = find_baseline(loaded, baselines_beside(loaded))

@@ -119,8 +119,20 @@ def check(options: GatherOptions) -> None:
     if options.layout not in LAYOUTS:
         known = known_names(options.layout, LAYOUTS)
         raise UsageError(f"There is no layout {options.layout!r}; {known}.")
-    if options.layout == PAPER and (options.json or options.format != "table" or options.watch):
-        raise UsageError("--layout paper is a table; leave out --format, --json and --watch.")
+    if options.json and options.format not in ("table", "json"):
+        raise UsageError(f"--json is short for --format json; leave out --format {options.format}.")
+    columns = options.sort or options.group_by or options.compare
+    as_table = options.format == "table" and not options.json
+    if options.layout == PAPER and (columns or options.watch or not as_table):
+        raise UsageError(
+            "--layout paper is a table of its own; leave out "
+            "--format, --json, --watch, --sort, --group-by and --compare."
+        )
+    if options.watch and (options.baseline or not as_table):
+        raise UsageError(
+            "--watch shows the table, against the latest baselines; leave out --format, --json and "
+            "--baseline."
+        )
 
 
 def print_paper(runs: Sequence[LoadedRun], rows: Sequence[SummaryRow], console: Console) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from speceyes_cli.commands.judge.report import JudgedRun, report, told_as_json, watch_judging
-from speceyes_cli.commands.options import takes
+from speceyes_cli.commands.options import refuse_named, takes
 from speceyes_cli.commands.run_notes import tell_left_out
 from speceyes_cli.commands.stop_signals import stop_signals
 from speceyes_cli.core.errors import UsageError
@@ -84,6 +84,9 @@ class JudgeCommandOptions:
     )
 
 
+OF_SERVERS = ("api_url", "judge_api_key", "judge_model", "concurrency", "timeout", "judge_cache")
+
+
 @takes(JudgeCommandOptions)
 def judge_command(context: typer.Context, options: JudgeCommandOptions) -> None:
     """Judge the answers of runs: by rule, and by a model where rules are undecided.
@@ -103,6 +106,10 @@ def judge_command(context: typer.Context, options: JudgeCommandOptions) -> None:
     if options.audit < 0:
         raise UsageError(f"--audit must be at least 0, not {options.audit}.")
     host: Host = context.obj
+    if not host.judges.get(options.judge).asks_server:
+        refuse_named(
+            context, OF_SERVERS, f"is for a judge that asks a model; {options.judge} asks none."
+        )
     screen = Console(stderr=True, highlight=False, emoji=False)
     folders = run_folders(options.runs)
     with stop_signals() as received:

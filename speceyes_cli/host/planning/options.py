@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +112,12 @@ class DecisionOptions:
     draft_tokens: int | None = option(
         None, "Tokens that cut a draft; 20 by default, 1024 with --thinking.", DECISION
     )
-    certificate: Path | None = option(
-        None,
-        "File of `analyze calibrate`: its gate, K and threshold are used, and a run that it does "
-        "not speak for is refused.",
-        DECISION,
-    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BranchOptions:
+    """Whether both branches are run."""
+
     both_branches: bool = option(
         default=False,
         help="Draft and run the agent for every sample, so that `analyze replay` and `analyze "
@@ -134,12 +134,6 @@ class AgentChoice:
     agent: str = option("deepeyes", "Agent that answers what the gate turns away.", WHAT)
     max_turns: int | None = option(None, "Turns of the agent's loop; its own by default.", AGENT)
     max_new_tokens: int | None = option(None, "Tokens of each turn; its own by default.", AGENT)
-    fallbacks: int | None = option(
-        None,
-        "Agent loops under way at once; 1 is the paper's serial setting. By default as many as "
-        "fill the batches.",
-        AGENT,
-    )
     prompts: Path | None = option(None, "TOML file that replaces the agent's prompts.", AGENT)
     agent_option: list[str] | None = option(
         None, "An option of the agent's own, as name=value; given once for each.", AGENT
@@ -147,8 +141,20 @@ class AgentChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(DataOptions, ModelOptions, DecisionOptions, AgentChoice):
-    """All that `speceyes eval` is told."""
+class FallbackOptions:
+    """How many samples are with the agent at once."""
+
+    fallbacks: int | None = option(
+        None,
+        "Agent loops under way at once; 1 is the paper's serial setting. By default as many as "
+        "fill the batches.",
+        AGENT,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOptions:
+    """Where a run over a dataset is kept, and how it goes on."""
 
     out: Path | None = option(
         None, "Run folder; by default runs/ and a name made of the configuration.", RUN
@@ -179,3 +185,29 @@ class RunOptions(DataOptions, ModelOptions, DecisionOptions, AgentChoice):
         panel=RUN,
         flags="--keep-images",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(
+    DataOptions,
+    ModelOptions,
+    DecisionOptions,
+    BranchOptions,
+    AgentChoice,
+    FallbackOptions,
+    FolderOptions,
+):
+    """All that a run is planned from; a command that offers less leaves the rest as it is here."""
+
+    certificate: Path | None = option(
+        None,
+        "File of `analyze calibrate`: its gate, K and threshold are used, and a run that it does "
+        "not speak for is refused.",
+        DECISION,
+    )
+
+
+def as_run_options(options: Any) -> RunOptions:
+    """A command's choices as a run's, for what plans both."""
+    shared = {field.name for field in fields(RunOptions)} & {f.name for f in fields(options)}
+    return RunOptions(**{name: getattr(options, name) for name in shared})

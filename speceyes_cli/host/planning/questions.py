@@ -77,9 +77,9 @@ def make_question(picture: str, question: str, choices: tuple[str, ...]) -> Samp
     )
 
 
-def require_choices(options: RunOptions, choices: tuple[str, ...], host: Host) -> None:
+def require_choices(name: str, choices: tuple[str, ...], host: Host) -> None:
     """Raise `UsageError` when the named dataset asks multiple choice and no option is given."""
-    dataset = host.datasets.get(options.dataset)
+    dataset = host.datasets.get(name)
     if dataset.multiple_choice and not choices:
         raise UsageError(
             f"Every question of {dataset.name} has options; name each with --option, such as "

@@ -71,13 +71,15 @@ def test_the_frontier_as_pictures(invoke: Invoke, both: str, tmp_path: Path) -> 
         (["runs/both", "--top-k", "999"], "cannot tell K = 999"),
         (["runs/both", "--check", "runs/baseline"], "which has no threshold"),
         (["runs/both", "--check", "runs/none"], "not a run folder"),
+        (["runs/both", "--check", "runs/real", "--gate", "log"], "--check takes gate, K and"),
         (["nowhere"], "not a run folder"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_no_file(
     invoke: Invoke, both: str, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
-    done = invoke("analyze", "replay", *arguments, "--out", "figures")
+    out = () if "--check" in arguments else ("--out", "figures")
+    done = invoke("analyze", "replay", *arguments, *out)
     assert both
     assert done.exit_code == 2, done.output
     assert done.stderr.startswith("speceyes: ")

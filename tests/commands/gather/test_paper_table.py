@@ -71,6 +71,11 @@ def test_runs_of_one_name_are_told_apart(evaluate: Invoke, invoke: Invoke) -> No
     [
         (["--layout", "papr"], "no layout 'papr'; did you mean 'paper'?"),
         (["--layout", "paper", "--json"], "--layout paper is a table"),
+        (["--layout", "paper", "--sort", "accuracy"], "--layout paper is a table"),
+        (["--layout", "paper", "--compare", "paper"], "--layout paper is a table"),
+        (["--json", "--format", "csv"], "--json is short for --format json"),
+        (["--watch", "--json"], "--watch shows the table"),
+        (["--watch", "--baseline", "runs"], "--watch shows the table"),
     ],
 )
 def test_what_cannot_be_laid_out_is_told(

@@ -99,7 +99,10 @@ def test_a_path_that_is_no_run(invoke: Invoke, arguments: list[str], told: str) 
         (["--concurrency", "0"], "--concurrency must be at least 1"),
         (["--timeout", "0"], "--timeout must be more than 0"),
         (["--audit", "-1"], "--audit must be at least 0"),
-        (["--audit", "1", "--judge", "rules"], "rules cannot"),
+        (
+            ["--judge", "rules"],
+            "--api-url is for a judge that asks a model; rules asks none.",
+        ),
         (
             ["--judge-cache", "questions.jsonl"],
             "The cache of verdicts questions.jsonl cannot be used",
@@ -109,6 +112,10 @@ def test_a_path_that_is_no_run(invoke: Invoke, arguments: list[str], told: str) 
 def test_bad_options(invoke: Invoke, run: Path, options: list[str], told: str) -> None:
     with JudgeServer().running() as server:
         refused(invoke("judge", str(run), "--api-url", server.url, *options), told)
+
+
+def test_a_rule_cannot_be_asked_twice(invoke: Invoke, run: Path) -> None:
+    refused(invoke("judge", str(run), "--judge", "rules", "--audit", "1"), "rules cannot")
 
 
 def test_a_run_half_written(invoke: Invoke, run: Path) -> None:

@@ -76,7 +76,9 @@ def speceyes_checks() -> Iterable[CheckSpec]:
 @hookimpl
 def speceyes_judges() -> Iterable[JudgeSpec]:
     """Yield the judge."""
-    yield JudgeSpec("exact", make_judge, "right only in the very words", (LETTERS,))
+    yield JudgeSpec(
+        "exact", make_judge, "right only in the very words", (LETTERS,), asks_server=False
+    )
 
 
 @hookimpl
