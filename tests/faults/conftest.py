@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,3 +39,17 @@ def start(example_site: Path, tmp_path: Path) -> Start:
         )
 
     return begin
+
+
+def wait_for_records(run: Path, count: int = 3) -> None:
+    """Until some samples are kept."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(sqlite3.OperationalError):
+            if (run / "run.sqlite").exists():
+                with contextlib.closing(sqlite3.connect(run / "run.sqlite")) as database:
+                    [(kept,)] = database.execute("SELECT count(*) FROM records")
+                if kept >= count:
+                    return
+        time.sleep(0.05)
+    raise AssertionError("no record came")

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.faults.conftest import wait_for_records
 
 Start = Callable[..., subprocess.Popen[str]]
 SLOW = (
     *("eval", "--agent", "looker", "--dataset", "dots", "--out", "run", "--batch-size", "1"),
     *("--small", "scripted?delay=0.05", "--large", "scripted?delay=0.05"),
 )
-
-
-def wait_for_records(run: Path, count: int = 3) -> None:
-    """Until some samples are kept."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with contextlib.suppress(sqlite3.OperationalError):
-            if (run / "run.sqlite").exists():
-                with contextlib.closing(sqlite3.connect(run / "run.sqlite")) as database:
-                    [(kept,)] = database.execute("SELECT count(*) FROM records")
-                if kept >= count:
-                    return
-        time.sleep(0.05)
-    raise AssertionError("no record came")
 
 
 @pytest.mark.parametrize(
