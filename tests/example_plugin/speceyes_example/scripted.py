@@ -7,6 +7,7 @@ The name says how it behaves: `scripted`, or with any of these, `scripted?delay=
     crash   numbers of the dots whose presence makes the whole call raise
     err     numbers of the dots whose drafts are wrong
     vocab   size of the vocabulary (1000)
+    code    seconds that the code takes which the agent's loop writes, for Thyme; without it, looks
 
 Of three dots the first needs a tool, the second gets a sure draft, the third an unsure one. Only
 steps about the second score well.
@@ -50,6 +51,7 @@ class ScriptedEngine:
     fail: frozenset[int] = frozenset()
     crash: frozenset[int] = frozenset()
     err: frozenset[int] = frozenset()
+    code: float | None = None
     logprobs_only: bool = False
     loud: bool = False
     batches: list[tuple[str, ...]] = field(default_factory=list)
@@ -72,7 +74,8 @@ class ScriptedEngine:
             frames = tuple(size_of(part) for part in parts(ask) if isinstance(part, Picture))
         except Exception as error:  # noqa: BLE001 - handed back in the ask's place
             return error
-        text = reply_to(ask, number)
+        coded = self.code is not None and ask.phase == "agent"
+        text = code_reply(ask, number, self.code) if coded else reply_to(ask, number)
         if self.loud:
             text = text.upper()
         if ask.phase == "draft" and number in self.err:
@@ -114,6 +117,14 @@ def reply_to(ask: Ask, number: int) -> str:
     return f"ANSWER {colour}" if looked else "LOOK 16 16 48 48"
 
 
+def code_reply(ask: Ask, number: int, seconds: float | None) -> str:
+    """A block of code, then the answer."""
+    if ask.continue_turn:
+        return f"<answer>{COLOURS[number % len(COLOURS)]}</answer>"
+    code = f"import time\ntime.sleep({seconds})\nprint('seen')"
+    return f"<think>Look.</think><code>```python\n{code}\n```</code>"
+
+
 def parts(ask: Ask) -> list[str | Picture]:
     """Everything in the ask's messages."""
     return [part for message in ask.messages for part in message.content]
@@ -151,6 +162,7 @@ def load(options: EngineOptions) -> ScriptedEngine:
         fail=_numbers(settings.get("fail", [])),
         crash=_numbers(settings.get("crash", [])),
         err=_numbers(settings.get("err", [])),
+        code=float(settings["code"][0]) if "code" in settings else None,
         loud=options.options.get("tone") == "loud",
     )
 
