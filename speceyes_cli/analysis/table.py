@@ -9,7 +9,7 @@ from typing import Literal
 from speceyes_cli.core.chat import Finish, Role
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.token import TokenScore, score_from
-from speceyes_cli.core.run.info import RunConfig
+from speceyes_cli.core.run.info import RunConfig, same_data
 from speceyes_cli.core.run.records import DraftNote, PictureNote, Record, VerdictNote
 from speceyes_cli.core.tables.summaries import LoadedRun
 
@@ -96,7 +96,8 @@ def read_tables(runs: Sequence[LoadedRun]) -> list[ScoreTable]:
     first = runs[0].info.config
     for run in runs[1:]:
         config = run.info.config
-        for field in ("dataset", "data", "option_order"):
+        where = () if same_data(first, config) else ("data", "data_fingerprint")
+        for field in ("dataset", "option_order", *where):
             mine, theirs = getattr(first, field), getattr(config, field)
             if mine != theirs:
                 raise DataError(

@@ -57,3 +57,18 @@ def test_closed_streams_are_given_to_no_file(start: Start, tmp_path: Path) -> No
     told, _ = done.communicate(timeout=60)
     assert json.loads(told)[-1]["n"] == 4
     assert (tmp_path / "run" / "run.sqlite").read_bytes()[:6] == b"SQLite"
+
+
+def test_names_that_no_text_can_hold_are_written_otherwise(start: Start, tmp_path: Path) -> None:
+    """A folder's name is bytes, and need be no UTF-8."""
+    odd = os.fsdecode(b"r\xffun")
+    for _ in range(2):
+        process = start("eval", *SCRIPTED, "--limit", "2", "--data", odd, "--out", f"runs/{odd}")
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told
+    done = start("gather", "runs", "--json")
+    rows, _ = done.communicate(timeout=60)
+    assert json.loads(rows)[-1]["run"] == "r?un"
+    assert (
+        json.loads((tmp_path / "runs" / odd / "run.json").read_text())["config"]["data"] == "r?un"
+    )

@@ -22,7 +22,7 @@ from speceyes_cli.core.agents import Agent
 from speceyes_cli.core.chat import Message, Picture
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.methods.prompts import draft_messages, score_messages
-from speceyes_cli.core.run.records import plain_json
+from speceyes_cli.core.run.records import Text, plain_json
 from speceyes_cli.core.run.tags import Tag
 from speceyes_cli.core.samples import Sample
 
@@ -54,15 +54,15 @@ class RunConfig(_Model):
     """The benchmark."""
     splits: Annotated[tuple[str, ...], Tag("neither", "samples")]
     """Its splits, in order."""
-    data: Annotated[str | None, Tag("answers", "files")]
+    data: Annotated[Text | None, Tag("answers", "files")]
     """Where its files are; None: the dataset's own place."""
     option_order: Annotated[str, Tag("answers", "samples")]
     """"dataset" or "shuffle:SEED"."""
     limit: Annotated[int | None, Tag("neither", "samples")]
     """Samples of each split; None: all."""
-    small: Annotated[str | None, Tag("answers", "draft")]
+    small: Annotated[Text | None, Tag("answers", "draft")]
     """The model that drafts."""
-    large: Annotated[str | None, Tag("answers", "agent")]
+    large: Annotated[Text | None, Tag("answers", "agent")]
     """The model that screens and runs the agent."""
     gate: Annotated[str | None, Tag("answers", "gate")]
     """How token statistics become a confidence."""
@@ -134,7 +134,7 @@ class RunInfo(_Model):
 
     schema_version: int = SCHEMA_VERSION
     """Version of this layout."""
-    name: str
+    name: Text
     """The run's name, which is its folder's."""
     created: str
     """When it was begun, ISO 8601 in UTC."""
@@ -245,7 +245,8 @@ def read_run_info(folder: Path) -> RunInfo:
 
 def write_run_info(folder: Path, info: RunInfo) -> None:
     """Write `run.json` so that it is never seen half-written."""
-    write_atomically(folder / RUN_FILE, [info.model_dump_json(indent=2) + "\n"])
+    kept = plain_json(info.model_dump())  # a folder's name may hold what no file can
+    write_atomically(folder / RUN_FILE, [json.dumps(kept, indent=2, ensure_ascii=False) + "\n"])
 
 
 def write_atomically(path: Path, chunks: Iterator[str] | list[str]) -> None:
