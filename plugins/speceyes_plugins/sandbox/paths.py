@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from speceyes_plugins.sandbox.values import DATA, OUTPUT
@@ -38,6 +39,15 @@ class Paths:
     def output(self) -> str:
         """Where results are to be saved, on disk."""
         return f"{self.data}/temp_processed_images"
+
+    def make(self) -> None:
+        """Make the folders, with a link to the picture under the script's name for it.
+
+        Raises:
+            OSError: there is no room, or no right to.
+        """
+        Path(self.output).mkdir(parents=True)
+        Path(self.data + self.picture_name[len(DATA) :]).symlink_to(self.picture)
 
     def to_disk(self, text: str) -> str:
         """A string literal of the script, as the path it means."""

@@ -71,6 +71,46 @@ def test_trained_paths_work_as_the_prompt_gives_them(sandbox: Sandbox) -> None:
     assert str(sandbox._folder) not in result.stdout
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        "'/mnt/data/input.jpg'",
+        "os.path.join('/mnt/data', 'input.jpg')",
+        "os.path.join('/mnt/data', os.listdir('/mnt/data')[0])",
+        "glob.glob('/mnt/data/*.jpg')[0]",
+        "next(Path('/mnt/data').glob('*.jpg'))",
+        "f'/mnt/data/{\"input\"}.jpg'",
+    ],
+)
+def test_the_picture_lies_where_the_model_was_told(
+    sandbox: Sandbox, picture: Image.Image, found: str
+) -> None:
+    code = (
+        "import glob, os\nfrom pathlib import Path\nfrom PIL import Image\n"
+        "os.rmdir(temp_output_dir)\n"  # listing the folder gives the picture alone
+        f"p = {found}\nprint(os.path.exists(p), Image.open(p).size, p)"
+    )
+    with sandbox.open(picture) as session:
+        result = session.run(code)
+    assert result.stdout == "True (300, 200) /mnt/data/input.jpg\n", result.error
+    assert result.repairs == ()
+
+
+@pytest.mark.parametrize(
+    "write",
+    ["open(p, 'wb')", "Image.new('L', (9, 9)).save(p)", "Image.new('L', (9, 9)).save(image_path)"],
+)
+def test_the_picture_cannot_be_overwritten(
+    sandbox: Sandbox, picture: Image.Image, write: str
+) -> None:
+    start = "import os\nfrom PIL import Image\np = os.path.join('/mnt/data', 'input.jpg')\n"
+    with sandbox.open(picture) as session:
+        result = session.run(start + write)
+        assert result.error is not None
+        assert "PermissionError" in result.error.text
+        assert session.run("print(Image.open(image_path).size)").stdout == "(300, 200)\n"
+
+
 def test_several_pictures_come_back_in_the_order_printed(
     sandbox: Sandbox, picture: Image.Image
 ) -> None:
@@ -204,12 +244,6 @@ def test_pictures_of_every_mode(sandbox: Sandbox, mode: str) -> None:
     with sandbox.open(Image.new(mode, (80, 70))) as session:
         result = session.run("import cv2; print(cv2.imread(image_path).shape)")
     assert result.stdout == "(70, 80, 3)\n"
-
-
-def test_facts_for_the_record(sandbox: Sandbox, unsafe: Sandbox) -> None:
-    assert sandbox.describe()["backend"] == "auto"
-    assert sandbox.describe()["landlock_abi"] >= 1
-    assert unsafe.describe()["backend"] == "unsafe-subprocess"
 
 
 def test_unsafe_warns_every_time(caplog: pytest.LogCaptureFixture) -> None:

@@ -71,6 +71,8 @@ FENCES = {
     "in_a_string": Slip('s = """\n```python\n1\n```\n"""\nprint(len(s))', (), None, "17"),
     "in_a_call": Slip("print('```')", (), None, "```"),
     "notebook": Slip(f"%matplotlib inline\n!pip install x\n{USUAL}", ("notebook",)),
+    "typographic_quotes": Slip("print(“yes”)", ("unusual quotes",), None, "yes"),
+    "print_statement": Slip("x = 42\nprint x", ("print as a function",), None, "42"),
     "spaces": Slip("print(6\u00a0* 7)", ("unusual spaces",), None, "42"),
 }
 
@@ -243,6 +245,10 @@ PATHS = {
         "assert os.path.exists(p)\nimage = Image.open(p)\n" + READ_CROP,
         ("picture path",),
     ),
+    "no_result_yet": Slip(
+        f"from PIL import Image\nimage = Image.open('{OUT}/street.jpg')\n" + READ_CROP,
+        ("picture path",),
+    ),
     "own_result": Slip(
         START + CROP + SAVED + f"Image.open('{OUT}/c.png').save('d.png')\nprint('d.png')"
     ),
@@ -312,6 +318,31 @@ MODES = {
     ),
 }
 
+NUMBERS = {
+    "resize": Slip(
+        START + "crop = image.resize((image.width / 3, 80.0))\n" + SAVED + PRINTED, ("sizes",)
+    ),
+    "resize_opencv": Slip(
+        f"import cv2\nimage = cv2.imread(image_path)\n"
+        f"cv2.imwrite('{OUT}/c.png', cv2.resize(image, (100.0, 160 / 2)))\n" + PRINTED,
+        ("sizes",),
+    ),
+    "rectangle": Slip(
+        "import cv2\nimage = cv2.imread(image_path)\n"
+        "cv2.rectangle(image, (10.5, 20.0), (110.2, 100.0), (0, 0, 255), 2)\nprint(image.shape)",
+        ("sizes",),
+        None,
+        "(200, 300, 3)",
+    ),
+    "array_of_floats": Slip(
+        "import numpy as np\nfrom PIL import Image\n"
+        "crop = Image.fromarray(np.full((80, 100, 3), 300.0))\nprint(crop.getpixel((5, 5)))",
+        ("an array of float64",),
+        None,
+        "(255, 255, 255)",
+    ),
+}
+
 REMOVED = {
     "antialias": Slip(
         START + "crop = image.resize((100, 80), Image.ANTIALIAS)\n" + SAVED + PRINTED,
@@ -347,21 +378,19 @@ REMOVED = {
     ),
 }
 
-SLIPS = {
-    f"{group}-{name}": slip
-    for group, slips in {
-        "fence": FENCES,
-        "import": IMPORTS,
-        "box": BOXES,
-        "folder": FOLDERS,
-        "path": PATHS,
-        "forgotten": FORGOTTEN,
-        "screen": SCREENS,
-        "mode": MODES,
-        "removed": REMOVED,
-    }.items()
-    for name, slip in slips.items()
+GROUPS = {
+    "fence": FENCES,
+    "import": IMPORTS,
+    "box": BOXES,
+    "folder": FOLDERS,
+    "path": PATHS,
+    "forgotten": FORGOTTEN,
+    "screen": SCREENS,
+    "mode": MODES,
+    "number": NUMBERS,
+    "removed": REMOVED,
 }
+SLIPS = {f"{group}-{name}": slip for group, slips in GROUPS.items() for name, slip in slips.items()}
 
 
 @pytest.mark.parametrize("slip", SLIPS.values(), ids=SLIPS)

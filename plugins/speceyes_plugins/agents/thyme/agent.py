@@ -48,7 +48,7 @@ class Thyme:
         backend: Backend = "unsafe-subprocess" if unsafe else "auto"
         if backend == "auto":
             isolation.require()
-        self._workshop = SandboxSessions(state, backend)
+        self._sessions = SandboxSessions(state, backend)
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether image processing would help."""
@@ -74,7 +74,7 @@ class Thyme:
             return untagged or complain("no_action", "Neither <code> nor <answer> was found.")
         notes = () if code is not None else ("code without tags",)
         seen = yield Run(
-            self._workshop.run,
+            self._sessions.run,
             {
                 "key": state.key,
                 "picture": state.sample.picture,
@@ -90,11 +90,11 @@ class Thyme:
 
     def forget(self, key: str) -> None:
         """The trajectory has ended: its interpreter and files go."""
-        self._workshop.forget(key)
+        self._sessions.forget(key)
 
     def close(self) -> None:
         """The run has ended: the sandbox goes."""
-        self._workshop.close()
+        self._sessions.close()
 
 
 def complain(kind: str, text: str) -> ToolError:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import platform
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from PIL import Image
 
@@ -90,22 +89,12 @@ class Sandbox(Closeable):
         )
         try:
             with refusing("a session's files"):
-                Path(paths.output).mkdir(parents=True)
+                paths.make()
                 _put_picture(picture, Path(paths.picture))
             return Session(self._zygote, self._memory, place, paths, self._settings)
         except BaseException:
             folders.remove_tree(str(place))
             raise
-
-    def describe(self) -> dict[str, Any]:
-        """Facts for `run.json`: how code was isolated, and within which limits."""
-        facts: dict[str, Any] = {"backend": self.backend, "state": self.state}
-        if self._locked:
-            facts["landlock_abi"] = isolation.landlock_abi()
-            facts["seccomp_sha256"] = filters.SHA256[platform.machine()]
-        facts["block_seconds"] = self.limits.seconds
-        facts["total_memory"] = self.limits.total_memory
-        return facts
 
     def close(self) -> None:
         """End every worker and remove every file; a second call does nothing."""

@@ -218,7 +218,7 @@ class Session(Closeable):
         """Take away what was too much, so that the next block has room again."""
         self._drop_worker()
         folders.remove_tree(self._paths.data)
-        Path(self._paths.output).mkdir(parents=True)
+        self._paths.make()
 
     def _drop_worker(self) -> None:
         self._has_variables = False

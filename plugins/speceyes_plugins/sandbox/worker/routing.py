@@ -21,6 +21,7 @@ ROUTED: Final = frozenset(
         *("crop", "save", "savefig", "imsave", "imwrite", "show", "imshow", "waitKey"),
         *("waitKeyEx", "namedWindow", "resizeWindow", "moveWindow", "destroyWindow"),
         *("destroyAllWindows", "open", "imread", "imreadmulti", "fromfile", "read_bytes"),
+        *("fromarray", "resize", "thumbnail", "rectangle", "circle", "line"),
         *("exists", "isfile", "is_file", "makedirs", "mkdir", "truetype"),
     }
 )

@@ -27,6 +27,8 @@ _QUOTED: Final = re.compile(rf"\s*+('''|\"\"\"){_LANGUAGE}[ \t]*+\n", re.IGNOREC
 _LANGUAGE_LINE: Final = re.compile(rf"\s*+{_LANGUAGE}:?[ \t]*+\n", re.IGNORECASE)
 _USUAL: Final = re.compile(r"\s*+```(?:python|py)?\n[^`]*+(?<=\n)```\s*+")
 _NOTEBOOK: Final = re.compile(r"^[ \t]*+[%!].*+\n?", re.MULTILINE)
+_PRINT: Final = re.compile(r"^([ \t]*+)print[ \t]++(?![(=])(.++)$", re.MULTILINE)
+_QUOTES: Final = str.maketrans("\u201c\u201d\u2018\u2019", "\"\"''")
 _SPACES: Final = re.compile("[\u00a0\u2002-\u200a\u202f\u3000]")
 
 
@@ -106,6 +108,8 @@ MENDS: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
     ("code fence", _within_fences),
     ("notebook commands left out", lambda source: _NOTEBOOK.sub("", source)),
     ("unusual spaces", lambda source: _SPACES.sub(" ", source)),
+    ("unusual quotes", lambda source: source.translate(_QUOTES)),
+    ("print as a function", lambda source: _PRINT.sub(r"\1print(\2)", source)),
     ("indentation of the first line", textwrap.dedent),
     ("indentation of the first line", _first_line_as_the_rest),
 )

@@ -6,12 +6,16 @@ Each mend goes to `note`, for the record. A call that nothing is wrong with does
 from __future__ import annotations
 
 import io
+import math
+import operator
 import os
 from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path, PurePath
 from typing import Any, Final, NamedTuple
 
 import cv2
+import numpy as np
 from PIL import Image, ImageFont
 
 from speceyes_plugins.sandbox.paths import PICTURE_ENDS, Paths
@@ -80,6 +84,8 @@ class StandIns:
             "crop": self._crop,
             "show": self._show,
             "truetype": self._font,
+            "fromarray": self._from_array,
+            **dict.fromkeys(("resize", "thumbnail", "rectangle", "circle", "line"), self._whole),
             "open": self._open,
             **dict.fromkeys(("imread", "imreadmulti", "fromfile", "read_bytes"), self._read),
             **dict.fromkeys(("exists", "isfile", "is_file"), self._exists),
@@ -146,6 +152,33 @@ class StandIns:
             size = call.named.get("size", (*call.arguments, FONT_SIZE, FONT_SIZE)[1])
             self._note("a font that is not here -> Pillow's own")
             return ImageFont.load_default(size)
+
+    def _from_array(self, call: Call) -> Any:
+        """An array that no picture can hold: as numbers from 0 to 255, cut at both ends."""
+        try:
+            return call.run()
+        except TypeError:
+            array = call.arguments[0] if call.arguments else None
+            if call.function is not Image.fromarray or not isinstance(array, np.ndarray):
+                raise
+            share = array.dtype.kind == "b" or (array.dtype.kind == "f" and array.max() <= 1)
+            pixels = np.clip(array * (255 if share else 1), 0, 255).astype(np.uint8)
+            self._note(f"an array of {array.dtype} as numbers from 0 to 255")
+            return call._replace(arguments=(pixels, *call.arguments[1:])).run()
+
+    def _whole(self, call: Call) -> Any:
+        """Sizes and points with fractions: as whole numbers."""
+        try:
+            return call.run()
+        except (TypeError, cv2.error):
+            arguments = tuple(map(_whole_numbers, call.arguments))
+            named = {name: _whole_numbers(value) for name, value in call.named.items()}
+            given = (*call.arguments, *call.named.values())
+            if all(map(operator.is_, (*arguments, *named.values()), given)):
+                raise
+            result = call._replace(arguments=arguments, named=named).run()
+            self._note("sizes and points as whole numbers")
+            return result
 
     def _open(self, call: Call) -> Any:
         """`open`, `Image.open` and `Path.open`; other functions of that name as they are."""
@@ -234,7 +267,7 @@ class StandIns:
             PermissionError: there, the input picture is.
         """
         place = _absolute(path)
-        if place == self._paths.picture:
+        if os.path.realpath(place) == self._paths.picture:
             name = self._paths.picture_name
             raise PermissionError(f"{name} is the input picture; save results elsewhere")
         if self._inside(place):
@@ -257,9 +290,13 @@ class StandIns:
             self._note(f"folder {self._paths.to_script(str(parent))[: repairs.SHOWN]!r} made")
 
     def _is_lost(self, path: str, *, any_name: bool) -> bool:
-        """Whether a path cannot be read, and is none that a result was or should be saved to."""
+        """Whether a path cannot be read, and is none that a result was or should be saved to.
+
+        While there are no results, a path below their folder is none either.
+        """
         place = _absolute(path)
         result = path.startswith("/") and place.startswith(f"{self._paths.output}/")
+        result = result and any(Path(self._paths.output).iterdir())
         if result or place in self._written or not (any_name or _names_picture(path)):
             return False
         return place != self._paths.picture and not repairs.readable(path)
@@ -271,6 +308,14 @@ def _absolute(path: str) -> str:
 
 def _names_picture(path: str) -> bool:
     return path.lower().endswith(PICTURE_ENDS)
+
+
+def _whole_numbers(value: Any) -> Any:
+    """A tuple or list of finite numbers with its fractions rounded; anything else as it is."""
+    if not isinstance(value, tuple | list) or all(isinstance(side, Integral) for side in value):
+        return value
+    finite = all(isinstance(side, Real) and math.isfinite(side) for side in value)
+    return tuple(round(float(side)) for side in value) if finite else value
 
 
 def _writable(place: str) -> bool:
