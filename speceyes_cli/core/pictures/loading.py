@@ -41,7 +41,7 @@ FETCH_SECONDS = 30.0
 LFS_POINTER = "only Git LFS's pointer is here, not the file; git lfs pull fetches it"
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Raster formats only: Pillow would hand PostScript to an external program."""
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{32,}={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{32,}+={0,2}\s*")
 _DECODING = MemoryBudget(DECODING_BYTES)  # the process's own, as its memory is
 _LONGEST_PATH = 4096
 

@@ -186,14 +186,14 @@ def _is(named: Named, own: int, known: Options) -> bool:
 
 
 def _hedges(named: Sequence[Named], items: Sequence[Item]) -> bool:
-    """Whether anything in the reply doubts or denies, what rules an option out aside."""
+    """Whether anything in the reply doubts, denies or is only planned, what rules out aside."""
     used = {
         place
         for one in named
         if one.status is Status.OUT
         for place in range(one.place - 4, one.place + 5)
     }
-    doubts = {Role.NOT, Role.BAD, Role.MAYBE, Role.IF, Role.CHANGE}
+    doubts = {Role.NOT, Role.BAD, Role.MAYBE, Role.IF, Role.CHANGE, Role.PLAN}
     return any(
         item.text in ("?", "/", "both", "or", "或") or item.roles & doubts
         for place, item in enumerate(items)

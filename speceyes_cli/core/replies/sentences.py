@@ -151,14 +151,22 @@ class Sentence:
 
     def _is_out(self, place: int) -> bool:
         """Whether a "not" before the item or a "wrong" after it rules it out."""
+        return self._is_denied_before(place) or self._is_denied_after(place)
+
+    def _is_denied_before(self, place: int) -> bool:
+        """Whether a "not" stands before it, or before what an "or" joins it to."""
+        joined = False
         for at in range(place - 1, max(self._start, place - 6) - 1, -1):
             item = self._items[at]
             if Role.NOT in item.roles:
                 return True
+            if item.names:
+                return joined and self._is_denied_before(at)
+            joined = joined or item.text == "or"
             passes = item.roles & {Role.FILL, Role.LABEL, Role.BE, Role.IT} and item.text != ":"
-            if not (passes or item.text in ARTICLES or item.text in OPENS):
-                break
-        return self._is_denied_after(place)
+            if not (passes or item.text in ARTICLES or item.text in OPENS or item.text == "or"):
+                return False
+        return False
 
     def _is_denied_after(self, place: int) -> bool:
         at = self._after(self._last_of_several(place))

@@ -48,6 +48,8 @@ class Role(StrEnum):
     """Leaves open what stands in its clause."""
     IF = auto()
     """Makes its whole sentence depend on something."""
+    PLAN = auto()
+    """Says what is about to be done: "let me zoom in"."""
     CHANGE = auto()
     """Takes back what stood before: "wait"."""
 
