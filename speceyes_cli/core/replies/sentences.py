@@ -50,6 +50,7 @@ class Sentence:
         self._initial = initial
         self._asked = self._text(self._stop) == "?"
         self._conditional = any(Role.IF in items[place].roles for place in places)
+        self._denied: dict[int, bool] = {}
         self._several = set(self._joined(places))
         self._clauses = list(self._read_clauses(places))
         self._clause_stops = [clause.stop for clause in self._clauses]
@@ -151,17 +152,23 @@ class Sentence:
 
     def _is_out(self, place: int) -> bool:
         """Whether a "not" before the item or a "wrong" after it rules it out."""
-        return self._is_denied_before(place) or self._is_denied_after(place)
+        denied = self._denied.get(place)
+        if denied is None:
+            denied = self._denied[place] = self._is_denied_before(place)
+        return denied or self._is_denied_after(place)
 
     def _is_denied_before(self, place: int) -> bool:
-        """Whether a "not" stands before it, or before what an "or" joins it to."""
+        """Whether a "not" stands before it, or before what an "or" joins it to.
+
+        Letters and texts are asked in order, so that those before are known.
+        """
         joined = False
         for at in range(place - 1, max(self._start, place - 6) - 1, -1):
             item = self._items[at]
             if Role.NOT in item.roles:
                 return True
             if item.names:
-                return joined and self._is_denied_before(at)
+                return joined and self._denied.get(at, False)
             joined = joined or item.text == "or"
             passes = item.roles & {Role.FILL, Role.LABEL, Role.BE, Role.IT} and item.text != ":"
             if not (passes or item.text in ARTICLES or item.text in OPENS or item.text == "or"):

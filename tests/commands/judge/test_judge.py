@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hostile_server import HostileServer, echo
 from PIL import Image
@@ -30,6 +34,35 @@ def run(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     )
     assert done.exit_code == 0, done.output
     return tmp_path / "run"
+
+
+def test_figures_of_a_dataset_follow_the_judge(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPECEYES_JUDGE_CACHE", str(tmp_path / "cache.sqlite"))
+    picture = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(picture, "PNG")
+    rows = {
+        "id": ["0", "1"],
+        "question_id": ["0", "1"],
+        "question": ["Is there a dot 0 in the image?", "Is there a dot 1 in the image?"],
+        "answer": ["yes", "yes"],
+        "image_source": ["a", "b"],
+        "image": [{"bytes": picture.getvalue(), "path": None}] * 2,
+        "category": ["random", "random"],
+    }
+    pq.write_table(pa.table(rows), tmp_path / "random-00000-of-00001.parquet")
+    done = invoke(
+        *("eval", "--method", "draft", "--agent", "looker", "--small", "scripted"),
+        *("--dataset", "pope", "--split", "random", "--data", ".", "--out", "run"),
+    )
+    assert done.exit_code == 0, done.output
+    before = json.loads(invoke("gather", "run", "--json").stdout)[-1]
+    assert (before["accuracy"], before["metrics"]["f1"]) == (0.0, 0.0)
+    with JudgeServer(answer=lambda _case: "1").running() as server:
+        assert invoke("judge", "run", "--api-url", server.url).exit_code == 0
+    after = json.loads(invoke("gather", "run", "--json").stdout)[-1]
+    assert (after["accuracy"], after["metrics"]["accuracy"], after["metrics"]["f1"]) == (1, 1, 1)
 
 
 def refused(done: Result, told: str) -> None:
