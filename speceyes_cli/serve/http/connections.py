@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import resource
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -21,22 +21,31 @@ REST_SECONDS = 2.0
 WRITE_SECONDS = 30.0
 """For a client to take what is ready for it."""
 MOST_CONNECTIONS = 4096
+MOST_OPEN = 8192
+"""Descriptors that are asked for at most."""
 
 State = Literal["head", "idle", "request", "rest"]
 _SECONDS: dict[State, float] = {"head": HEAD_SECONDS, "rest": REST_SECONDS}
 
 
-def connection_limit() -> int:
-    """As many connections as the process's limit of open files leaves room for."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(1, min(MOST_CONNECTIONS, soft - kept_back(soft)))
+class OpenFiles(NamedTuple):
+    """How the descriptors of the process are shared out."""
+
+    connections: int
+    """Connections that may be open at once."""
+    kept_back: int
+    """For everything else: models' files, endpoints, pictures being fetched."""
 
 
-def kept_back(soft: int) -> int:
-    """Descriptors for everything else: models' files, endpoints, pictures being fetched."""
-    return max(32, soft // 4)
+def share_open_files() -> OpenFiles:
+    """Raise the limit of open files as far as the system lets it and connections need it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MOST_OPEN:
+        soft = MOST_OPEN if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    most = MOST_OPEN if soft == resource.RLIM_INFINITY else soft
+    kept_back = max(32, most // 4)
+    return OpenFiles(max(1, min(MOST_CONNECTIONS, most - kept_back)), kept_back)
 
 
 class LimitedProtocol(H11Protocol):
@@ -134,6 +143,6 @@ class LimitedProtocol(H11Protocol):
         oldest.transport.abort()
 
 
-def limited_protocol() -> Any:
-    """The protocol class for uvicorn, with this process's limit of connections."""
-    return functools.partial(LimitedProtocol, most=connection_limit())
+def limited_protocol(most: int) -> Any:
+    """The protocol class for uvicorn, of which so many may be open at once."""
+    return functools.partial(LimitedProtocol, most=most)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import resource
 import signal
 import socket
 import threading
@@ -17,7 +16,7 @@ import uvicorn
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.serve.http.app import build_endpoint
-from speceyes_cli.serve.http.connections import WRITE_SECONDS, kept_back, limited_protocol
+from speceyes_cli.serve.http.connections import WRITE_SECONDS, limited_protocol, share_open_files
 from speceyes_cli.serve.queue import RequestQueue
 from speceyes_cli.serve.service import Service
 
@@ -65,17 +64,17 @@ class StoppableServer(uvicorn.Server):
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_stop` is called when a stop begins."""
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        files = share_open_files()
         config = uvicorn.Config(
             build_endpoint(service, queue),
-            http=limited_protocol(),
+            http=limited_protocol(files.connections),
             ws="none",
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
             # asyncio accepts so many at once, before the first is counted
-            backlog=max(1, min(MOST_AT_ONCE, kept_back(soft) // 8)),
+            backlog=max(1, min(MOST_AT_ONCE, files.kept_back // 8)),
             timeout_graceful_shutdown=math.ceil(stop_seconds),
         )
         super().__init__(config)
