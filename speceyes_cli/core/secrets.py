@@ -34,19 +34,23 @@ class Secrets:
         """
         return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
 
-    def hide_in(self, value: Any) -> Any:
+    def hide_in(self, value: Any, but: str = "") -> Any:
         """A JSON value with every string in it filtered, names of members too.
 
-        Raises `RecursionError` for what is nested deeper than Python's stack.
+        Members called `but` are left as they are. Raises `RecursionError` for what is nested deeper
+        than Python's stack.
         """
         if self._pattern is None:
             return value
         if isinstance(value, str):
             return self.hide(value)
         if isinstance(value, list):
-            return [self.hide_in(item) for item in value]
+            return [self.hide_in(item, but) for item in value]
         if isinstance(value, dict):
-            return {self.hide(name): self.hide_in(item) for name, item in value.items()}
+            return {
+                self.hide(name): item if name == but else self.hide_in(item, but)
+                for name, item in value.items()
+            }
         return value
 
 

@@ -52,6 +52,10 @@ def test_a_json_value_is_filtered_throughout() -> None:
         "a": [{"***": "***"}, 1, None, True, 0.5],
         "b": {"c": "x***y"},
     }
+    assert Secrets(KEY).hide_in({"a": [{"b": KEY}], "c": KEY}, but="b") == {
+        "a": [{"b": KEY}],
+        "c": "***",
+    }
 
 
 def test_without_a_key_or_with_a_placeholder_nothing_changes() -> None:

@@ -99,6 +99,29 @@ def test_no_client_tells_a_key_that_a_server_repeats(monkeypatch: pytest.MonkeyP
     assert "***" in told
 
 
+def test_an_answer_with_the_key_in_it_is_kept_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every place of it that a record or an error may show."""
+    monkeypatch.setenv("SPECEYES_SMALL_API_KEY", KEY)
+    top = [{"token": KEY, "logprob": -float(n)} for n in range(64)]
+    entry = {"token": KEY, "bytes": None, "logprob": 0.0, "top_logprobs": top}
+    choice = {"message": {"content": KEY}, "logprobs": {"content": [entry]}}
+
+    def ends(finish: str) -> Sends:
+        body = {"choices": [{**choice, "finish_reason": finish}], "usage": {"prompt_tokens": 9}}
+        return says(json.dumps(body).encode())
+
+    with HostileServer(ends("length"), {"/v1/models": lists}).running() as server:
+        engine = connect(server, RetryLimits(retries=0, seconds=10.0))
+        (reply,) = engine.generate([ASK])
+        server.mode = ends(f"the key {KEY}")
+        (failed,) = engine.generate([ASK])
+        engine.close()
+    assert isinstance(reply, Reply)
+    assert reply.text == "***"
+    assert isinstance(failed, EndpointError)
+    assert "secret" not in f"{reply} {failed!r}"
+
+
 @pytest.mark.parametrize(
     "body",
     [

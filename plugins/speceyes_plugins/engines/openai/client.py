@@ -185,7 +185,8 @@ class EndpointClient:
     def _json(self, raw: Any) -> dict[str, Any]:
         response = raw.http_response
         try:
-            body = self._secrets.hide_in(json.loads(response.content))
+            # Log-probabilities are thousands of strings, of which none is kept.
+            body = self._secrets.hide_in(json.loads(response.content), but="logprobs")
         except RecursionError:
             raise EndpointError(
                 "it answered with JSON that is nested too deeply", response.status_code
