@@ -19,11 +19,9 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
-from serve_load import MOST_GROWTH, Server, Tally, bodies
+from serve_load import Server, bodies, drive
 
 MOST_SLOWDOWN = 1.5
 """Of the ordinary clients' median time."""
@@ -75,28 +73,6 @@ class Crowd:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def ordinary(
-    server: Server, asked: Sequence[dict[str, Any]], clients: int, seconds: float
-) -> tuple[Tally, float, float]:
-    """What clients met, and the most memory in the first and in the last quarter, in MB."""
-    tally, numbers, memory = Tally(), itertools.count(), list[float]()
-    end = time.perf_counter() + seconds
-    async with server.client() as client:
-
-        async def one() -> None:
-            while time.perf_counter() < end:
-                await tally.send(client, asked[next(numbers) % len(asked)])
-
-        async def watch() -> None:
-            while time.perf_counter() < end:
-                memory.append(server.memory_mb())
-                await asyncio.sleep(seconds / 40)
-
-        await asyncio.gather(watch(), *(one() for _ in range(clients)))
-    quarter = max(1, len(memory) // 4)
-    return tally, max(memory[:quarter]), max(memory[-quarter:])
-
-
 async def measure(options: argparse.Namespace) -> bool:
     print(f"python {' '.join(sys.argv)}")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
@@ -104,14 +80,15 @@ async def measure(options: argparse.Namespace) -> bool:
     asked = bodies(64)
     server = Server(["--stop-seconds", str(STOP_SECONDS), *options.serve])
     try:
-        await ordinary(server, asked, options.clients, min(10.0, options.seconds))  # warm
-        calm, _, _ = await ordinary(server, asked, options.clients, options.seconds)
+        await drive(server, asked, options.clients, min(10.0, options.seconds))  # warm
+        calm = (await drive(server, asked, options.clients, options.seconds)).tally
         print(f"undisturbed: {dict(calm.statuses)}, {calm.spread('200')}")
         crowd = Crowd(server.url, options.drips, options.half_open)
-        beset, early, late = await ordinary(server, asked, options.clients, options.seconds)
+        driven = await drive(server, asked, options.clients, options.seconds)
+        beset = driven.tally
         print(f"with {options.drips} dripping and {options.half_open} half-open: ", end="")
         print(f"{dict(beset.statuses)}, {beset.spread('200')}; {crowd.closed} were closed")
-        print(f"  memory {early:.0f} MB in the first quarter, {late:.0f} MB in the last")
+        print(f"  {driven.told()}")
         slowdown = beset.percentile("200", 0.5) / calm.percentile("200", 0.5)
         print(f"  median {slowdown:.2f} times the undisturbed one")
         began = time.perf_counter()
@@ -126,7 +103,7 @@ async def measure(options: argparse.Namespace) -> bool:
     return (
         set(calm.statuses) == set(beset.statuses) == {"200"}
         and slowdown < MOST_SLOWDOWN
-        and late < MOST_GROWTH * early
+        and driven.is_flat
         and took < STOP_SECONDS + STOP_GRACE
         and code == 0
     )

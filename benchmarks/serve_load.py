@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2 as httpx
 import openai
@@ -119,7 +119,27 @@ class Tally:
         return ", ".join(f"{name} {self.percentile(status, s):.3f} s" for name, s in shares.items())
 
 
-async def steady(server: Server, asked: list[dict[str, Any]], clients: int, seconds: float) -> bool:
+class Driven(NamedTuple):
+    """What steady clients met, and the most memory in the first and in the last quarter, in MB."""
+
+    tally: Tally
+    early: float
+    late: float
+    seconds: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether memory grew by less than a start may take."""
+        return self.late < MOST_GROWTH * self.early
+
+    def told(self) -> str:
+        return f"memory {self.early:.0f} MB in the first quarter, {self.late:.0f} MB in the last"
+
+
+async def drive(
+    server: Server, asked: list[dict[str, Any]], clients: int, seconds: float
+) -> Driven:
+    """Clients that each send the next request when they have their answer."""
     tally, numbers, memory = Tally(), itertools.count(), list[float]()
     began = time.perf_counter()
     end = began + seconds
@@ -135,15 +155,22 @@ async def steady(server: Server, asked: list[dict[str, Any]], clients: int, seco
                 await asyncio.sleep(seconds / 40)
 
         await asyncio.gather(watch(), *(one() for _ in range(clients)))
-    early, late = max(memory[: len(memory) // 4]), max(memory[-len(memory) // 4 :])
-    pace = tally.statuses["200"] / (time.perf_counter() - began)
+    quarter = max(1, len(memory) // 4)
+    took = time.perf_counter() - began
+    return Driven(tally, max(memory[:quarter]), max(memory[-quarter:]), took)
+
+
+async def steady(server: Server, asked: list[dict[str, Any]], clients: int, seconds: float) -> bool:
+    driven = await drive(server, asked, clients, seconds)
+    tally = driven.tally
+    pace = tally.statuses["200"] / driven.seconds
     print(f"steady: {clients} clients, {seconds:.0f} s: {dict(tally.statuses)}, ", end="")
     print(f"{pace:.2f} answers/s; {tally.spread('200')}")
-    print(f"  memory {early:.0f} MB in the first quarter, {late:.0f} MB in the last")
+    print(f"  {driven.told()}")
     print(
         f"  alpha {server.metric('speceyes_alpha'):.3f}, beta {server.metric('speceyes_beta'):.3f}"
     )
-    return set(tally.statuses) == {"200"} and late < MOST_GROWTH * early
+    return set(tally.statuses) == {"200"} and driven.is_flat
 
 
 async def overload(server: Server, asked: list[dict[str, Any]]) -> bool:

@@ -8,9 +8,10 @@ import functools
 import gzip
 import json
 import re
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+
+from speceyes_example.judge_server import loopback
 
 PAUSE = 0.02
 """Seconds between two drops: each arrives long before any time limit of one read."""
@@ -155,32 +156,8 @@ class HostileServer:
     @contextlib.contextmanager
     def running(self) -> Iterator[HostileServer]:
         """Serve on a free port until the block ends."""
-        ready = threading.Event()
-        loop = asyncio.new_event_loop()
-        stop = asyncio.Event()
-
-        async def serve() -> None:
-            server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-            self.port = server.sockets[0].getsockname()[1]
-            ready.set()
-            await stop.wait()
-            server.close()
-            await asyncio.sleep(0.02)  # who was just accepted has a task then
-            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                await asyncio.sleep(0.02)  # transports close in a turn after
-
-        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-        thread.start()
-        assert ready.wait(10)
-        try:
+        with loopback(self._serve) as self.port:
             yield self
-        finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join()
-            loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
