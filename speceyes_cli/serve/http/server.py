@@ -113,9 +113,11 @@ def run_server(
 
     Whatever still runs `stop_seconds` after a stop began is left, and the process ends.
     """
+    closed = threading.Event()
 
     def end() -> None:
-        announce(DROPPED)
+        if not closed.is_set():
+            announce(DROPPED)
         os._exit(0)
 
     def begin_stop() -> None:
@@ -134,7 +136,9 @@ def run_server(
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     finally:
-        if not queue.close(server.seconds_left):
+        finished = queue.close(server.seconds_left)
+        closed.set()
+        if not finished:
             announce(DROPPED)
 
 

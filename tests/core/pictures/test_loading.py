@@ -291,6 +291,12 @@ def test_http_has_a_time_and_a_size_limit(server: str, monkeypatch: pytest.Monke
         load_picture(f"{server}/a.png", "p")
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
+    with pytest.raises(PictureError, match=r"p: http://\*\*\*@x/a.png holds a user") as raised:
+        load_picture("http://me:pw@x/a.png", "p")
+    assert "pw" not in str(raised.value)
+
+
 def test_nobody_listening_is_said() -> None:
     with pytest.raises(PictureError, match=r"p: http://127.0.0.1:9/a.png cannot be fetched"):
         load_picture("http://127.0.0.1:9/a.png", "p")
