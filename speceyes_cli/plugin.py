@@ -10,7 +10,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy
+from speceyes_cli.core.agents import (
+    Agent,
+    AgentState,
+    Await,
+    Begin,
+    Begun,
+    Drop,
+    Keeper,
+    Policy,
+)
 from speceyes_cli.core.chat import (
     Answer,
     Ask,
@@ -132,6 +141,10 @@ __all__ = [  # noqa: RUF022 - by subject
     # A chat, and what a policy asks for and is sent.
     "Answer",
     "Ask",
+    "Await",
+    "Begin",
+    "Begun",
+    "Drop",
     "Finish",
     "Message",
     "Observation",

@@ -9,7 +9,34 @@ from typing import Any, Protocol, runtime_checkable
 from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Reply, Run, Size, ToolError
 from speceyes_cli.core.samples import Sample
 
-Policy = Generator[Ask | Run, Any, Answer]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begin:
+    """A policy wants other steps run beside it from now on; it goes on at once, with a `Begun`."""
+
+    steps: Generator[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """What a policy waits for or drops; what it does neither with is dropped when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """A policy waits for what it has begun, and is sent what that ended with."""
+
+    begun: Begun
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A policy no longer wants what it has begun: nothing follows the call that it is in."""
+
+    begun: Begun
+
+
+Policy = Generator[Ask | Run | Begin | Await | Drop, Any, Answer]
 """A method at work on one sample: yields what it needs, is sent what came back."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from speceyes_cli.core.methods import both_branches as branches
-from speceyes_cli.core.methods import policies
+from speceyes_cli.core.methods import policies, race
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import STEP_SCORE, MethodSpec
 
@@ -19,6 +19,7 @@ def speceyes_methods() -> Iterable[MethodSpec]:
         roles=("small", "large"),
         summary="screen, draft, gate; the agent only where the gate is unsure",
         both_branches=branches.both_branches,
+        race=race.race,
     )
     yield MethodSpec(
         name="baseline",

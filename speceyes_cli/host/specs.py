@@ -261,3 +261,5 @@ class MethodSpec:
     options: tuple[PluginOption, ...] = ()
     """Options of its own, given as `--method-option name=value`; the policy finds their values in
     `MethodOptions.options`."""
+    race: Callable[..., Policy] | None = None
+    """The same method for the shortest wait: what it may need is begun at once."""

@@ -26,6 +26,7 @@ from speceyes_cli.host.planning.options import (
 from speceyes_cli.host.planning.plans import (
     check_numbers,
     choose_method_options,
+    choose_policy,
     choose_threshold,
     make_agent,
     make_gate,
@@ -84,12 +85,13 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     method = host.methods.get(run.method)
     run = replace(run, threshold=choose_threshold(run, method))
     method_options = choose_method_options(run, method)
+    policy = choose_policy(run, method)
     gate = make_gate(run, host)
     agent = make_agent(run, host)
     loads = plan_loads(method, run, host)
 
     def start(sample: Sample, gate: Gate) -> Policy:
-        return method.policy(sample, agent, gate, method_options)
+        return policy(sample, agent, gate, method_options)
 
     service = Service(
         name=options.served_name,

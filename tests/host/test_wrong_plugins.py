@@ -294,7 +294,11 @@ GIVES = {
     ("kind", "body", "said"),
     [
         ("method", "return Answer('red', 'small')", "has a policy that is no generator"),
-        ("method", "yield 'ask'", "gives the text 'ask' from policy, not Ask or Run."),
+        (
+            "method",
+            "yield 'ask'",
+            "gives the text 'ask' from policy, not Ask or Run or Begin or Await or Drop.",
+        ),
         ("method", "return 'red'\n    yield", "gives the text 'red' from policy, not Answer."),
         (
             "method",

@@ -76,6 +76,8 @@ class RunConfig(_Model):
     """Tokens after which a draft is cut."""
     thinking: Annotated[bool, Tag("answers", "draft")] = False
     """The small model thinks before it drafts; only what follows the thought counts."""
+    race: Annotated[bool, Tag("time", "method")] = False
+    """Screen, draft and agent began at once; what was not wanted is the phase "wasted"."""
     both_branches: Annotated[bool, Tag("time", "method")] = False
     """Draft and agent were run for every sample, whatever the gate said."""
     batch_size: Annotated[int, Tag("time", "machine")]

@@ -16,6 +16,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from speceyes_cli.core.agents import Await, Begin, Begun, Drop
 from speceyes_cli.core.chat import (
     Answer,
     Ask,
@@ -151,7 +152,7 @@ class Scheduler:
 
     def _dispatch(self, *, only_full: bool = False) -> None:
         """Give every idle worker the most that fits; `only_full`: where no more would fit."""
-        self._waiting.sort(key=lambda trajectory: trajectory.index)
+        self._waiting.sort(key=lambda trajectory: (trajectory.index, trajectory.parent is not None))
         for group in self._groups:
             while group.idle and (batch := self._next_batch(group)):
                 asks = [t.need for t in batch if isinstance(t.need, Ask)]
@@ -236,8 +237,10 @@ class Scheduler:
         if trajectory is None:
             return
         trajectory.cancelled = True
-        if trajectory in self._waiting:
+        waits = trajectory in self._waiting
+        if waits:
             self._waiting.remove(trajectory)
+        if waits or isinstance(trajectory.need, Await):
             self._end(trajectory, error=CancelledSampleError())
 
     def _next_completed(self, *, block: bool) -> Job | Notice | None:
@@ -269,7 +272,8 @@ class Scheduler:
         if isinstance(outcome, LostCallError) and isinstance(outcome.cause, RunStopError):
             raise outcome.cause
         if trajectory.cancelled:
-            self._end(trajectory, error=CancelledSampleError())
+            if trajectory.parent is None:
+                self._end(trajectory, error=CancelledSampleError())
             return
         if isinstance(outcome, LostCallError | WorkerDiedError) and not trajectory.lost:
             trajectory.lost += 1
@@ -302,8 +306,38 @@ class Scheduler:
             self._await(trajectory, replace(need, trajectory=trajectory.key))
         elif isinstance(need, Run):
             self._await(trajectory, need)
+        elif isinstance(need, Begin | Await | Drop) and trajectory.parent is None:
+            self._advance_beside(trajectory, need)
         else:
             self._end(trajectory, error=TypeError(f"nobody can serve {type(need).__name__}"))
+
+    def _advance_beside(self, trajectory: Trajectory, need: Begin | Await | Drop) -> None:
+        """Begin something beside the trajectory, let go of it, or take what it ended with."""
+        if isinstance(need, Begin):
+            begun = trajectory.begin(need.steps)
+            self._advance(trajectory.beside[begun], None)
+            self._advance(trajectory, begun)
+        elif need.begun not in trajectory.beside:
+            self._end(trajectory, error=TypeError("the policy awaits what it has not begun"))
+        elif isinstance(need, Drop):
+            self._drop(trajectory, need.begun)
+            self._advance(trajectory, None)
+        elif trajectory.beside[need.begun].outcome is None:
+            trajectory.need = need
+        elif isinstance(outcome := trajectory.take(need.begun), Exception):
+            self._end(trajectory, error=outcome)
+        else:
+            self._advance(trajectory, outcome)
+
+    def _drop(self, trajectory: Trajectory, begun: Begun) -> None:
+        """Let nothing follow what runs beside the trajectory, and count what it has cost."""
+        other = trajectory.beside.pop(begun)
+        other.cancelled = True
+        self._waiting = [waiting for waiting in self._waiting if waiting is not other]
+        self._close_policy(other)
+        job = next((job for job in self._running if other in job.trajectories), None)
+        share = None if job is None else (time.monotonic() - job.began) / len(job.trajectories)
+        trajectory.events += other.wasted(share)
 
     def _await(self, trajectory: Trajectory, need: Ask | Run) -> None:
         trajectory.need, trajectory.overtaken = need, 0
@@ -313,6 +347,15 @@ class Scheduler:
     def _end(
         self, trajectory: Trajectory, answer: Any = None, error: Exception | None = None
     ) -> None:
+        parent = trajectory.parent
+        if parent is not None:
+            trajectory.outcome = answer if error is None else error
+            if (
+                isinstance(parent.need, Await)
+                and parent.beside.get(parent.need.begun) is trajectory
+            ):
+                self._advance_beside(parent, parent.need)
+            return
         if error is None and not isinstance(answer, Answer):
             error = TypeError(f"the policy ended with {type(answer).__name__}, not an Answer")
         failed_in = None
@@ -321,6 +364,8 @@ class Scheduler:
             failed_in = phase_of(trajectory.need)
             log.debug("%s failed in %s", trajectory.key, failed_in, exc_info=error)
         self._close_policy(trajectory)
+        for begun in tuple(trajectory.beside):
+            self._drop(trajectory, begun)
         del self._live[trajectory.key]
         self._limits.leave(trajectory.key)
         for group in self._groups:
@@ -341,7 +386,8 @@ class Scheduler:
     def _stop(self) -> None:
         """Drop what is live; engine calls that run are waited for, tools are not."""
         for trajectory in self._live.values():
-            self._close_policy(trajectory)
+            for one in (trajectory, *trajectory.beside.values()):
+                self._close_policy(one)
         self._live.clear()
         self._tools.close()
         for group in self._groups:

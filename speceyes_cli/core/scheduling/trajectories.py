@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.agents import Await, Begun, Policy
 from speceyes_cli.core.chat import Answer, Ask, Observation, Reply, Run, ToolError
 from speceyes_cli.core.scheduling.engine_groups import EngineGroup
 
 Observer = Callable[[str, "Ask | Run | Asked | Ran"], None]
 """Told, on the scheduler's thread, of a trajectory's key with each need and then its outcome."""
+
+
+WASTED = "wasted"
+"""The phase of calls that were begun beside others and not wanted in the end."""
 
 
 class Task(NamedTuple):
@@ -58,16 +63,51 @@ class Trajectory:
 
     index: int
     key: str
-    policy: Policy
+    policy: Generator[Any, Any, Any]
     started: float
     events: list[Asked | Ran] = field(default_factory=list)
-    need: Ask | Run | None = None
+    need: Ask | Run | Await | None = None
+    parent: Trajectory | None = None
+    """The trajectory that began this one beside itself."""
+    beside: dict[Begun, Trajectory] = field(default_factory=dict)
+    """What it has begun and not yet had back."""
+    outcome: Any = None
+    """What it ended with, until its parent asks."""
     lost: int = 0
     """Calls for the present need that were lost with their batch or worker."""
     overtaken: int = 0
     """Calls of its engines that went ahead of its present need."""
     cancelled: bool = False
     """Nobody wants its answer: it ends when the call it is in comes back."""
+
+    def begin(self, steps: Generator[Any, Any, Any]) -> Begun:
+        """Have other steps beside this trajectory, under its key."""
+        begun = Begun()
+        self.beside[begun] = Trajectory(self.index, self.key, steps, time.monotonic(), parent=self)
+        return begun
+
+    def take(self, begun: Begun) -> Any:
+        """What these steps ended with; what they did is from now on this trajectory's own."""
+        other = self.beside.pop(begun)
+        self.events += other.events
+        self.need = other.need
+        return other.outcome
+
+    def wasted(self, running: float | None) -> list[Asked | Ran]:
+        """What it did for nothing, as calls of a phase of their own.
+
+        `running` is its share, in seconds, of the call that it is still in.
+        """
+        done: list[Asked | Ran] = [
+            Asked(replace(one.ask, phase=WASTED, gate=None), one.reply)
+            if isinstance(one, Asked)
+            else one
+            for one in self.events
+        ]
+        if running is not None and isinstance(self.need, Ask):
+            cut = Reply("", 0, "rejected", seconds=running)
+            done.append(Asked(replace(self.need, phase=WASTED, gate=None), cut))
+        return done
 
     def turns(self, phase: str) -> int:
         """How often it has asked in that phase."""
@@ -84,6 +124,7 @@ class Job:
     timeout: float = math.inf
     deadline: float = math.inf
     """When a tool call is given up, on the monotonic clock."""
+    began: float = field(default_factory=time.monotonic)
     outcomes: list[Any] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -102,7 +143,7 @@ class LostCallError(Exception):
         self.cause = cause
 
 
-def as_error(outcome: Any, need: Ask | Run | None) -> Exception:
+def as_error(outcome: Any, need: Ask | Run | Await | None) -> Exception:
     """The exception that an outcome stands for; a `TypeError` for what does not meet the need."""
     if isinstance(outcome, LostCallError):
         outcome = outcome.cause
@@ -114,8 +155,8 @@ def as_error(outcome: Any, need: Ask | Run | None) -> Exception:
     return TypeError(f"a model gave {given}, not Reply")
 
 
-def phase_of(need: Ask | Run | None) -> str | None:
+def phase_of(need: Ask | Run | Await | None) -> str | None:
     """The phase of a model call or the name of a tool, for error records."""
     if isinstance(need, Run):
         return need.name
-    return need.phase if need is not None else None
+    return need.phase if isinstance(need, Ask) else None

@@ -64,6 +64,7 @@ def _(spec: MethodSpec, offer: Offer) -> MethodSpec:
         spec,
         policy=watch_policy(spec.policy, offer),
         both_branches=None if both is None else watch_policy(both, offer),
+        race=None if spec.race is None else watch_policy(spec.race, offer),
     )
 
 

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Any
 
-from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy
+from speceyes_cli.core.agents import Agent, AgentState, Await, Begin, Drop, Keeper, Policy
 from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Reply, Run, ToolError
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.offers import Offer
@@ -93,7 +93,9 @@ def watch_policy(policy: Callable[..., Policy], offer: Offer) -> Callable[..., P
         with offer.named("policy"):
             steps = policy(*arguments)
         answer: Answer = offer.check(
-            (yield from relay(steps, (Ask, Run), "policy", offer)), Answer, "policy"
+            (yield from relay(steps, (Ask, Run, Begin, Await, Drop), "policy", offer)),
+            Answer,
+            "policy",
         )
         return answer
 

@@ -112,6 +112,13 @@ class DecisionOptions:
     draft_tokens: int | None = option(
         None, "Tokens that cut a draft; 20 by default, 1024 with --thinking.", DECISION
     )
+    race: bool = option(
+        default=False,
+        help="Begin screen, draft and agent at once and cancel what is not wanted: an answer comes "
+        "sooner where the models have devices of their own, for work that may be wasted.",
+        panel=DECISION,
+        flags="--race",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,6 +154,12 @@ def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...
 
 def choose_policy(options: RunOptions, method: MethodSpec) -> Callable[..., Policy]:
     """The method's policy, or the one that leaves no branch out."""
+    if options.race:
+        if options.both_branches:
+            raise UsageError("--race cancels a branch and --both-branches keeps both: choose one.")
+        if method.race is None:
+            raise UsageError(f"--race needs a method that can begin at once; {method.name} cannot.")
+        return method.race
     if not options.both_branches:
         return method.policy
     if method.both_branches is None:
@@ -276,6 +282,7 @@ def make_config(
         draft_tokens=method_options.draft_tokens if scored else None,
         thinking=method_options.thinking and scored,
         both_branches=options.both_branches,
+        race=options.race,
         batch_size=options.batch_size,
         fallbacks=options.fallbacks if large else None,
         device=options.device,
