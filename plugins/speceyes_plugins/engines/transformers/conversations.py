@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from speceyes_cli.plugin import Ask
+from speceyes_plugins.engines.transformers.beginnings import Beginnings
 from speceyes_plugins.engines.transformers.decoding import Batch, DecodingRow
 from speceyes_plugins.engines.transformers.kept_turns import KeptTurn, KeptTurns
 from speceyes_plugins.engines.transformers.library_batch import LibraryBatch
@@ -38,6 +39,7 @@ class Conversations:
         self._image_token = int(loaded.model.config.image_token_id)
         self._text = TextModel(loaded.model) if suits(loaded.model, loaded.attention) else None
         self.kept = KeptTurns(budget if self._text is not None else 0)
+        self._beginnings = Beginnings(self.kept.budget // 10)
         self._rewriting = False
 
     def begin(self, asks: Sequence[Written]) -> Batch:
@@ -58,11 +60,20 @@ class Conversations:
         for (ask, _, ids), row in zip(asks, rows, strict=False):
             if row.columns is not None:
                 known = (*ids, *row.tokens)[: row.columns.length]
+                self._beginnings.learn(ids[: self._text_before_pictures(ids)], row.columns)
                 turns[ask.trajectory] = KeptTurn(
                     row.columns, known, len(ids), tuple(pictures_of(ask)), ask.messages
                 )
         for key, turn in turns.items():
             self.kept.end(key, turn)
+
+    def clear(self) -> bool:
+        """Give up all that is kept, for want of memory; whether there was anything."""
+        turns, beginnings = self.kept.clear(), self._beginnings.clear()
+        return turns or beginnings
+
+    def _text_before_pictures(self, ids: list[int]) -> int:
+        return ids.index(self._image_token) if self._image_token in ids else len(ids)
 
     def _take(self, ask: Ask) -> KeptTurn | None:
         return self.kept.begin(ask.trajectory) if self.keeps(ask) else None
@@ -75,6 +86,8 @@ class Conversations:
             self._notice(kept.is_rewritten_by(ask.messages, common.tokens))
             if common.tokens:
                 known, skipped = kept.columns.cut(common.tokens), common.pictures
+        if (start := self._beginnings.find(ids, known.length if known else 0)) is not None:
+            known, skipped = start, 0
         merge = self._loaded.processor.image_processor.merge_size
         grids = [picture.grid for picture in pictures]
         positions = positions_of(ids, grids, self._image_token, merge)

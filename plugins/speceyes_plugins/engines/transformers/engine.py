@@ -56,7 +56,7 @@ class TransformersEngine:
         try:
             return self._generate(asks)
         except (torch.OutOfMemoryError, MemoryError):
-            some = self._conversations.kept.clear()
+            some = self._conversations.clear()
             if len(asks) == 1 and not some:
                 raise
         gc.collect()

@@ -21,6 +21,8 @@ class Columns(NamedTuple):
     """Of each layer [2, 1, key heads, capacity, width]."""
     length: int
     """Columns in use, from the first on."""
+    shared: bool = False
+    """Other conversations go on from them too: they are copied, never written to."""
 
     @property
     def size(self) -> int:
@@ -58,10 +60,7 @@ class KeptTurn:
         The last of `ids` is never in it, since the model must read something, nor is a part of a
         picture.
         """
-        most = min(len(self.ids), len(ids) - 1)
-        found = most
-        if tuple(ids[:most]) != self.ids[:most]:
-            found = next(i for i in range(most) if ids[i] != self.ids[i])
+        found = min(common_tokens(self.ids, ids), len(ids) - 1)
         starts = picture_starts(ids[: found + 1], image_token)
         same = 0
         for start, mine, wanted in zip(starts, self.pictures, pictures, strict=False):
@@ -77,6 +76,14 @@ class KeptTurn:
         """
         goes_on = tuple(messages[: len(self.messages)]) == self.messages
         return goes_on and len(messages) > len(self.messages) and common < self.prompt - 1
+
+
+def common_tokens(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two conversations begin with alike."""
+    most = min(len(one), len(other))
+    if tuple(one[:most]) == tuple(other[:most]):
+        return most
+    return next(i for i in range(most) if one[i] != other[i])
 
 
 class KeptTurns:

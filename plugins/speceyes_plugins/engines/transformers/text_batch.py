@@ -103,7 +103,9 @@ class TextBatch:
     def _reserve(self, prompts: Sequence[Prompt]) -> list[Tensor]:
         """Memory with what is known already in its place."""
         known = prompts[0].known
-        if len(prompts) == 1 and known is not None:  # goes on in the memory that it had
+        if (
+            len(prompts) == 1 and known is not None and not known.shared
+        ):  # goes on in the memory that it had
             missing = self._end - known.layers[0].shape[3]
             return [_longer(x, missing + BLOCK) if missing > 0 else x for x in known.layers]
         model = self._model

@@ -175,6 +175,31 @@ def test_a_next_turn_reads_only_what_is_new(keeping: TransformersEngine) -> None
     keeping.forget("a")
 
 
+def test_what_conversations_begin_with_is_read_once(
+    keeping: TransformersEngine, forgetting: TransformersEngine
+) -> None:
+    rules = Message("system", ("Look closely, and answer in one word. " * 6,))
+
+    def about(key: str, *pictures: Picture) -> Ask:
+        ask = replace(first(key, f"Which {key}?", *pictures), gate=None)
+        return replace(ask, messages=(rules, *ask.messages))
+
+    read = []
+    for number in range(5):
+        asks = [about(f"{number}{i}", picture(number + i)) for i in range(number % 2 + 1)]
+        with tokens_read(keeping) as counts:
+            found = replies(keeping, asks)
+        read.append(counts[0] / len(asks))
+        assert_same(found, replies(forgetting, asks))
+        for ask in asks:
+            keeping.forget(ask.trajectory)
+    assert max(read[2:]) < read[0] / 2
+    one = about("text")
+    assert_same(replies(keeping, [one]), replies(forgetting, [one]))
+    assert_same(replies(keeping, [one]), replies(forgetting, [one]))
+    keeping.forget("text")
+
+
 def test_another_picture_in_the_same_words_is_looked_at(
     keeping: TransformersEngine, forgetting: TransformersEngine
 ) -> None:
