@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -30,7 +30,11 @@ from speceyes_cli.core.run.info import (
     library_versions,
     write_atomically,
 )
+from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.tables.summaries import LoadedRun
+
+PICTURE_DIGITS = 16
+"""Hexadecimal digits of a picture's digest that a certificate keeps."""
 
 
 class Guarantee(BaseModel):
@@ -80,6 +84,8 @@ class Guarantee(BaseModel):
     """All else that decides an answer: agent, models, prompts, pixel budgets, dataset."""
     data: dict[str, str | None]
     """The dataset's fingerprint by split."""
+    pictures: dict[str, str] = {}
+    """The first 64 bits of each picture's digest by "split/id", where there is one."""
     scores: tuple[tuple[float | None, ...], ...]
     """Confidences of the drafts that the screen let on, by cluster; None: can never be accepted.
 
@@ -171,6 +177,11 @@ def _claim(
         engines=engines_of(run.info.engines),
         setting=setting_of(config),
         data=data_of(config),
+        pictures={
+            f"{record.split}/{record.sample_id}": record.picture_digest[:PICTURE_DIGITS]
+            for record in run.records
+            if record.picture_digest is not None
+        },
         scores=_scores_by_cluster(table, judged),
     )
 
@@ -248,6 +259,23 @@ def require_data(certificate: Certificate, config: RunConfig) -> None:
             f"The certificate was made on other data: the fingerprint of {_told(found)}. "
             + _elsewhere(certificate)
         )
+
+
+def require_pictures(certificate: Certificate, samples: Iterable[Sample]) -> None:
+    """Raise `UsageError` when a sample's picture is not the one the certificate was made on.
+
+    Reads every picture that was not read before; one that cannot be read now is let pass.
+    """
+    if not certificate.pictures:
+        return
+    for sample in samples:
+        then = certificate.pictures.get(sample.key)
+        now = sample.picture.digest() if then is not None else None
+        if now is not None and now[:PICTURE_DIGITS] != then:
+            raise UsageError(
+                f"The certificate was made on other data: the picture of {sample.key} is another. "
+                + _elsewhere(certificate)
+            )
 
 
 def require_engines(certificate: Certificate, engines: Mapping[str, Mapping[str, Any]]) -> None:

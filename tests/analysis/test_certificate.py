@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from speceyes_cli.analysis.certificate import (
     Certificate,
@@ -13,13 +14,17 @@ from speceyes_cli.analysis.certificate import (
     read_certificate,
     require_data,
     require_engines,
+    require_pictures,
     require_setting,
     write_certificate,
 )
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import read_table
+from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.tables.summaries import LoadedRun
 from tests.analysis.conftest import MakeRun, Spec
 from tests.run_config import CONFIG
@@ -146,6 +151,23 @@ def test_other_data_are_refused(certificate: Certificate) -> None:
     changed = CONFIG.model_copy(update={"data_fingerprint": {"test": "2", "other": None}})
     with pytest.raises(UsageError, match=r"fingerprint of test \(certificate: '1', here: '2'\)"):
         require_data(certificate, changed)
+
+
+def test_an_exchanged_picture_is_refused(run: LoadedRun) -> None:
+    def sample(name: str, digest: str | None) -> Sample:
+        picture = Picture(name, lambda: Image.new("RGB", (1, 1)), lambda: digest)
+        return Sample(name, "test", picture, "?")
+
+    def digested(record: Record) -> Record:
+        return record.model_copy(update={"picture_digest": "a" * 32})
+
+    bound = certify(run._replace(records=[digested(record) for record in run.records]))
+    name = next(record.sample_id for record in run.records if record.split == "test")
+    same = [sample(name, "a" * 32), sample(name, None), sample("stranger", "c" * 32)]
+    require_pictures(bound, same)
+    require_pictures(certify(run), [sample(name, "b" * 32)])
+    with pytest.raises(UsageError, match=f"the picture of test/{name} is another"):
+        require_pictures(bound, [*same, sample(name, "b" * 32)])
 
 
 def test_another_revision_is_refused(certificate: Certificate) -> None:

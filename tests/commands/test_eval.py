@@ -387,3 +387,13 @@ def test_both_branches_of_a_method_that_has_one(evaluate: Invoke) -> None:
     done = evaluate("--method", "baseline", "--both-branches")
     assert done.exit_code == 2
     assert "--both-branches needs a method with two branches" in done.stderr
+
+
+def test_ids_that_cannot_be_written_are_known_again(evaluate: Invoke, tmp_path: Path) -> None:
+    arguments = ("--data", "half", "--out", "run")
+    assert evaluate(*arguments).exit_code == 0
+    before = (tmp_path / "run" / "records.jsonl").read_text()
+    again = evaluate(*arguments)
+    assert again.exit_code == 0, again.stderr
+    assert (tmp_path / "run" / "records.jsonl").read_text() == before
+    assert '"sample_id":"dot-0?"' in before

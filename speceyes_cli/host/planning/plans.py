@@ -12,6 +12,7 @@ from speceyes_cli.analysis.certificate import (
     Certificate,
     read_certificate,
     require_data,
+    require_pictures,
     require_setting,
 )
 from speceyes_cli.core.chat import Role
@@ -75,8 +76,11 @@ class RunPlan:
 
     def review(self, store: RunStore) -> Sequence[Change]:
         """Take answers to samples that changed out of the run; see `drop_changed`."""
-        rows = chain.from_iterable(self._rows(split) for split in self.info.config.splits)
-        return drop_changed(store, rows, retry_errors=self.retry_errors)
+        return drop_changed(store, self.rows(), retry_errors=self.retry_errors)
+
+    def rows(self) -> Iterator[Sample]:
+        """Every sample of the run, split after split."""
+        return chain.from_iterable(self._rows(split) for split in self.info.config.splits)
 
     def _rows(self, split: str) -> Iterator[Sample]:
         """The split as the dataset gives it, with ids that can be written."""
@@ -115,7 +119,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
         require_setting(certificate, config)
         require_data(certificate, config)
     info = describe_run(config, asdict(options), passed)
-    return RunPlan(
+    plan = RunPlan(
         info=info,
         folder=options.out or RUNS / info.name,
         recipe=Recipe(
@@ -133,6 +137,9 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
         retry_errors=options.retry_errors,
         certificate=certificate,
     )
+    if certificate is not None:
+        require_pictures(certificate, plan.rows())
+    return plan
 
 
 def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...]) -> RunOptions:

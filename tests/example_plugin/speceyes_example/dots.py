@@ -23,12 +23,17 @@ SIZES = {"near": 40, "far": 20}
 
 
 def open_split(split: str, source: DataSource) -> Iterable[Sample]:
-    """Dot i has colour i; a folder called "broken" has pictures that cannot be decoded."""
+    """Dot i has colour i.
+
+    A folder called "broken" has pictures that cannot be decoded; one called "half" has ids with
+    half a character.
+    """
     broken = source.path == "broken"
+    end = "\ud800" if source.path == "half" else ""
     for number in range(SIZES[split]):
         colour = COLOURS[number % len(COLOURS)]
         yield Sample(
-            id=f"dot-{number}",
+            id=f"dot-{number}{end}",
             split=split,
             picture=Picture(f"dot-{number}.png", partial(draw, colour, broken)),
             question=f"What colour is dot {number}?",
