@@ -14,7 +14,7 @@ from rich.console import Console
 from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.options import passed_options, refuse_named, takes
 from speceyes_cli.commands.progress import watch
-from speceyes_cli.commands.run_notes import failure_notes, toy_note
+from speceyes_cli.commands.run_notes import failure_notes, toy_note, undefined_note
 from speceyes_cli.commands.stop_signals import stop_signals
 from speceyes_cli.commands.tables import closing_table, rows_as_json
 from speceyes_cli.core.call_cache.store import CallCache
@@ -138,6 +138,8 @@ def report(rows: list[SummaryRow], run: LoadedRun, baseline: LoadedRun | None) -
     console.print(closing_table(rows, run.info))
     for line in failure_notes(run.records, run.info.config.dataset):
         console.print(line, markup=False, soft_wrap=True)
+    if note := undefined_note(run.records, run.info.config.gate):
+        console.print(strip_control(note), markup=False, soft_wrap=True)
     if run.info.config.both_branches:
         console.print(
             "Both branches ran, so no speedup was measured: `analyze replay` predicts it."

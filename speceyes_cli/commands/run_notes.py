@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import typer
@@ -52,6 +53,25 @@ def failure_notes(records: Sequence[Record], dataset: str) -> list[str]:
         lines.append(f"  and {left} more; records.jsonl tells all")
     told = f"{len(failed)} of {len(records)} samples failed; --retry-errors tries them again."
     return [f"{told} `speceyes data check {dataset}` looks at the data alone.", *lines]
+
+
+def undefined_note(records: Sequence[Record], gate: str | None) -> str | None:
+    """How many drafts had no defined confidence, so that none of them could stand, and why."""
+    drafts = [r.draft for r in records if r.draft is not None and r.draft.tokens]
+    undefined = [draft for draft in drafts if draft.confidence is None]
+    if gate is None or not undefined:
+        return None
+    faults = Counter(t.fault for draft in undefined for t in draft.tokens if t.fault)
+    told = f" ({', '.join(f'{fault} {count}' for fault, count in faults.most_common())})"
+    why = (
+        f"tokens whose statistics are undefined{told}"
+        if faults
+        else "the engine gave no figure for them"
+    )
+    return (
+        f"{len(undefined)} of {len(drafts)} drafts have no defined confidence under the gate {gate}"
+        f" and could not stand: {why}."
+    )
 
 
 def _reason(error: ErrorNote) -> str:

@@ -152,3 +152,22 @@ def test_built_in_gates_declare_what_they_read(host: Host) -> None:
             changed = score._replace(**{name: () if name == "rivals" else float("nan")})
             same = spec.score([changed]) == known
             assert same is (name not in spec.needs), (spec.name, name)
+
+
+def test_drafts_without_a_defined_confidence_are_told(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine that says it gives a statistic, and leaves it NaN."""
+    monkeypatch.setattr(
+        ScriptedEngine,
+        "_told",
+        lambda _engine, score, _kept: score._replace(separability=float("nan")),
+    )
+    models = ("--agent", "looker", "--small", "scripted", "--large", "scripted")
+    done = invoke("eval", *DOTS, *models)
+    assert done.exit_code == 0
+    assert (
+        "4 of 4 drafts have no defined confidence under the gate min and could not stand: the "
+        "engine gave no figure for them."
+    ) in done.stdout
+    assert "no defined confidence" not in invoke("eval", *DOTS, *models, "--gate", "log").stdout

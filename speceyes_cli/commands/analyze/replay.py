@@ -75,11 +75,7 @@ def replay_command(
 
     Exit codes: 0 done, 1 with --check: answers are not as predicted, 2 something to mend.
     """
-    if check is not None and (gate or top_k or threshold or out):
-        raise UsageError(
-            "--check takes gate, K and threshold from the real run, and draws no figure; leave out "
-            "--gate, --top-k, --threshold and --out."
-        )
+    _require_alone(check, (gate, top_k, threshold, out))
     loaded, table = open_table(run)
     require_both_branches(table)
     measured = find_baseline(loaded, baselines_beside(loaded))
@@ -106,6 +102,14 @@ def replay_command(
     console.print(_basis(measured), markup=False)
     for file in files:
         console.print(f"Figure in {strip_control(str(file))}", markup=False, soft_wrap=True)
+
+
+def _require_alone(check: Path | None, others: Sequence[object]) -> None:
+    if check is not None and any(others):
+        raise UsageError(
+            "--check takes gate, K and threshold from the real run, and draws no figure; leave out "
+            "--gate, --top-k, --threshold and --out."
+        )
 
 
 def _choices(
