@@ -26,7 +26,7 @@ from speceyes_cli.host.planning.options import RUN, FolderOptions, RunOptions, o
 from speceyes_cli.host.planning.plans import CACHE, RunPlan, plan_run
 from speceyes_cli.host.planning.sweeps import plan_sweep
 from speceyes_cli.host.running.pool import EnginePool
-from speceyes_cli.host.running.session import RunInterrupt, Session, rows_of
+from speceyes_cli.host.running.session import RunInterrupt, RunSession, rows_of
 
 FAILED_SAMPLES = 1
 
@@ -108,7 +108,7 @@ def answer_plans(
     with stop_signals() as received, EnginePool(screen.print, cache) as pool:
         mode: Literal["resume", "fresh"] = "resume" if resume else "fresh"
         announce = partial(screen.print, markup=False, soft_wrap=True)
-        session = Session(
+        session = RunSession(
             host, pool, launch_from(os.environ), partial(watch, screen), mode, announce
         )
         for number, plan in enumerate(plans, start=1):

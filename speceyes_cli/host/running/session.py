@@ -54,7 +54,7 @@ class RunInterrupt(KeyboardInterrupt):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class RunSession:
     """What the runs of one command or notebook share."""
 
     host: Host

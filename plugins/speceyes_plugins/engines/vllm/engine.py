@@ -11,8 +11,8 @@ from vllm.sampling_params import RequestOutputKind
 
 from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, Size
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
+from speceyes_plugins.engines.chat_rendering import ChatRenderer
 from speceyes_plugins.engines.resize_rule import ResizeRule
-from speceyes_plugins.engines.vllm.prompts import PromptWriter
 from speceyes_plugins.engines.vllm.requests import Request, StepThread
 from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
 
@@ -53,13 +53,17 @@ class VLLMEngine:
     max_batch = 1
     """Asks come one by one and join whatever runs: vLLM makes the batches."""
 
-    def __init__(self, model: Any, options: EngineOptions, rule: ResizeRule, places: int) -> None:
-        """`model` is a `vllm.LLM` whose sampler holds our processor; `places` run at once."""
-        self._model, self._options, self._rule = model, options, rule
+    def __init__(self, model: Any, processor: Any, options: EngineOptions, places: int) -> None:
+        """`model` is a `vllm.LLM` whose sampler holds our processor; `places` run at once.
+
+        `processor` is the checkpoint's own, for its chat template and its resize rule.
+        """
+        self._model, self._options = model, options
+        self._rule = resize_rule(processor.image_processor, options)
         self.workers = places
         self.group = f"vllm:{options.role}"
         self._tokenizer = model.get_tokenizer()
-        self._writer = PromptWriter(self._tokenizer)
+        self._chat = ChatRenderer(processor)
         self._scores = StepScores()
         _MODELS.add(model)
         self._thread = StepThread(model.llm_engine, self._scores)
@@ -97,7 +101,7 @@ class VLLMEngine:
             pictures = [p for m in ask.messages for p in m.content if isinstance(p, Picture)]
             images = [picture.open().convert("RGB") for picture in pictures]
             frames = tuple(self._rule.frame(Size(*image.size)) for image in images)
-            prompt: dict[str, Any] = {"prompt": self._writer.write(ask)}
+            prompt: dict[str, Any] = {"prompt": self._chat.render(ask)}
             if images:
                 prompt["multi_modal_data"] = {"image": images}
             slot = self._slot(ask)
@@ -169,6 +173,16 @@ class VLLMEngine:
     def _text(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(tokens, skip_special_tokens=True)
         return text
+
+
+def resize_rule(image_processor: Any, options: EngineOptions) -> ResizeRule:
+    """The image processor's rule, within the bounds asked for."""
+    size = image_processor.size
+    return ResizeRule(
+        image_processor.patch_size * image_processor.merge_size,
+        options.min_pixels or size["shortest_edge"],
+        options.max_pixels or size["longest_edge"],
+    )
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

@@ -9,10 +9,10 @@ os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # read when vLLM i
 from typing import Any
 
 import torch
+from transformers import AutoProcessor
 from vllm import LLM
 
 from speceyes_cli.plugin import EngineOptions, UsageError
-from speceyes_plugins.engines.resize_rule import ResizeRule
 from speceyes_plugins.engines.vllm.engine import VLLMEngine
 from speceyes_plugins.engines.vllm.models import engine_arguments, location
 from speceyes_plugins.engines.vllm.processors import RunnerV1Scores, RunnerV2Scores
@@ -27,25 +27,25 @@ def load(options: EngineOptions) -> VLLMEngine:
     """Load the model; raises `UsageError` in one sentence when it cannot be had."""
     place = location(options.model, options.role)
     places = options.concurrency or PLACES
+    arguments: dict[str, Any] = {
+        "dtype": options.dtype if options.dtype != "auto" else _dtype(),
+        "max_num_seqs": places,
+        "limit_mm_per_prompt": {"image": PICTURES},
+        "logits_processors": processors(),
+        "mm_processor_kwargs": _budget(options),
+        "enforce_eager": not torch.cuda.is_available(),
+        "async_scheduling": None if _second_runner() else False,
+        "disable_log_stats": True,
+        "gpu_memory_utilization": options.options["memory-share"],
+        "max_model_len": options.options["max-length"],
+    }
     try:
-        model = LLM(
-            place,
-            dtype=options.dtype if options.dtype != "auto" else _dtype(),
-            max_num_seqs=places,
-            limit_mm_per_prompt={"image": PICTURES},
-            logits_processors=processors(),
-            mm_processor_kwargs=_budget(options),
-            enforce_eager=not torch.cuda.is_available(),
-            async_scheduling=False if not _second_runner() else None,
-            disable_log_stats=True,
-            gpu_memory_utilization=float(options.options["memory-share"] or 1),
-            max_model_len=options.options["max-length"],
-            **{**_block(), **engine_arguments(options)},
-        )
+        model = LLM(place, **{**arguments, **_block(), **engine_arguments(options)})
+        processor = AutoProcessor.from_pretrained(place)
     except (ValueError, RuntimeError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(f"--{options.role}: vLLM cannot load {options.model}: {first}") from error
-    return VLLMEngine(model, options, _rule(place, options), places)
+    return VLLMEngine(model, processor, options, places)
 
 
 def processors() -> list[type[Any]]:
@@ -70,16 +70,3 @@ def _dtype() -> str:
 def _budget(options: EngineOptions) -> dict[str, Any]:
     bounds = {"min_pixels": options.min_pixels, "max_pixels": options.max_pixels}
     return {name: value for name, value in bounds.items() if value is not None}
-
-
-def _rule(place: str, options: EngineOptions) -> ResizeRule:
-    """The resize rule of the checkpoint's image processor, within the bounds asked for."""
-    from transformers import AutoProcessor  # noqa: PLC0415 - heavy
-
-    processor = AutoProcessor.from_pretrained(place).image_processor
-    size = processor.size
-    return ResizeRule(
-        processor.patch_size * processor.merge_size,
-        options.min_pixels or size["shortest_edge"],
-        options.max_pixels or size["longest_edge"],
-    )

@@ -38,7 +38,7 @@ OPTIONS = (
         decides="answers",
     ),
 )
-OURS = ("model", "logits_processors", "max_num_seqs", "dtype", "mm_processor_kwargs")
+OURS = ("model", "logits_processors", "async_scheduling", "max_num_seqs", "dtype")
 """Arguments of `vllm.LLM` that this engine sets itself."""
 ONE_PROCESS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 """Arguments that move the sampler into processes of its own."""
