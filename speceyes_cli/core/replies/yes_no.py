@@ -9,6 +9,7 @@ from typing import NamedTuple
 from speceyes_cli.core.replies.clean import CLOSE, OPEN, clean
 from speceyes_cli.core.replies.items import (
     Item,
+    Kind,
     Options,
     is_sign,
     marked_parts,
@@ -34,6 +35,10 @@ class _Claim(NamedTuple):
     said: str
     plain: bool
     """False where it follows from a statement, as in "I see no dog"."""
+
+
+_BOTH = (_Claim("yes", plain=True), _Claim("no", plain=True))
+"""What a reply that doubts, or says both, comes to."""
 
 
 @cache
@@ -113,24 +118,37 @@ def _claims(items: Sequence[Item], asked_for: Sequence[str]) -> list[_Claim]:
         if not asked:
             found += _of_sentence(part, asked_for)
         elif part[0].option is not None and len(part) == 1:
-            found += [_Claim("yes", plain=True), _Claim("no", plain=True)]  # "Yes?" doubts
+            found += _BOTH  # "Yes?" doubts
     return found
 
 
 def _of_sentence(part: Sequence[Item], asked_for: Sequence[str]) -> Iterator[_Claim]:
     """The claims of one sentence; a joined "yes and no" claims both."""
     open_ = any(item.roles & {Role.IF, Role.MAYBE} for item in part)
-    plain = False
+    if any(_joins(part, place) for place in range(len(part))):
+        yield from _BOTH
+        return
+    plain = conditional = False
     for place, item in enumerate(part):
+        conditional = conditional or Role.IF in item.roles
         if item.option is None or not _answers(part, place):
             continue
         near = part[max(0, place - 2) : place + 3]
-        if any(other.roles & {Role.MAYBE, Role.IF} for other in near):
-            yield from (_Claim("yes", plain=True), _Claim("no", plain=True))
+        if conditional or any(other.roles & {Role.MAYBE, Role.IF} for other in near):
+            yield from _BOTH
         plain = True
         yield _Claim(_SAID[item.option], plain=True)
     if not plain and not open_:
         yield from _statements(part, asked_for)
+
+
+def _joins(part: Sequence[Item], place: int) -> bool:
+    """Whether two different answers are joined here: "yes or no"."""
+    near = part[place : place + 3]
+    if len(near) < 3 or near[0].option is None or near[2].option is None:  # noqa: PLR2004
+        return False
+    joins = Role.LIST in near[1].roles and near[1].text != ","
+    return joins and near[0].option != near[2].option
 
 
 def _answers(part: Sequence[Item], place: int) -> bool:
@@ -140,16 +158,23 @@ def _answers(part: Sequence[Item], place: int) -> bool:
         return False
     before = list(part[:place])
     ends = after is None or is_sign(after) or Role.LIST in after.roles or bool(after.roles)
-    if all(is_sign(item) or item.roles & {Role.LEAD, Role.CHANGE} for item in before):
+    if all(_leads(item) for item in before):
         return not (part[place].text in ("是", "有", "不") and not ends)
+    alone = after is None or is_sign(after)
     for item in reversed(before):
-        if item.roles & {Role.NOUN, Role.VERB} or item.text in CONCLUDES:
+        announces = item.roles & {Role.NOUN, Role.VERB, Role.IT} or item.text == ":"
+        if (announces and Role.NOT not in item.roles) or item.text in CONCLUDES:
             return ends
-        if Role.LIST in item.roles or item.option is not None or item.text in ("/", ","):
-            return after is None or is_sign(after)
-        if not (is_sign(item) or item.roles & {Role.FILL, Role.BE, Role.IT}):
-            return False
+        passes = is_sign(item) or item.roles & {Role.FILL, Role.BE} or item.text in ARTICLES
+        if item.text == "," or item.option is not None or not passes or Role.NOT in item.roles:
+            return alone and (item.text == "," or item.option is not None)
     return False
+
+
+def _leads(item: Item) -> bool:
+    """Whether an item may stand before an answer at the beginning of a sentence."""
+    begins = item.roles & {Role.LEAD, Role.CHANGE} or item.kind is Kind.LETTER
+    return bool(begins) or is_sign(item)
 
 
 def _statements(part: Sequence[Item], asked_for: Sequence[str]) -> Iterator[_Claim]:
@@ -195,7 +220,7 @@ def _existence(part: Sequence[Item], start: int, stop: int) -> str | None:
         return "no"
     begins = {text for item in before[clause:] for text in item.text.split()}
     told = bool(after) and Role.BE in after[0].roles and any(i.text == "visible" for i in after[:3])
-    near = not before or before[-1].text in ARTICLES
+    near = not before or before[-1].text in ARTICLES | _EXISTS
     return "yes" if near and (begins & _EXISTS or told) else None
 
 
