@@ -122,6 +122,8 @@ class TextBatch:
 
     def _cover(self) -> None:
         """Which columns each row may see, where that is not all from the first to the last."""
+        rows = len(self._lengths)
+        self._live = [(layer[0, :rows], layer[1, :rows]) for layer in self._layers]
         self._first = self._end - max(self._lengths)
         self._mask = None
         if len(set(self._lengths)) == 1:
@@ -141,15 +143,17 @@ class TextBatch:
 
     def _attend(self, index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """One new token a row. The queries that share a key head go as its several tokens."""
-        rows, layer, mask = len(query), self._layers[index], self._mask
-        layer[0, :rows, :, self._end] = key
-        layer[1, :rows, :, self._end] = value
-        seen = layer[:, :rows, :, self._first : self._end + 1]
+        (keys, values), mask = self._live[index], self._mask
+        keys[:, :, self._end] = key
+        values[:, :, self._end] = value
+        seen = slice(self._first, self._end + 1)
         if mask is not None:
-            mask = mask[..., self._first : self._end + 1].to(query.device)
-        query = query.reshape(rows, self._model.key_heads, -1, self._model.width)
-        found = attention(query, seen[0], seen[1], attn_mask=mask, scale=self._model.scale)
-        return found.reshape(rows, -1)
+            mask = mask[..., seen].to(query.device)
+        query = query.reshape(len(query), self._model.key_heads, -1, self._model.width)
+        found = attention(
+            query, keys[:, :, seen], values[:, :, seen], attn_mask=mask, scale=self._model.scale
+        )
+        return found.reshape(len(query), -1)
 
     def _read(self, prompts: Sequence[Prompt], image_token: int) -> Tensor:
         """Run what is new of every prompt, one behind the other, so that nothing is padded."""
