@@ -58,8 +58,8 @@ def bodies(count: int) -> list[dict[str, Any]]:
 class Server:
     """The program, and what the system and /metrics say of it."""
 
-    def __init__(self, options: list[str]) -> None:
-        command = [sys.executable, "-m", "speceyes_cli", "serve", "--port", "0", *options]
+    def __init__(self, options: list[str], python: str = sys.executable) -> None:
+        command = [python, "-P", "-m", "speceyes_cli", "serve", "--port", "0", *options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr
         for line in self.process.stderr:
