@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from speceyes_example.scripted import ScriptedEngine
 from typer.testing import Result
 
+from speceyes_cli.commands import infer as command
 from speceyes_cli.core.run.store import read_run
 
 Invoke = Callable[..., Result]
@@ -37,7 +39,7 @@ FOR_DATASETS = (
 FOR_QUESTIONS = (
     *(("--threshold", "0.9"), ("--screen", "none"), ("--both-branches",), ("--large", "scripted")),
     *(("--max-turns", "2"), ("--max-new-tokens", "9"), ("--agent-option", "margin=1")),
-    *(("--save-trace", "t"), ("--large-max-pixels", "9"), ("--prompts", "p.toml")),
+    *(("--race",), ("--save-trace", "t"), ("--large-max-pixels", "9"), ("--prompts", "p.toml")),
 )
 
 
@@ -187,6 +189,17 @@ def test_a_dataset_is_drafted_and_exported(infer: Invoke, invoke: Invoke, tmp_pa
     again = infer("--dataset", "dots", "--limit", "6", "--out", "r")
     assert again.exit_code == 0
     assert "Loading" not in again.stderr
+
+
+def test_every_option_is_for_pictures_for_datasets_or_for_both() -> None:
+    """A new option must be put in one of the three; the tests above show that it is honoured."""
+    of_one_mode = (*command.FOR_DATASETS, *command.FOR_QUESTIONS)
+    for_both = (
+        *("picture", "question", "dataset", "method", "method_option", "gate", "top_k", "thinking"),
+        *("draft_tokens", "models", "small", "small_min_pixels", "small_max_pixels", "agent"),
+        *("engine_option", "device", "dtype", "attention", "cache", "cache_dir", "json"),
+    )
+    assert sorted([*of_one_mode, *for_both]) == sorted(f.name for f in fields(command.InferOptions))
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,6 @@ CHANGED: dict[str, Any] = {
     "top_k": 8,
     "threshold": 0.5,
     "draft_tokens": 9,
-    "thinking": True,
-    "both_branches": True,
     "batch_size": 1,
     "fallbacks": 1,
     "concurrency": 2,
@@ -45,7 +43,7 @@ CHANGED: dict[str, Any] = {
     "data_fingerprint": {"test": "other", "other": None},
     "model_digests": {"large": "other"},
 }
-"""Another value for each field that is no text."""
+"""Another value for each field that is neither text nor a yes or no."""
 
 
 def test_every_field_has_a_tag() -> None:
@@ -61,7 +59,9 @@ def test_a_field_without_a_tag_is_found() -> None:
 
 
 def change(config: RunConfig, name: str) -> RunConfig:
-    return config.model_copy(update={name: CHANGED.get(name, "another")})
+    value = getattr(config, name)
+    other = not value if isinstance(value, bool) else CHANGED.get(name, "another")
+    return config.model_copy(update={name: other})
 
 
 @pytest.mark.parametrize("name", list(TAGS))
