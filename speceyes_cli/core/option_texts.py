@@ -36,9 +36,9 @@ class Labelled(NamedTuple):
 
 
 def labelled(options: Sequence[str]) -> tuple[Labelled, ...] | None:
-    """The options apart from their labels; None unless each one carries a label of its own.
+    """The options apart from their labels; None unless these are A, B, … or 1, 2, … in any order.
 
-    "A. red", "(A) red" and "1) red" carry one; "3.5 m" and "10:15" do not.
+    "A. red", "(A) red" and "1) red" carry one; "3.5 m", "10:15" and "J. Smith" do not.
     """
     found = [_LABEL.match(option) for option in options]
     parts = tuple(
@@ -46,10 +46,11 @@ def labelled(options: Sequence[str]) -> tuple[Labelled, ...] | None:
         for match, option in zip(found, options, strict=True)
         if match is not None
     )
-    labels = {part.label for part in parts}
-    if len(parts) != len(options) or len(labels) != len(options) or len(options) < 2:  # noqa: PLR2004
-        return None
-    return parts if len({label.isdigit() for label in labels}) == 1 else None
+    labels = sorted((part.label for part in parts), key=lambda label: (len(label), label))
+    count = len(options)
+    letters = [chr(ord("A") + place) for place in range(count)]
+    numbers = [str(place + 1) for place in range(count)]
+    return parts if count > 1 and labels in (letters, numbers) else None
 
 
 def without_labels(options: Sequence[str]) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ ALL = "all"
         (("A. red", "green"), ()),
         (("A big dog", "B-movie"), ()),
         (("1. red", "1. green"), ()),
+        (("J. Smith", "A. Jones", "B. Brown"), ()),
+        (("2. green", "1. red"), ALL),
         (("yes", "no"), ()),
         (("none", "all"), ()),
         ((), ()),
@@ -74,8 +76,8 @@ def test_labelled_options_are_read_as_they_are_shown() -> None:
     labelled = ("A. red", "B. green", "C. blue")
     for reply in ("B", "green", "B. green", "The answer is B. green", "It is green."):
         assert parse_choice(reply, labelled).option == 1
-    moved = ("B. green", "C. blue")
-    assert without_labels(moved) == ("green", "blue")
+    moved = ("B. green", "A. red")
+    assert without_labels(moved) == ("green", "red")
     assert parse_choice("green", moved).option == 0
     assert parse_choice("A. green", moved).option == 0
     assert parse_choice("B. green", moved).option is None

@@ -157,7 +157,7 @@ def _is_letter(items: Sequence[Item], place: int) -> bool:
         return ends and (before is None or not _is_plain_word(before)) and item.text != "i"
     if item.text == "i":
         return _ends_letter_i(items, place)
-    return item.text != "a" or after is None or _goes_on_from_letter(item, after)
+    return item.text != "a" or after is None or _goes_on_from_letter(after)
 
 
 def _is_abbreviation(items: Sequence[Item], place: int) -> bool:
@@ -171,10 +171,10 @@ def _is_abbreviation(items: Sequence[Item], place: int) -> bool:
     return before is not None and before.text == "." and before.glued and items[place].glued
 
 
-def _goes_on_from_letter(letter: Item, after: Item) -> bool:
+def _goes_on_from_letter(after: Item) -> bool:
     """Whether what follows an "A" shows that it is a letter and no article."""
     if after.kind is Kind.TEXT:
-        return after.option == letter.option and not after.roles
+        return False  # the text says which one is meant
     if after.kind is Kind.LETTER or is_sign(after) or ord(after.said[0]) > _LAST_LATIN:
         return True
     return bool(after.roles & _GOES_ON)
