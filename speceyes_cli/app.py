@@ -114,7 +114,7 @@ def build_app(host: Host) -> typer.Typer:
 
 
 def add_plugin_commands(app: typer.Typer, host: Host) -> None:
-    """Add every plugin's commands; those that cannot be made are told of and left out."""
+    """Add every plugin's commands; those that fail are named and left out."""
     taken = command_names(app)
     for plugin in host.implementations("speceyes_commands"):
         own = typer.Typer()

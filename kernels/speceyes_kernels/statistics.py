@@ -1,4 +1,4 @@
-"""The door to the gate's numerics: checks what came in and picks who computes it."""
+"""The public entry point of the gate's numerics: checks the logits and picks an implementation."""
 
 from __future__ import annotations
 

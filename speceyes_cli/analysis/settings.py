@@ -1,4 +1,4 @@
-"""What two runs must share for one to speak of the other: all that decides an answer."""
+"""What two runs must share for one to predict the other: all that decides an answer."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def doctor_command(
         bool, typer.Option("--json", envvar="SPECEYES_JSON", help="Print a list of objects.")
     ] = False,
 ) -> None:
-    """Look at this machine: libraries, GPU, kernel, sandbox, datasets. Exit 1 if something fails.
+    """Check this machine: libraries, GPU, kernel, sandbox, datasets. Exit 1 if something fails.
 
     The sandbox is really attacked, which takes about a second.
     """

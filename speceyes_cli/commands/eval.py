@@ -88,7 +88,7 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
 
 
 def make_screen(launch: Launch) -> Console:
-    """The error stream; of several processes only the first speaks."""
+    """A console on the error stream; of several processes only rank 0 prints."""
     return Console(stderr=True, highlight=False, emoji=False, quiet=launch.rank > 0)
 
 

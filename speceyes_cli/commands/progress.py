@@ -50,7 +50,7 @@ class Tally:
 
     @property
     def left(self) -> float | None:
-        """Seconds to go at this rate; None when that cannot be told."""
+        """Seconds to go at this rate; None where the total is unknown."""
         if self.total is None or self.rate == 0:
             return None
         return max(0, self.total - self.done) / self.rate

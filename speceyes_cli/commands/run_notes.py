@@ -18,7 +18,7 @@ LONGEST = 500
 
 
 def toy_note(loads: Iterable[Load], dataset: str | None) -> str | None:
-    """A word about the embedded models on pictures that they know nothing of."""
+    """A warning that the embedded models were trained on needle only; None where it is not due."""
     toys = [load for load in loads if load.options.model == RunOptions.models]
     if not toys or dataset == RunOptions.dataset:
         return None
@@ -36,7 +36,7 @@ def tell_left_out(sentences: Sequence[str]) -> None:
 
 
 def failure_notes(records: Sequence[Record], dataset: str) -> list[str]:
-    """The first failures with their reasons, and where the others are told."""
+    """The first failures with their reasons, and where the others are listed."""
     failed = [(record, record.error) for record in records if record.error is not None]
     if not failed:
         return []

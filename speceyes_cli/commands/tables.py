@@ -62,7 +62,7 @@ def seconds(value: float | None) -> str:
 
 
 def latency(row: SummaryRow) -> str:
-    """Mean seconds of a sample, with how much of them the call cache told."""
+    """Mean seconds of a sample, and the share that was replayed from the call cache."""
     mark = f" ({100 * row.cached_share:.0f}% cached)" if row.cached_share else ""
     return seconds(row.latency_mean_s) + mark
 

@@ -36,7 +36,7 @@ class WorkerDiedError(Exception):
 
 
 class CancelledSampleError(Exception):
-    """Nobody waits for the sample any more."""
+    """The sample was cancelled."""
 
     def __str__(self) -> str:
         return "nobody waits for this answer any more"

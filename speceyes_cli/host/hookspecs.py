@@ -66,7 +66,7 @@ def speceyes_methods() -> Iterable[MethodSpec]:
 
 @hookspec
 def speceyes_checks() -> Iterable[CheckSpec]:
-    """Yield looks at this machine for `speceyes doctor`."""
+    """Yield checks of this machine for `speceyes doctor`."""
     raise NotImplementedError
 
 

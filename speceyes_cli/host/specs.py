@@ -172,7 +172,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
-    """A look at this machine."""
+    """A check of this machine for `speceyes doctor`."""
 
     name: str
     run: Callable[[], Iterable[Finding]]

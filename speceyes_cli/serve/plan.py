@@ -39,7 +39,7 @@ LIMITS = "What a request may do"
 
 @dataclass(frozen=True, kw_only=True)
 class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
-    """All that `speceyes serve` is told."""
+    """The options of `speceyes serve`."""
 
     host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 for every one.", SERVER)
     port: int = option(8000, "Port to listen at; 0 for a free one.", SERVER)

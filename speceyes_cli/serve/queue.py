@@ -1,4 +1,4 @@
-"""Where questions are handed in and answers come out: one scheduler, on a thread of its own.
+"""A queue of questions before one scheduler, which runs on a thread of its own.
 
 Questions that are alive together are batched together, as the samples of a run are.
 """
@@ -73,7 +73,7 @@ class RequestQueue:
 
     @property
     def capacity(self) -> int:
-        """Requests that may be inside at once: those at work, and those that may wait."""
+        """Most requests at once: those being answered and those waiting."""
         return self._scheduler.window + self._service.limits.waiting
 
     @property
@@ -83,7 +83,7 @@ class RequestQueue:
 
     @property
     def live(self) -> int:
-        """Questions at work."""
+        """Questions being answered."""
         return len(self._live)
 
     @property
@@ -92,7 +92,7 @@ class RequestQueue:
         return self._thread.is_alive() and not self._closing
 
     def submit(self, sample: Sample, gate: Gate) -> Future[AnsweredRequest]:
-        """Hand in a question, its id unique; raises `QueueClosedError`."""
+        """Submit a question, its id unique; raises `QueueClosedError`."""
         ticket = _Ticket(sample, gate)
         with self._lock:
             if not self.is_open:
@@ -111,7 +111,7 @@ class RequestQueue:
         return min(LONGEST_RETRY, max(1, math.ceil((self.live + self.waiting) / 2 / pace)))
 
     def close(self, seconds: float) -> bool:
-        """Finish what was handed in; after `seconds` drop the rest. Whether all was finished.
+        """Finish what was submitted; after `seconds` drop the rest; True: all finished.
 
         What a model or a tool is at then is waited for `LAST_SECONDS`, and left.
         """

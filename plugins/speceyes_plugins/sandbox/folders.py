@@ -1,4 +1,4 @@
-"""Folders that hostile code writes to: how much is in them, what is in them, and away with them.
+"""Folders that untrusted code writes to: measuring, listing and removing them.
 
 Everything here is iterative and bounded: a script can nest folders ten thousand deep.
 """

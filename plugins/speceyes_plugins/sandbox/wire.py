@@ -89,7 +89,7 @@ class Channel:
         return received
 
     def has_unread(self) -> bool:
-        """Whether bytes that nobody asked for are waiting, or the other side is gone."""
+        """Whether unexpected bytes are waiting, or the other side has closed."""
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN)
         return bool(poll.poll(0))
@@ -122,7 +122,7 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 def decode(payload: bytes) -> dict[str, Any]:
-    """A message from bytes that may be hostile.
+    """Decode a message from untrusted bytes.
 
     Raises:
         WireError: not JSON, nested too deep, a number of thousands of digits, or no object.

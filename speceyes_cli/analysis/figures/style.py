@@ -1,4 +1,4 @@
-"""One quiet style for every figure: told apart without colour, legible in grey and in the dark.
+"""The style of every figure: series distinguishable without colour, in grey and in the dark.
 
 A figure is described by a `Plot`, whose `draw` receives an empty matplotlib figure. Only `render`
 imports matplotlib, and draws without a window.

@@ -64,7 +64,7 @@ def report_command(
 def describe(
     run: LoadedRun, baselines: Sequence[LoadedRun], host: Host, hardest: int
 ) -> RunSection:
-    """One run's section; what cannot be told of it is said in a note."""
+    """One run's section; what cannot be computed for it is said in a note."""
     table = read_table(run)
     baseline = find_baseline(run, baselines)
     try:

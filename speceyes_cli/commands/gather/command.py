@@ -46,7 +46,7 @@ LAYOUTS = ("runs", PAPER)
 
 @dataclass(frozen=True, kw_only=True)
 class GatherOptions:
-    """All that `speceyes gather` is told."""
+    """The options of `speceyes gather`."""
 
     paths: list[Path] = argument(
         "Run folders or folders that hold them; result folders of the paper's own code.",

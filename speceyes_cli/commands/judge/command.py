@@ -42,7 +42,7 @@ VERDICTS = "The verdicts"
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeCommandOptions:
-    """All that `speceyes judge` is told."""
+    """The options of `speceyes judge`."""
 
     runs: list[Path] = argument("Run folders, or folders that hold them.", required=True)
     judge: str = option(
@@ -156,7 +156,7 @@ def judge_run(folder: Path, options: JudgeCommandOptions, host: Host, screen: Co
 
 
 def audit_run(judging: Judging, judge: Judge, count: int) -> Audit | None:
-    """Have some verdicts judged a second time; None when nobody asked."""
+    """Have some verdicts judged a second time; None without --audit."""
     if not count or not isinstance(judge, Auditor):
         return None
     with contextlib.closing(judge.audit(draw_audit(judging, count))) as batches:

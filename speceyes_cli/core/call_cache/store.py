@@ -108,7 +108,7 @@ class CallCache:
         return reply
 
     def put(self, key: str, reply: Reply) -> None:
-        """Keep a reply in place of what is there; a disk that will not take it is told once."""
+        """Keep a reply in place of what is there; a disk error is logged once."""
         body = _write(reply)
         with self._lock:
             try:

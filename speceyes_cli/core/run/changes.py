@@ -1,4 +1,4 @@
-"""What became of a run's data since its samples were answered: told by contents, never by dates."""
+"""How a run's data changed since its samples were answered, by contents, never by dates."""
 
 from __future__ import annotations
 

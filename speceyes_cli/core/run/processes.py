@@ -89,11 +89,11 @@ def open_shared(
             if launch.size == 1:
                 shutil.rmtree(folder / PROCESSES, ignore_errors=True)
             for rank in range(1, launch.size):
-                _greet(folder, rank)
+                _signal_start(folder, rank)
             yield store
         return
     own = _part(folder, launch.rank)
-    with _announced(folder, launch.rank), open_store(own, info, "fresh") as store:
+    with _holding_rank_lock(folder, launch.rank), open_store(own, info, "fresh") as store:
         store.update(name=folder.name)
         yield store
 
@@ -142,41 +142,41 @@ def _merge(store: RunStore, part: Path) -> str:
     return info.status
 
 
-def _greet(folder: Path, rank: int) -> None:
-    """Wait until the process is there, and tell it to begin.
+def _signal_start(folder: Path, rank: int) -> None:
+    """Wait until the rank holds its lock, then signal it to start.
 
-    It is there while it holds its lock; the word it wrote tells it from one that died before it.
+    The token in the lock file distinguishes it from an earlier process that died.
     """
     lock, go = _lock(folder, rank), _go(folder, rank)
-    greeted = ""
+    signalled = ""
     go.unlink(missing_ok=True)
 
-    def begun() -> bool:
-        nonlocal greeted
-        if greeted and not go.exists():
+    def started() -> bool:
+        nonlocal signalled
+        if signalled and not go.exists():
             return True
-        word = lock.read_text(encoding="utf-8") if _is_held(lock) else ""
-        if word and word != greeted:
-            write_atomically(go, [word])
-            greeted = word
+        token = lock.read_text(encoding="utf-8") if _is_held(lock) else ""
+        if token and token != signalled:
+            write_atomically(go, [token])
+            signalled = token
         return False
 
-    _wait(begun, f"Process {rank} did not start")
+    _wait(started, f"Process {rank} did not start")
 
 
 @contextlib.contextmanager
-def _announced(folder: Path, rank: int) -> Iterator[None]:
-    """Be there for the first process, from its word to begin until the end of the block."""
+def _holding_rank_lock(folder: Path, rank: int) -> Iterator[None]:
+    """Hold this rank's lock until the block ends; enter the block once rank 0 signals."""
     path, go = _lock(folder, rank), _go(folder, rank)
     path.parent.mkdir(parents=True, exist_ok=True)
-    word = uuid.uuid4().hex
+    token = uuid.uuid4().hex
     with path.open("a+", encoding="utf-8") as lock:
         _wait(lambda: _take(lock), f"Process {rank} of {folder} is in use by another run")
         lock.truncate(0)
-        lock.write(word)
+        lock.write(token)
         lock.flush()
         _wait(
-            lambda: go.exists() and go.read_text(encoding="utf-8") == word,
+            lambda: go.exists() and go.read_text(encoding="utf-8") == token,
             "The first process did not start",
         )
         go.unlink()

@@ -205,10 +205,10 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
     """
     with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        strangers = sorted(path.name for path in folder.iterdir() if path.name not in _OURS)
-        if strangers and not (folder / RUN_FILE).exists():
+        foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS)
+        if foreign and not (folder / RUN_FILE).exists():
             raise DataError(
-                f"{folder} is not a run folder: it holds {strangers[0]!r}; "
+                f"{folder} is not a run folder: it holds {foreign[0]!r}; "
                 "name a new or empty folder with --out."
             )
         lock = take_lock(folder, ", or name another folder with --out")

@@ -21,7 +21,7 @@ def generate(engine: Engine, asks: Sequence[Ask]) -> list[Any]:
 
 
 def run_tool(run: Run) -> list[Any]:
-    """One tool call; whatever it raises is told to the model, save the death of its worker."""
+    """One tool call; exceptions but a dead worker become tool errors for the model."""
     try:
         return [run.tool(**run.arguments)]
     except (RunStopError, WorkerDiedError):

@@ -98,7 +98,7 @@ class Scheduler:
 
     @property
     def ended(self) -> int:
-        """Trajectories that have ended and are still to be handed out."""
+        """Trajectories that have ended and are not yielded yet."""
         return len(self._finished)
 
     def wake(self) -> None:

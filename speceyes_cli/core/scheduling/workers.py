@@ -18,7 +18,7 @@ class Workers(Protocol):
         """Run the call soon, calls in order of arrival."""
 
     def replace_one(self) -> None:
-        """One worker is taken up by a call nobody waits for any more: make up for it."""
+        """Start one more worker, in place of one that is stuck in an abandoned call."""
 
     def close(self) -> None:
         """Take no more calls; those submitted may end by themselves."""

@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 
 
 class NetBenefit(NamedTuple):
-    """Accepted samples by who was right; None where the agent's answer is nowhere known."""
+    """Accepted samples by who was right; None where the agent's answer is unknown."""
 
     both_right: int | None = None
     both_wrong: int | None = None

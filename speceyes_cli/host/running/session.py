@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class RunProgress(Protocol):
-    """Someone who shows each finished sample."""
+    """A display of finished samples."""
 
     def advance(self, record: Record) -> None:
         """One more sample has ended."""
@@ -127,7 +127,7 @@ class RunSession:
             evaluate(plan.recipe, chain([first], pending), engines, store, observe)
 
     def _tell_plugins(self, record: Record, run: RunInfo, broken: set[str]) -> None:
-        """Show the record to every plugin; one that raises is told of once, and the run goes on."""
+        """Show the record to every plugin; an exception is logged once, and the run goes on."""
         for plugin in self.host.implementations("speceyes_record"):
             wrong = plugin.call(record=record, run=run)
             if wrong is not None and wrong.source.plugin not in broken:

@@ -1,4 +1,4 @@
-"""The server's life: listen, answer, and on a signal finish what is in flight."""
+"""The server process: listen, answer, and on a signal finish the requests in flight."""
 
 from __future__ import annotations
 

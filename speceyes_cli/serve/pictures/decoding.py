@@ -51,7 +51,7 @@ def read_picture(url: str, limits: ServeLimits) -> bytes:
 
 
 def check_pixels(data: bytes, most: int) -> None:
-    """Look at the head only: a small file can hold a picture that fills the memory."""
+    """Check the size in the header: a small file can decode to more than the memory holds."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
             width, height = image.size

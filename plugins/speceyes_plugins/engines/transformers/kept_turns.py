@@ -107,7 +107,7 @@ class KeptTurns:
         return self._held
 
     def begin(self, trajectory: str) -> KeptTurn | None:
-        """Hand over what is kept of a trajectory that is about to be answered."""
+        """Take out what is kept of a trajectory that is about to be answered."""
         with self._lock:
             self._used[trajectory] = False
             return self._drop(trajectory)

@@ -215,7 +215,7 @@ class Session(Closeable):
         return tuple(images), error
 
     def _empty_folder(self) -> None:
-        """Take away what was too much, so that the next block has room again."""
+        """Remove all files, so that the next block is within its limits again."""
         self._drop_worker()
         folders.remove_tree(self._paths.data)
         self._paths.make()

@@ -82,7 +82,7 @@ class _Bytes(io.RawIOBase):
 
 
 class Interpreter:
-    """A namespace that lives from block to block."""
+    """A namespace that is kept from block to block."""
 
     def __init__(self, paths: Paths, text_limit: int) -> None:
         self._paths = paths

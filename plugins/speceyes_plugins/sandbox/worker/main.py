@@ -1,4 +1,4 @@
-"""A worker: born by fork from the zygote, locked down, then told what to do frame by frame."""
+"""A worker: forked from the zygote, locked down, then driven by messages from the parent."""
 
 from __future__ import annotations
 
