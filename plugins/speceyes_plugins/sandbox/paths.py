@@ -72,10 +72,12 @@ class Paths:
         found: list[str] = []
         for line in text.splitlines():
             bare = line.strip().strip(_QUOTES).rstrip("/")
-            inside = [path for word in _BREAKS.split(line) for path in self._within(word)]
+            named = DATA in line or self.data in line
+            words = _BREAKS.split(line) if named else ()
+            inside = [path for word in words for path in self._within(word)]
             if inside:
                 found += inside
-            elif self._is_path(bare):
+            elif named and self._is_path(bare):
                 found.append(self._relative(bare))
             elif bare.lower().endswith(PICTURE_ENDS) and bare[0] != "." and _NAME.fullmatch(bare):
                 found.append(f"{OUTPUT[len(DATA) + 1 :]}/{bare}")

@@ -206,6 +206,39 @@ def test_every_repair_of_a_block_is_recorded(sandbox: Sandbox, picture: Image.Im
     )
 
 
+def test_transparent_parts_become_white_where_a_format_has_none(
+    sandbox: Sandbox, picture: Image.Image
+) -> None:
+    code = (
+        "from PIL import Image\n"
+        "half = Image.new('RGBA', (90, 80), (255, 0, 0, 255))\n"
+        "half.paste((0, 0, 255, 0), (45, 0, 90, 80))\n"
+        "half.save('half.jpg', quality=95)\nprint('half.jpg')"
+    )
+    with sandbox.open(picture) as session:
+        result = session.run(code)
+    (shown,) = result.images
+    assert min(shown.getpixel((80, 40))) > 250
+    red, green, blue = shown.getpixel((10, 40))
+    assert red > 250
+    assert max(green, blue) < 5
+
+
+def test_a_result_saved_elsewhere_keeps_its_name_for_the_script(
+    sandbox: Sandbox, picture: Image.Image
+) -> None:
+    code = (
+        "from PIL import Image\np = '/content/a.png'\nImage.new('L', (90, 80)).save(p)\n"
+        "print(Image.open(p).size, p)"
+    )
+    with sandbox.open(picture) as session:
+        result = session.run(code)
+        later = session.run("print(Image.open('/content/a.png').size)")
+    assert result.stdout == "(90, 80) /mnt/data/temp_processed_images/a.png\n"
+    assert [image.size for image in result.images] == [(90, 80)]
+    assert later.stdout == "(90, 80)\n"
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_mended_or_a_syntax_error(source: str) -> None:
     try:

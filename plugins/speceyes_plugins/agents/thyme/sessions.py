@@ -9,6 +9,7 @@ from speceyes_plugins.sandbox import BlockResult, Sandbox, Session
 from speceyes_plugins.sandbox.values import Backend, State
 
 TEXT_SHOWN = 4000  # characters of printed text the model gets to read
+CUT = "\n[output cut]"
 
 
 class SandboxSessions:
@@ -73,5 +74,8 @@ def observe(result: BlockResult) -> Observation | ToolError:
     notes = list(result.repairs)
     if result.error is not None:
         notes.append(f"{result.error.kind}: {result.error.text}")
-    content = pictures or (result.stdout.strip()[:TEXT_SHOWN],)
-    return Observation(content, tuple(notes))
+    text = result.stdout.strip()
+    if len(text) > TEXT_SHOWN and not pictures:
+        text = text[:TEXT_SHOWN] + CUT
+        notes.append(f"printed text cut at {TEXT_SHOWN} characters")
+    return Observation(pictures or (text,), tuple(notes))

@@ -113,7 +113,8 @@ class Interpreter:
         self._stand_ins.begin()
         output = CappedText(self._text_limit)
         try:
-            mended = repairs.mend(source, self._paths, frozenset(self._namespace))
+            bound, results = frozenset(self._namespace), self._stand_ins.moved
+            mended = repairs.mend(source, self._paths, bound, results)
             code = compile(routing.route(mended.tree), BLOCK, "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return Outcome("syntax", _syntax_text(error), "", [])

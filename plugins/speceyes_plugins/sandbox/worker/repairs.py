@@ -30,8 +30,16 @@ class Mended(NamedTuple):
     notes: tuple[str, ...]
 
 
-def mend(text: str, paths: Paths, bound: Collection[str] = ()) -> Mended:
-    """Parse a block and mend its slips; `bound` are names that earlier blocks left behind.
+def mend(
+    text: str, paths: Paths, bound: Collection[str] = (), results: Collection[str] = ()
+) -> Mended:
+    """Parse a block and mend its slips.
+
+    Args:
+        text: the block, within fences or bare.
+        paths: the session's places.
+        bound: names that earlier blocks left behind.
+        results: paths that earlier results go by, though they were saved elsewhere.
 
     Raises:
         SyntaxError: also after every mend of the text.
@@ -41,7 +49,7 @@ def mend(text: str, paths: Paths, bound: Collection[str] = ()) -> Mended:
     tree, source, first_notes = parse(text)
     notes = list(first_notes)
     known = names.bound_names(tree) | set(bound)
-    _exchange_paths(tree, paths, notes)
+    _exchange_paths(tree, paths, results, notes)
     names.rename_opencv(tree, known, notes)
     names.rename_removed(tree, notes)
     names.import_missing(tree, known, notes)
@@ -62,13 +70,15 @@ def picture_note(path: str, paths: Paths) -> str:
     return f"picture path {paths.to_script(path)[:SHOWN]!r} -> {paths.picture_name!r}"
 
 
-def _exchange_paths(tree: ast.Module, paths: Paths, notes: list[str]) -> None:
+def _exchange_paths(
+    tree: ast.Module, paths: Paths, results: Collection[str], notes: list[str]
+) -> None:
     """Put real paths for the script's, then the picture for paths that cannot be read."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = paths.to_disk(node.value)
     read, written = _literals(tree)
-    kept = {node.value for node in written}
+    kept = {node.value for node in written} | set(results)
     for node in read:
         path = str(node.value)
         inside = path.startswith(f"{paths.output}/")

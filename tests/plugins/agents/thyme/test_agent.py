@@ -117,6 +117,13 @@ def test_printed_values_come_back_as_text(agent: Thyme) -> None:
     assert seen.content[1] == "42"
 
 
+def test_long_text_is_cut_and_says_so(agent: Thyme) -> None:
+    seen = step(agent, block("print('x' * 5000)"))
+    assert isinstance(seen, Observation)
+    assert seen.content[1] == "x" * 4000 + "\n[output cut]"
+    assert seen.notes == ("printed text cut at 4000 characters",)
+
+
 def test_variables_live_on_within_a_trajectory_only(agent: Thyme) -> None:
     step(agent, block("x = 5\nprint(x)"), "first")
     again = step(agent, block("print(x + 1)"), "first")
