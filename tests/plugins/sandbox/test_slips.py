@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -26,6 +27,12 @@ class Slip(NamedTuple):
     text: str | None = None
 
 
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as opened:  # importing Matplotlib takes seconds on a busy machine
+        yield opened
+
+
 def run(sandbox: Sandbox, code: str) -> BlockResult:
     picture = Image.linear_gradient("L").resize((300, 200)).convert("RGB")
     with sandbox.open(picture) as session:
@@ -38,9 +45,8 @@ def check(sandbox: Sandbox, slip: Slip) -> None:
     assert [image.size for image in result.images] == ([slip.size] if slip.size else [])
     if slip.text is not None:
         assert result.stdout.strip() == slip.text
-    pairs = zip(result.repairs, slip.notes, strict=False)
     assert len(result.repairs) == len(slip.notes), result.repairs
-    assert all(note.startswith(begin) for note, begin in pairs), result.repairs
+    assert all(map(str.startswith, result.repairs, slip.notes)), result.repairs
 
 
 FENCES = {
@@ -301,12 +307,6 @@ MODES = {
     "palette": Slip(
         START + CROP + f"crop.convert('P').save('{OUT}/c.jpg')\nprint('{OUT}/c.jpg')",
         ("a picture of mode P",),
-    ),
-    "la": Slip(
-        START
-        + CROP
-        + f"crop.convert('LA').save('{OUT}/c.jpeg', quality=95)\nprint('{OUT}/c.jpeg')",
-        ("a picture of mode LA",),
     ),
     "float": Slip(
         START + CROP + f"crop.convert('F').save('{OUT}/c.png')\nprint('{OUT}/c.png')",
