@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.commands.progress import LINE_EVERY
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.data_check import SplitCheck, check_dataset, expected_samples, recognize
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.plans import choose_splits
+from speceyes_cli.host.running.progress import LINE_EVERY
 
 SOMETHING_WRONG = 1
 SHOWN = 20

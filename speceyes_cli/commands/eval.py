@@ -13,7 +13,6 @@ from rich.console import Console
 
 from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.options import passed_options, refuse_named, takes
-from speceyes_cli.commands.progress import watch
 from speceyes_cli.commands.run_notes import failure_notes, toy_note, undefined_note
 from speceyes_cli.commands.stop_signals import stop_signals
 from speceyes_cli.commands.tables import closing_table, rows_as_json
@@ -26,6 +25,7 @@ from speceyes_cli.host.planning.options import RUN, FolderOptions, RunOptions, o
 from speceyes_cli.host.planning.plans import CACHE, RunPlan, plan_run
 from speceyes_cli.host.planning.sweeps import plan_sweep
 from speceyes_cli.host.running.pool import EnginePool
+from speceyes_cli.host.running.progress import watch
 from speceyes_cli.host.running.session import RunInterrupt, RunSession, rows_of
 
 FAILED_SAMPLES = 1

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,17 @@ from speceyes_cli.commands.eval import (
 from speceyes_cli.commands.options import passed_options, refuse_named, takes
 from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.commands.tables import rows_as_json
-from speceyes_cli.core.agents import Keeper
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.run.draft_export import draft_lines
 from speceyes_cli.core.run.info import write_atomically
 from speceyes_cli.core.run.kept_images import keep_images
 from speceyes_cli.core.run.processes import launch_from
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.run.store import DRAFTS
-from speceyes_cli.core.scheduling.scheduler import Scheduler
-from speceyes_cli.core.scheduling.trajectories import Finished, Observer, Task
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.scheduling.trajectories import Finished
 from speceyes_cli.core.text import strip_control
-from speceyes_cli.host.gate_scores import defined
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.planning.models import works_on
+from speceyes_cli.host.planning.chat_questions import question_from_chat, read_chat_file
 from speceyes_cli.host.planning.options import (
     MODELS,
     RUN,
@@ -53,16 +48,17 @@ from speceyes_cli.host.planning.options import (
     as_run_options,
     option,
 )
-from speceyes_cli.host.planning.plans import RunPlan, plan_run
+from speceyes_cli.host.planning.plans import plan_run
 from speceyes_cli.host.planning.questions import (
     QuestionPlan,
     make_question,
     plan_question,
     require_choices,
 )
+from speceyes_cli.host.running.drafts import export_drafts
 from speceyes_cli.host.running.pool import EnginePool
+from speceyes_cli.host.running.question import answer_question
 from speceyes_cli.host.running.session import rows_of
-from speceyes_cli.host.specs import GateSpec
 
 TRACE = "trace.json"
 
@@ -73,7 +69,10 @@ class InferOptions(
 ):
     """A question, or a dataset, and how the models run."""
 
-    picture: str | None = argument("A picture file; without one, a whole dataset is drafted.")
+    picture: str | None = argument(
+        "A picture file, or a JSON file of messages in the form of Qwen's models; without one, a "
+        "whole dataset is drafted."
+    )
     question: str | None = argument("What is asked about it.")
     choices: list[str] | None = option(
         None, "One option of a multiple-choice question; given once for each.", WHAT, "--option"
@@ -131,13 +130,9 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
     choices = tuple(options.choices or ())
     if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
         raise UsageError(f"--option {twice} is given twice.")
-    if options.question is None or options.picture is None:
-        raise UsageError(
-            f'What is asked about {options.picture}? Write speceyes infer PICTURE "question".'
-        )
     if "dataset" in passed:
         require_choices(options.dataset, choices, host)
-    sample = make_question(options.picture, options.question, choices)
+    sample = read_question(str(options.picture), options.question, choices)
     plan = plan_question(sample, as_run_options(options), host)
     if options.save_trace is not None:
         make_empty(options.save_trace)
@@ -149,7 +144,7 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
         engines = pool.take(plan.loads)
         view = DecisionView(shown, plan.gate, gated=plan.gated)
         with contextlib.nullcontext(ignore) if options.json else view as observe:
-            finished = answer_question(plan, partial(Scheduler, engines), observe)
+            finished = answer_question(plan, engines, observe)
     if cache is not None:
         told.print(f"Call cache: {cache.counts}.")
     record = build_record(sample, 0, finished, plan.gate, None)
@@ -164,15 +159,14 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
         raise typer.Exit(FAILED_SAMPLES)
 
 
-def answer_question(plan: QuestionPlan, schedule: Any, observe: Observer) -> Finished:
-    """Run the method's own generator to its end, observed."""
-    try:
-        [finished] = schedule(observe=observe).run([Task(plan.sample.key, lambda: plan.policy)])
-    finally:
-        if isinstance(plan.agent, Keeper):
-            plan.agent.close()
-    result: Finished = finished
-    return result
+def read_question(picture: str, question: str | None, choices: tuple[str, ...]) -> Sample:
+    """The question about a picture file, or the one that a JSON file of messages holds."""
+    if question is not None:
+        return make_question(picture, question, choices)
+    if picture.lower().endswith(".json"):
+        path = Path(picture)
+        return question_from_chat(read_chat_file(path), choices, path.parent)
+    raise UsageError(f'What is asked about {picture}? Write speceyes infer PICTURE "question".')
 
 
 def ignore(_key: str, _event: object) -> None:
@@ -224,23 +218,12 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
         return
     if cache is not None:
         screen.print(f"Call cache: {cache.counts}.")
-    scores = {gate.name: defined(gate.score) for gate in host.gates if told_by(gate, plan)}
-    try:
-        write_atomically(run.folder / DRAFTS, draft_lines(run.records, scores))
-    except OSError as error:
-        raise DataError(f"{run.folder / DRAFTS} cannot be written: {error.strerror}.") from None
+    drafts = export_drafts(run, plan, host)
     rows, baseline = rows_of(run, plan, [])
     if options.json:
         typer.echo(rows_as_json(rows))
     else:
         report(rows, run, baseline)
-        drafts = strip_control(str(run.folder / DRAFTS))
-        typer.echo(f"Every gate's score and every token: {drafts}")
+        typer.echo(f"Every gate's score and every token: {strip_control(str(drafts))}")
     if rows[-1].n_error > options.max_errors:
         raise typer.Exit(FAILED_SAMPLES)
-
-
-def told_by(gate: GateSpec, plan: RunPlan) -> bool:
-    """Whether the run's drafts hold what the gate needs; rivals only where its own gate does."""
-    kept = plan.recipe.gate.kept or "rivals" not in gate.needs
-    return bool(kept) and works_on(gate, plan.loads["small"].spec)

@@ -190,8 +190,8 @@ def write_run(folder: Path) -> list[Path]:
 
 
 def read_run_folder(folder: Path) -> None:
-    from speceyes_cli.commands.gather.rows import find_all, gather_rows, take_latest  # noqa: PLC0415
     from speceyes_cli.core.judging.judging import open_judging  # noqa: PLC0415 - in the reader
+    from speceyes_cli.host.gathering import find_all, gather_rows, take_latest  # noqa: PLC0415
 
     gather_rows(find_all([folder]), host(), take_latest)
     with open_judging(folder / "run") as judging:
@@ -223,7 +223,7 @@ def write_upstream(folder: Path) -> list[Path]:
 
 
 def read_upstream(folder: Path) -> None:
-    from speceyes_cli.commands.gather.rows import find_all, gather_rows, take_latest  # noqa: PLC0415
+    from speceyes_cli.host.gathering import find_all, gather_rows, take_latest  # noqa: PLC0415
 
     gather_rows(find_all([folder / "eval_results"]), host(), take_latest)
 

@@ -10,19 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.analysis.calibration import check_levels
-from speceyes_cli.analysis.certificate import (
-    Certificate,
-    Levels,
-    Measure,
-    make_certificate,
-    write_certificate,
-)
-from speceyes_cli.analysis.scores import finite_scores, require_two_classes
-from speceyes_cli.analysis.table import require_both_branches
-from speceyes_cli.commands.analyze.inputs import Scores, open_table, own_choice
+from speceyes_cli.analysis.certificate import Certificate, Levels, write_certificate
 from speceyes_cli.commands.tables import percent
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.replaying import certify
 
 
 def calibrate_command(
@@ -54,15 +45,7 @@ def calibrate_command(
     (Learn then Test, fixed sequence, exact binomial; samples that share a picture or a question
     count as one). `speceyes eval --certificate FILE` uses it.
     """
-    check_levels(max_loss, risk)
-    loaded, table = open_table(run)
-    require_both_branches(table)
-    own = own_choice(table)
-    measure = Measure(gate or own.gate, top_k or own.top_k)
-    values = Scores(table, context.obj).of(*measure)
-    finite_scores(table, values, measure.gate)
-    require_two_classes(table, [bool(sample.draft_right) for sample in table.samples])
-    certificate = make_certificate(loaded, table, measure, values, Levels(max_loss, risk))
+    certificate = certify(run, Levels(max_loss, risk), context.obj, gate, top_k)
     write_certificate(out, certificate)
     if json:
         typer.echo(certificate.model_dump_json(indent=2))

@@ -23,11 +23,12 @@ from speceyes_cli.analysis.figures.style import Plot, write_plots
 from speceyes_cli.analysis.scores import Score, acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.analysis.ties import TieFigures, clearances, diagnose_run
-from speceyes_cli.commands.analyze.inputs import all_scores, open_tables
+from speceyes_cli.commands.analyze.inputs import open_tables
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.run.kept_images import file_name
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.run_scores import all_scores
 
 
 class RunAnalysis(NamedTuple):

@@ -17,9 +17,9 @@ from speceyes_cli.analysis.certificate import (
     require_setting,
 )
 from speceyes_cli.analysis.drift import Drift, check_false_alarm, compare
-from speceyes_cli.commands.analyze.inputs import Scores, open_table
 from speceyes_cli.commands.tables import percent
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.run_scores import Scores, open_table
 
 DRIFTED = 1
 

@@ -16,8 +16,6 @@ from speceyes_cli.analysis.figures.frontier import frontier_plot
 from speceyes_cli.analysis.figures.style import write_plots
 from speceyes_cli.analysis.replay import (
     Replayed,
-    ReplaySetting,
-    baseline_seconds,
     frontier,
     replay,
 )
@@ -27,16 +25,15 @@ from speceyes_cli.analysis.replay_check import (
     choice_of,
     require_comparable,
 )
-from speceyes_cli.analysis.table import ScoreTable, require_both_branches
-from speceyes_cli.commands.analyze.inputs import Scores, open_table, own_choice, told_gates
+from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.tables.summaries import ALL, LoadedRun, baselines_beside, find_baseline
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.replaying import choices, open_replay, replay_choices
+from speceyes_cli.host.run_scores import Scores, open_table, own_choice, told_gates
 
 NOT_AS_PREDICTED = 1
-PAPER_THRESHOLDS = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94)
-"""The thresholds of the paper's sweep."""
 _COLUMNS = (
     *("gate", "K", "threshold", "coverage", "accuracy (95%)", "gain", "harm"),
     "predicted speedup (95%)",
@@ -76,24 +73,15 @@ def replay_command(
     Exit codes: 0 done, 1 with --check: answers are not as predicted, 2 something to mend.
     """
     _require_alone(check, (gate, top_k, threshold, out))
-    loaded, table = open_table(run)
-    require_both_branches(table)
-    measured = find_baseline(loaded, baselines_beside(loaded))
-    baseline = baseline_seconds(table, measured)
-    scores = Scores(table, context.obj)
+    loaded, scores, measured, baseline = open_replay(run, context.obj)
+    table = scores.table
     console = Console(highlight=False, emoji=False)
     if check is not None:
         found = _check(loaded, scores, baseline, check)
         typer.echo(found.model_dump_json(indent=2)) if json else _report_check(console, found)
         raise typer.Exit(0 if found.exact else NOT_AS_PREDICTED)
-    choices = _choices(scores, gate, top_k, threshold)
     splits = (*table.config.splits, ALL) if json else (ALL,)
-    rows = [
-        replay(table, scores.of(choice.gate, choice.top_k), choice, baseline, split)
-        for choice in choices
-        for split in splits
-        if split == ALL or any(sample.split == split for sample in table.samples)
-    ]
+    rows = replay_choices(scores, baseline, choices(scores, gate, top_k, threshold), splits)
     files = _write_figure(scores, baseline, out) if out is not None else []
     if json:
         typer.echo(json_module.dumps([row.model_dump() for row in rows], indent=2))
@@ -110,30 +98,6 @@ def _require_alone(check: Path | None, others: Sequence[object]) -> None:
             "--check takes gate, K and threshold from the real run, and draws no figure; leave out "
             "--gate, --top-k, --threshold and --out."
         )
-
-
-def _choices(
-    scores: Scores,
-    gates: Sequence[str] | None,
-    top_ks: Sequence[int] | None,
-    thresholds: Sequence[float] | None,
-) -> list[ReplaySetting]:
-    own = own_choice(scores.table)
-    for threshold in thresholds or ():
-        if not 0 <= threshold <= 1:
-            raise UsageError(f"--threshold is a confidence from 0 to 1, not {threshold:g}.")
-    if gates and "all" in gates:
-        gates = told_gates(scores.table, scores.host)
-    bars = dict.fromkeys(thresholds or sorted({*PAPER_THRESHOLDS, own.threshold}, reverse=True))
-    choices = [
-        ReplaySetting(gate, top_k, threshold)
-        for gate in dict.fromkeys(gates or [own.gate])
-        for top_k in dict.fromkeys(top_ks or [own.top_k])
-        for threshold in bars
-    ]
-    for choice in choices:
-        scores.of(choice.gate, choice.top_k)
-    return choices
 
 
 def _check(

@@ -17,7 +17,7 @@ from speceyes_cli.analysis.report.selected_samples import hardest_records, show_
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.commands.analyze.ablation import all_baselines
 from speceyes_cli.commands.analyze.confidence import analyze_run, tie_sentence
-from speceyes_cli.commands.analyze.inputs import Scores, all_scores, open_runs, own_choice
+from speceyes_cli.commands.analyze.inputs import open_runs
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.info import write_atomically
 from speceyes_cli.core.samples import Sample
@@ -25,6 +25,7 @@ from speceyes_cli.core.tables.summaries import LoadedRun, find_baseline, summari
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
+from speceyes_cli.host.run_scores import Scores, all_scores, own_choice
 from speceyes_cli.host.specs import DataSource
 
 

@@ -9,17 +9,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from speceyes_cli.commands.gather.choices import arrange, make_chooser
 from speceyes_cli.commands.gather.formats import WRITERS
 from speceyes_cli.commands.gather.paper_table import Measured, paper_note, paper_tables
-from speceyes_cli.commands.gather.rows import (
-    Found,
-    arrange,
-    find_all,
-    gather_rows,
-    load_named,
-    make_chooser,
-    take_latest,
-)
 from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.gather.watch import watch
 from speceyes_cli.commands.options import takes
@@ -34,6 +26,7 @@ from speceyes_cli.core.tables.summaries import (
     summarize,
 )
 from speceyes_cli.core.text import one_line
+from speceyes_cli.host.gathering import Found, find_all, gather_rows, load_named, take_latest
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.options import argument, option
 

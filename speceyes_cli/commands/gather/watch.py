@@ -11,13 +11,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from speceyes_cli.commands.gather.rows import Found, read_all
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.run.info import RUN_FILE
 from speceyes_cli.core.run.store import DATABASE
 from speceyes_cli.core.tables.summaries import LoadedRun, load_run
 from speceyes_cli.core.tables.upstream.files import find_results
 from speceyes_cli.core.text import one_line
+from speceyes_cli.host.gathering import Found, read_all
 
 SECONDS = 2.0
 """Between two looks at the folders."""

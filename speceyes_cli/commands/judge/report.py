@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.commands.progress import LINE_EVERY
 from speceyes_cli.commands.tables import percent
 from speceyes_cli.core.judging.judges import Judged
 from speceyes_cli.core.judging.judging import Audit
@@ -21,6 +20,7 @@ from speceyes_cli.core.judging.verdicts import KINDS, kind_of
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.text import one_line
+from speceyes_cli.host.running.progress import LINE_EVERY
 
 SHOWN = 10
 """Disagreements of an audit that are printed; JSON has all."""

@@ -124,28 +124,35 @@ def decode_base64(text: str | bytes, name: str) -> bytes:
         raise PictureError(f"{name}: the picture is not valid base64.") from None
 
 
-def load_chat_pictures(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def load_chat_pictures(
+    messages: Sequence[Mapping[str, Any]], folder: Path | None = None
+) -> list[dict[str, Any]]:
     """Chat messages with every picture opened, for `qwen_vl_utils.process_vision_info` as it is.
 
     A part may hold its picture under "image" or "image_url", in any form `load_picture` takes;
-    it becomes {"type": "image", "image": PIL image}, its other keys kept. Raises `PictureError`.
+    it becomes {"type": "image", "image": PIL image}, its other keys kept. Relative paths start at
+    `folder`. Raises `PictureError`.
     """
     return [
-        {**message, "content": [_open_part(part) for part in message["content"]]}
+        {**message, "content": [_open_part(part, folder) for part in message["content"]]}
         if isinstance(message["content"], Sequence) and not isinstance(message["content"], str)
         else dict(message)
         for message in messages
     ]
 
 
-def _open_part(part: Any) -> Any:
+def _open_part(part: Any, folder: Path | None) -> Any:
     if not isinstance(part, Mapping):
         return part
     key = next((key for key in ("image", "image_url") if key in part), None)
     if key is None:
         return dict(part)
     kept = {name: value for name, value in part.items() if name not in ("type", key)}
-    return {"type": "image", "image": load_picture(part[key], f"the message's {key}"), **kept}
+    return {
+        "type": "image",
+        "image": load_picture(part[key], f"the message's {key}", folder),
+        **kept,
+    }
 
 
 def _held_by(holder: Mapping[str, Any], name: str) -> Any:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import Picture, Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.pictures.loading import load_picture
+from speceyes_cli.core.pictures.loading import (
+    PictureSource,
+    is_address,
+    load_picture,
+    local_path,
+)
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.secrets import hide_userinfo
 from speceyes_cli.host.manager import Host
@@ -63,18 +67,24 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
     )
 
 
-def make_question(picture: str, question: str, choices: tuple[str, ...]) -> Sample:
+def make_question(picture: PictureSource, question: str, choices: tuple[str, ...]) -> Sample:
     """The sample, its picture opened at once: `PictureError` before any model is loaded."""
+    check_question(question, choices)
+    name = hide_userinfo(str(picture)) if is_address(picture) else "the picture"
+    if named := local_path(picture, None):
+        name = str(picture)
+        if named.expanduser().is_dir():
+            raise UsageError(f"{name} is a folder: name one picture, or use --dataset for many.")
+    image = load_picture(picture, name)
+    return Sample("question", "infer", Picture(name, lambda: image), question, choices)
+
+
+def check_question(question: str, choices: tuple[str, ...]) -> None:
+    """Raise `UsageError` for an empty question, and for options that are no choice."""
     if not question.strip():
         raise UsageError("The question is empty.")
     if choices and len(choices) < FEWEST_OPTIONS:
         raise UsageError("One option is no choice: name at least two with --option, or none.")
-    if Path(picture).expanduser().is_dir():
-        raise UsageError(f"{picture} is a folder: name one picture, or use --dataset for many.")
-    image = load_picture(picture, hide_userinfo(picture))
-    return Sample(
-        "question", "infer", Picture(hide_userinfo(picture), lambda: image), question, choices
-    )
 
 
 def require_choices(name: str, choices: tuple[str, ...], host: Host) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from speceyes_cli.commands import progress
-from speceyes_cli.commands.progress import Tally, watch
+from speceyes_cli.host.running import progress
+from speceyes_cli.host.running.progress import Tally, watch
 
 
 def record(route: str) -> Any:

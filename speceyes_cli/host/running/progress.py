@@ -1,4 +1,4 @@
-"""How a run shows that it is going on: a live bar, or plain lines without a terminal."""
+"""How a run shows that it goes on: a live bar on a terminal or in a notebook, or plain lines."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def watch(
     those that an earlier session finished.
     """
     tally = Tally(earlier, total)
-    if not screen.is_terminal:
+    if not (screen.is_terminal or screen.is_jupyter):
         lines = PlainLines(screen, tally)
         yield lines
         lines.close()

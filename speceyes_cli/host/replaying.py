@@ -1,0 +1,98 @@
+"""What other gates, K and thresholds would have done, and which threshold can be certified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from speceyes_cli.analysis.calibration import check_levels
+from speceyes_cli.analysis.certificate import Certificate, Levels, Measure, make_certificate
+from speceyes_cli.analysis.replay import Replayed, ReplaySetting, baseline_seconds, replay
+from speceyes_cli.analysis.scores import finite_scores, require_two_classes
+from speceyes_cli.analysis.table import require_both_branches
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun, baselines_beside, find_baseline
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.run_scores import Scores, open_table, own_choice, told_gates
+
+PAPER_THRESHOLDS = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94)
+"""The thresholds of the paper's sweep."""
+
+
+class ReplayedRun(NamedTuple):
+    """A both-branches run, ready to be replayed."""
+
+    run: LoadedRun
+    scores: Scores
+    measured: LoadedRun | None
+    """The baseline run beside it."""
+    baseline: list[float | None]
+    """What the agent alone costs each sample, in seconds."""
+
+
+def open_replay(folder: Path, host: Host) -> ReplayedRun:
+    """A run of both branches; `DataError` or `UsageError` for any other folder."""
+    run, table = open_table(folder)
+    require_both_branches(table)
+    measured = find_baseline(run, baselines_beside(run))
+    return ReplayedRun(run, Scores(table, host), measured, baseline_seconds(table, measured))
+
+
+def choices(
+    scores: Scores,
+    gates: Sequence[str] | None,
+    top_ks: Sequence[int] | None,
+    thresholds: Sequence[float] | None,
+) -> list[ReplaySetting]:
+    """Every combination named, the run's own where none is; `UsageError` for one out of reach."""
+    own = own_choice(scores.table)
+    for threshold in thresholds or ():
+        if not 0 <= threshold <= 1:
+            raise UsageError(f"--threshold is a confidence from 0 to 1, not {threshold:g}.")
+    if gates and "all" in gates:
+        gates = told_gates(scores.table, scores.host)
+    bars = dict.fromkeys(thresholds or sorted({*PAPER_THRESHOLDS, own.threshold}, reverse=True))
+    choices = [
+        ReplaySetting(gate, top_k, threshold)
+        for gate in dict.fromkeys(gates or [own.gate])
+        for top_k in dict.fromkeys(top_ks or [own.top_k])
+        for threshold in bars
+    ]
+    for choice in choices:
+        scores.of(choice.gate, choice.top_k)
+    return choices
+
+
+def replay_choices(
+    scores: Scores,
+    baseline: Sequence[float | None],
+    wanted: Sequence[ReplaySetting],
+    splits: Sequence[str] = (ALL,),
+) -> list[Replayed]:
+    """What each choice would have done on each split that has samples."""
+    table = scores.table
+    return [
+        replay(table, scores.of(choice.gate, choice.top_k), choice, baseline, split)
+        for choice in wanted
+        for split in splits
+        if split == ALL or any(sample.split == split for sample in table.samples)
+    ]
+
+
+def certify(
+    folder: Path, levels: Levels, host: Host, gate: str | None = None, top_k: int | None = None
+) -> Certificate:
+    """The loosest threshold whose harm is bounded, from a run of both branches.
+
+    Gate and K are the run's own where none is named. Raises `UsageError` or `DataError`.
+    """
+    check_levels(*levels)
+    loaded, table = open_table(folder)
+    require_both_branches(table)
+    own = own_choice(table)
+    measure = Measure(gate or own.gate, top_k or own.top_k)
+    values = Scores(table, host).of(*measure)
+    finite_scores(table, values, measure.gate)
+    require_two_classes(table, [bool(sample.draft_right) for sample in table.samples])
+    return make_certificate(loaded, table, measure, values, levels)

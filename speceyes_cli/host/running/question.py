@@ -1,0 +1,26 @@
+"""One question from its plan to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from speceyes_cli.core.agents import Keeper
+from speceyes_cli.core.chat import Engine, Role
+from speceyes_cli.core.scheduling.scheduler import Scheduler
+from speceyes_cli.core.scheduling.trajectories import Finished, Observer, Task
+from speceyes_cli.host.planning.questions import QuestionPlan
+
+
+def answer_question(
+    plan: QuestionPlan,
+    engines: Mapping[Role, Engine],
+    observe: Observer = lambda _key, _event: None,
+) -> Finished:
+    """Run the method's own generator to its end, each event shown to `observe`."""
+    try:
+        task = Task(plan.sample.key, lambda: plan.policy)
+        [finished] = Scheduler(engines, observe=observe).run([task])
+    finally:
+        if isinstance(plan.agent, Keeper):
+            plan.agent.close()
+    return finished
