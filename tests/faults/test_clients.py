@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(60)  # a client without a limit hangs
 
 ON_THE_WAY = 32 * 2**20
 """Bytes that a server may have sent beyond what the client took: buffers of the system."""
-ONCE = RetryLimits(retries=0, seconds=1.0)
+ONCE = RetryLimits(retries=0, seconds=0.5)
 LISTING = answer(b'{"object": "list", "data": [{"id": "eyes", "object": "model"}]}')
 KEY = "sk-secret-1234"
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -75,7 +75,7 @@ def test_the_judge_leaves_a_hostile_server_with_one_sentence(
     no_retries(monkeypatch)
     paths = {"/v1/models": lists} if chat else {}
     with HostileServer(mode, paths).running() as server:
-        judge = JudgeEndpoint(server.url, KEY, 4, timeout=1.0)
+        judge = JudgeEndpoint(server.url, KEY, 4, timeout=0.5)
         with pytest.raises(UsageError) as told:
             judge.ask(judge.find_model(None), [{"role": "user", "content": "?"}])
         judge.close()
