@@ -78,7 +78,7 @@ from speceyes_cli.core.text import (
 )
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.plugin_options import OptionValue, OptionValues, PluginOption
-from speceyes_cli.host.remote.opening import open_client
+from speceyes_cli.host.remote.opening import open_client, refuses_key
 from speceyes_cli.host.specs import (
     CONFIDENCE,
     STEP_SCORE,
@@ -226,6 +226,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "hide_hub_token",
     "hide_userinfo",
     "open_client",
+    "refuses_key",
     # What is closed at the end of a block.
     "Closeable",
 ]

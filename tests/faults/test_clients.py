@@ -99,6 +99,24 @@ def test_no_client_tells_a_key_that_a_server_repeats(monkeypatch: pytest.MonkeyP
     assert "***" in told
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"), [("401 No", "x"), ("403 No", "x"), ("400 No", "no_db_connection")]
+)
+def test_a_refused_key_is_said_whatever_its_status(
+    status: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM's proxy without a database has 400 for a wrong key."""
+    no_retries(monkeypatch)
+    body = json.dumps({"error": {"message": "No.", "type": kind, "code": "400"}}).encode()
+    with HostileServer(says(body, status)).running() as server:
+        with pytest.raises(UsageError, match="SPECEYES_SMALL_API_KEY"):
+            connect(server)
+        judge = JudgeEndpoint(server.url, KEY, 4, timeout=5.0)
+        with pytest.raises(UsageError, match=r"refuses the key; .*SPECEYES_JUDGE_API_KEY"):
+            judge.find_model(None)
+        judge.close()
+
+
 def test_an_answer_with_the_key_in_it_is_kept_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """In every place of it that a record or an error may show."""
     monkeypatch.setenv("SPECEYES_SMALL_API_KEY", KEY)

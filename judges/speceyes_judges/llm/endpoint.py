@@ -22,6 +22,7 @@ from speceyes_cli.plugin import (
     hide_userinfo,
     one_line,
     open_client,
+    refuses_key,
     writable,
 )
 
@@ -182,11 +183,11 @@ class JudgeEndpoint:
                 page = await client.with_options(max_retries=LOOK_RETRIES).models.list()
             except openai.APIStatusError:
                 page = await client.with_options(max_retries=LOOK_RETRIES).models.list()
-        except openai.AuthenticationError:
-            raise UsageError(
-                f"{self.url} refuses the key; put the right one into {KEY_SOURCES[1]}."
-            ) from None
         except (openai.OpenAIError, RecursionError) as error:
+            if refuses_key(error):
+                raise UsageError(
+                    f"{self.url} refuses the key; put the right one into {KEY_SOURCES[1]}."
+                ) from None
             raise UsageError(
                 f"{self.url}/models does not list models: {self._told(error)}; is this the "
                 "address of an OpenAI-compatible server, as in http://localhost:23333/v1?"

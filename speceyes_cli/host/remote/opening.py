@@ -51,3 +51,13 @@ def open_client(
     return openai.AsyncOpenAI(
         base_url=url, api_key=key or "none", max_retries=retries, http_client=http
     )
+
+
+def refuses_key(error: BaseException) -> bool:
+    """Whether an error of the `openai` client says that the key is wrong.
+
+    That is status 401 or 403; LiteLLM's proxy without a database answers 400 in their place.
+    """
+    status = getattr(error, "status_code", None)
+    without_database = status == 400 and getattr(error, "type", "") == "no_db_connection"  # noqa: PLR2004 - bad request
+    return status in (401, 403) or without_database

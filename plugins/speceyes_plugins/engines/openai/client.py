@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from speceyes_cli.plugin import Secrets, hide_userinfo, one_line, open_client
+from speceyes_cli.plugin import Secrets, hide_userinfo, one_line, open_client, refuses_key
 
 Result = TypeVar("Result")
 
@@ -21,6 +21,8 @@ CUT_EVERY = 1.0
 """Seconds between two cuts of the pace: refusals of one burst count once."""
 SHOWN = 300
 """Characters of a server's own words that are kept."""
+KEY_REFUSED = 401
+"""What `EndpointError.status` is then, whatever status the server has for it."""
 MOST_BYTES = 32 * 2**20
 """Of an answer: a draft of 4,096 tokens with 64 log-probabilities each comes to about 20 MiB, and
 parsed JSON takes up to twenty times its bytes."""
@@ -204,8 +206,8 @@ class EndpointClient:
             return EndpointError(f"it answered {status}: it has moved to {where}", status)
         page = _is_page(response)
         said = self._clean(_words(error.body) or ("" if page else response.text))
-        if status in (401, 403):
-            return EndpointError(f"it refuses the key (status {status})", status, said)
+        if refuses_key(error):
+            return EndpointError(f"it refuses the key (status {status})", KEY_REFUSED, said)
         if not said and page:
             return EndpointError(f"{_no_json(response)} (status {status})", status)
         return EndpointError(f"it answered {status}: {said or 'nothing more'}", status, said)
