@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_example.judge_server import JudgeServer, any_fault
+
+from tests.faults.kill_judge import kept
 
 MakeRun = Callable[..., Path]
 COUNT = 150
@@ -31,17 +31,6 @@ def start(run: Path, server: JudgeServer, site: Path) -> subprocess.Popen[bytes]
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-
-
-def kept(run: Path) -> dict[str, bool]:
-    """Decided verdicts in the database, by the question's number."""
-    with contextlib.closing(sqlite3.connect(run / "run.sqlite")) as connection:
-        try:
-            rows = connection.execute("SELECT sample_id, body FROM verdicts").fetchall()
-        except sqlite3.OperationalError:
-            return {}
-    notes = {sample: json.loads(body)["right"] for sample, body in rows}
-    return {sample: right for sample, right in notes.items() if right is not None}
 
 
 def test_killed_at_any_point_it_is_completed_none_twice_none_lost(

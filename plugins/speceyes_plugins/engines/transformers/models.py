@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from speceyes_cli.plugin import EngineOptions, Role, UsageError, digest_bytes, digest_file
+from speceyes_cli.plugin import EngineOptions, Role, UsageError
+from speceyes_plugins.engines.model_folder import digest_folder
 
 EMBEDDED = "embedded"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -17,8 +18,6 @@ OLDEST = (5, 24)
 """The first transformers whose caches this engine's code drives."""
 MODEL_TYPES = ("qwen2_5_vl", "qwen3_vl")
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
-PARTS = ("*.safetensors", "pytorch_model*.bin", "*.json", "*.jinja", "*.model", "*.txt")
-"""Weights, configurations, and what a tokenizer reads."""
 
 
 def takes(model: str) -> bool:
@@ -67,19 +66,8 @@ def check(options: EngineOptions) -> None:
 
 
 def digest(options: EngineOptions) -> str | None:
-    """The digest of all that a model folder holds of the model; None for a hub id.
-
-    Files are read when they are new; a folder that was moved or copied has the same digest.
-    """
-    folder = Path(location(options.model, options.role))
-    if not folder.is_dir():
-        return None
-    files = sorted({path for pattern in PARTS for path in folder.glob(pattern)})
-    try:
-        found = {path.name: digest_file(path) for path in files}
-    except OSError as error:
-        raise UsageError(f"--{options.role}: {error.filename} cannot be read.") from error
-    return f"sha256:{digest_bytes(json.dumps(found).encode())}"
+    """The digest of the model's folder; None for a hub id."""
+    return digest_folder(Path(location(options.model, options.role)), options.role)
 
 
 def require_transformers(role: Role) -> None:

@@ -13,6 +13,7 @@ from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, Size
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.chat_rendering import ChatRenderer
 from speceyes_plugins.engines.resize_rule import ResizeRule
+from speceyes_plugins.engines.vllm.models import digest
 from speceyes_plugins.engines.vllm.requests import Request, StepThread
 from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
 
@@ -83,6 +84,7 @@ class VLLMEngine:
         return {
             "engine": "vllm",
             "model": self._options.model,
+            "revision": digest(self._options),
             "dtype": str(config.dtype).removeprefix("torch."),
             "max_model_len": self._context,
             "factor": self._rule.factor,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_cli.plugin import EngineOptions, PluginOption, Role, UsageError
+from speceyes_plugins.engines.model_folder import digest_folder
 
 PREFIX = "vllm:"
 EMBEDDED = "embedded"
@@ -55,6 +56,11 @@ def location(model: str, role: Role) -> str:
     if name == EMBEDDED:
         return str(resources.files("speceyes_plugins.embedded").joinpath("weights", role))
     return name
+
+
+def digest(options: EngineOptions) -> str | None:
+    """The digest of the model's folder; None for a hub id."""
+    return digest_folder(Path(location(options.model, options.role)), options.role)
 
 
 def check(options: EngineOptions) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from speceyes_cli.plugin import Engine, EngineOptions, EngineSpec, hookimpl
-from speceyes_plugins.engines.vllm.models import OPTIONS, check, takes
+from speceyes_plugins.engines.vllm.models import OPTIONS, check, digest, takes
 
 
 def make_engine(options: EngineOptions) -> Engine:
@@ -25,4 +25,5 @@ def speceyes_engines() -> Iterable[EngineSpec]:
         factory=make_engine,
         summary="vLLM in this process, the gate inside its sampler: vllm:FOLDER or vllm:HUB-ID",
         options=OPTIONS,
+        digest=digest,
     )

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from speceyes_plugins.engines.transformers.models import digest, location
+from speceyes_plugins.engines.vllm import models as vllm
 
 from speceyes_cli.plugin import EngineOptions
 
@@ -33,3 +34,10 @@ def test_a_model_is_known_by_its_files_wherever_they_lie(tmp_path: Path) -> None
 
 def test_a_hub_id_has_no_files_to_digest() -> None:
     assert of("someone/model") is None
+
+
+def test_vllm_knows_the_same_folder_by_the_same_digest(tmp_path: Path) -> None:
+    here = shutil.copytree(location("embedded", "small"), tmp_path / "here")
+    options = EngineOptions(model=f"vllm:{here}", role="small")
+    assert vllm.digest(options) == of(here)
+    assert vllm.digest(EngineOptions(model="vllm:someone/model", role="small")) is None
