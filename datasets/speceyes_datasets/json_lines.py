@@ -39,6 +39,8 @@ def read_json_lines(file: Path) -> Iterator[SampleRow]:
 
 def read_object(file: Path) -> Parsed:
     """The object in a JSON file."""
+    if not file.is_file():  # reading a pipe or a device may never end
+        return Parsed({}, "it is no file")
     try:
         return _parse(file.read_bytes())
     except OSError as error:

@@ -70,7 +70,7 @@ def find_file(source: DataSource) -> Path:
         return path
     if not path.is_dir():
         raise DataError(f"There is no file or folder {path} to read questions from.")
-    files = sorted(path.glob("*.jsonl"))
+    files = sorted(file for file in path.glob("*.jsonl") if file.is_file())
     if len(files) == 1:
         return files[0]
     found = ", ".join(file.name for file in files[:5]) or "none"

@@ -24,6 +24,7 @@ from speceyes_cli.analysis.settings import (
 )
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.files import read_file_text
 from speceyes_cli.core.run.info import (
     RunConfig,
     identity_of_engines,
@@ -218,7 +219,7 @@ def write_certificate(path: Path, certificate: Certificate) -> None:
 def read_certificate(path: Path) -> Certificate:
     """The certificate; `DataError` when there is none, or it is damaged or was edited."""
     try:
-        found = Certificate.model_validate_json(path.read_text(encoding="utf-8"))
+        found = Certificate.model_validate_json(read_file_text(path))
     except FileNotFoundError:
         raise DataError(f"There is no certificate {path}; `analyze calibrate` makes one.") from None
     except (OSError, UnicodeDecodeError) as error:

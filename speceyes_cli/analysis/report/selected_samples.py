@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from speceyes_cli.core.errors import SpecEyesError
+from speceyes_cli.core.errors import PictureError, SpecEyesError
+from speceyes_cli.core.pictures.loading import load_picture
 from speceyes_cli.core.run.kept_images import folder_name
 from speceyes_cli.core.run.records import MessageNote, PictureNote, Record
 from speceyes_cli.core.run.store import IMAGES
@@ -109,9 +110,8 @@ def _kept(record: Record, folder: Path) -> tuple[Thumbnail, ...]:
     found = []
     for file in sorted(place.glob("*.png"))[:MAX_KEPT]:
         try:
-            with Image.open(file) as image:
-                found.append(_thumbnail(image.convert("RGB"), file.stem))
-        except (OSError, ValueError):
+            found.append(_thumbnail(load_picture(file, file.stem), file.stem))
+        except PictureError:
             continue
     return tuple(found)
 

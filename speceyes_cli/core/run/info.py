@@ -21,6 +21,7 @@ import speceyes_cli
 from speceyes_cli.core.agents import Agent
 from speceyes_cli.core.chat import Message, Picture
 from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.files import read_file_text
 from speceyes_cli.core.methods.prompts import draft_messages, score_messages
 from speceyes_cli.core.run.records import Text, plain_json
 from speceyes_cli.core.run.tags import Tag
@@ -229,7 +230,7 @@ def read_run_info(folder: Path) -> RunInfo:
     """The run's description; `DataError` when it is missing, damaged or from a later version."""
     path = folder / RUN_FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file_text(path)
     except FileNotFoundError:
         raise DataError(f"{folder} is not a run folder: it has no {RUN_FILE}.") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from speceyes_cli.core.context import Closeable
 from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.files import require_file
 from speceyes_cli.core.judging.verdicts import overlay, read_verdicts
 from speceyes_cli.core.run.info import (
     RUN_FILE,
@@ -315,8 +316,10 @@ def _read_export(folder: Path) -> list[Record]:
     path = folder / EXPORT
     if not path.exists():
         return []
-    with told(path), path.open(encoding="utf-8", newline="\n") as lines:
-        return [_parse(line, path) for line in lines]
+    with told(path):
+        require_file(path)
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            return [_parse(line, path) for line in lines]
 
 
 def _parse(body: Any, where: Path) -> Record:

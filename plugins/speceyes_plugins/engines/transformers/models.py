@@ -86,6 +86,8 @@ def require_transformers(role: Role) -> None:
 def read_config(folder: Path, role: Role) -> dict[str, Any]:
     """The folder's `config.json`."""
     path = folder / "config.json"
+    if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+        raise UsageError(f"--{role}: {path} is no file.")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.files import read_file_text, require_file
 from speceyes_cli.core.tables.upstream.names import ResultName, parse_name
 
 LATENCIES = "latency_summary.json"
@@ -139,6 +140,7 @@ def read_summary(path: Path) -> dict[str, float] | None:
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
     number = 0
     try:
+        require_file(path)
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
@@ -150,7 +152,7 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
 def _read_json(path: Path) -> dict[str, Any]:
     """An object; empty where there is no file or nothing in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file_text(path)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
