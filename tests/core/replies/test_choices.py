@@ -66,6 +66,15 @@ TEMPLATES = (
     "Ответ: {letter}",
     "Die Antwort ist {letter}.",
 )
+WRAPPERS = (
+    "**{}**",
+    "<answer>{}</answer>",
+    "<think>Perhaps another one.</think>{}",
+    "\\boxed{{\\text{{{}}}}}",
+    "```\n{}\n```",
+    "Sure! {}",
+    '"{}"',
+)
 QUESTIONS = (
     COLOURS,
     ("with a hat", "without a hat"),
@@ -112,6 +121,17 @@ def test_no_reply_of_the_table_is_read_as_another_option() -> None:
         (reply, options, letter, read)
         for options, reply, letter, _ in TABLE
         if (read := letter_of(reply, options)) not in (None, letter)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_no_wrapper_makes_a_reply_name_another_option(wrapper: str) -> None:
+    wrong = [
+        (wrapper.format(reply), letter, read)
+        for options, reply, letter, _ in TABLE
+        if not set(reply) & set("{}<\\`")
+        and (read := letter_of(wrapper.format(reply), options)) not in (None, letter)
     ]
     assert wrong == []
 
