@@ -15,11 +15,13 @@ from speceyes_cli.host.manager import Host, build_host, known_names
 from speceyes_cli.host.planning.options import RunOptions
 
 PATHS = ("out", "prompts", "certificate", "cache_dir")
+OF_PLUGINS = ("agent_option", "engine_option", "method_option")
+"""Settings that a plugin declares: a mapping, or texts as on the command line."""
 NO_SETTINGS = ("dataset", "method", "out", "cache", "cache_dir", "resume", "max_errors")
 """Fields of the options that the functions name themselves, or that only a command has."""
 OF_RUNS = (
-    *("split", "data", "option_order", "limit", "certificate", "both_branches", "fallbacks"),
-    *("retry_errors", "keep_images"),
+    *("split", "data", "option_order", "limit", "certificate", "fallbacks", "batch_size"),
+    *("concurrency", "retry_errors", "keep_images"),
 )
 """Settings that one question does not have."""
 
@@ -43,7 +45,12 @@ def run_options(settings: Mapping[str, Any], **given: Any) -> RunOptions:
             raise UsageError(f"There is no setting {name!r}; {known_names(name, known)}.")
     values = {**settings, **given}
     paths = {name: Path(values[name]) for name in PATHS if values.get(name) is not None}
-    return RunOptions(**{**values, **paths})
+    own = {
+        name: [f"{option}={value}" for option, value in values[name].items()]
+        for name in OF_PLUGINS
+        if isinstance(values.get(name), Mapping)
+    }
+    return RunOptions(**{**values, **paths, **own})
 
 
 def question_options(settings: Mapping[str, Any], method: str) -> RunOptions:

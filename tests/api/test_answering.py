@@ -62,6 +62,18 @@ def test_a_sample_brings_its_question_and_models_stay_loaded() -> None:
     assert routes == ["large", "small", "large"]
 
 
+def test_a_plugin_s_own_options_are_a_mapping() -> None:
+    given = {"agent": "thyme", "agent_option": {"state": "often"}}
+    with pytest.raises(SpecEyesError, match="state"):
+        ask(1, **given)
+    assert ask(1, agent="thyme", agent_option={"state": "fresh"}).route == "small"
+
+
+def test_both_branches_answer_one_question_twice() -> None:
+    assert set(ask(1, both_branches=True).record.branches) <= {"small", "large"}
+    assert ask(1, both_branches=True).turns
+
+
 def test_a_failed_question_is_a_decision() -> None:
     decision = ask(1, small="scripted?fail=1")
     assert (decision.text, decision.route) == (None, "error")
