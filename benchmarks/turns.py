@@ -25,6 +25,7 @@ from speceyes_training import architecture
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from speceyes_cli.core.chat import Ask, Message, Picture, Reply
+from speceyes_cli.host.plugin_options import OptionValues
 from speceyes_cli.host.specs import EngineOptions
 
 WRITTEN = 32
@@ -74,7 +75,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         build(chosen.layers, Path(place))
         for name, memory in (("kept", None), ("read anew", 0.0)):
-            options = EngineOptions(place, "large", turn_memory=memory)
+            own = OptionValues((("turn-memory", memory),))
+            options = EngineOptions(place, "large", options=own)
             engine = TransformersEngine(options)
             conversation(engine, "warm", words[:2])
             found = [conversation(engine, str(n), words) for n in range(chosen.repeats)]

@@ -93,7 +93,7 @@ FOR_DATASETS = (
 """What one picture has no use for."""
 FOR_QUESTIONS = (
     *("choices", "save_trace", "threshold", "screen", "both_branches", "race", "large"),
-    *("large_min_pixels", "large_max_pixels", "turn_memory", "max_turns", "max_new_tokens"),
+    *("large_min_pixels", "large_max_pixels", "max_turns", "max_new_tokens"),
     *("prompts", "agent_option"),
 )
 """What the small model alone over a dataset has no use for."""

@@ -78,8 +78,6 @@ class EngineOptions:
     max_pixels: int | None = None
     concurrency: int | None = None
     """Requests in flight, for a remote engine."""
-    turn_memory: float | None = None
-    """GiB in which a local engine keeps conversations between turns; None: it decides."""
     top_k: int = 64
     """The K that gates will use; an engine that cannot serve it refuses."""
     options: OptionValues = NO_VALUES

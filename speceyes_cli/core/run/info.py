@@ -93,8 +93,6 @@ class RunConfig(_Model):
     """The models' attention implementation."""
     concurrency: Annotated[int | None, Tag("time", "machine")] = None
     """Requests in flight at an endpoint; None: the engine's own."""
-    turn_memory: Annotated[float | None, Tag("time", "machine")] = None
-    """GiB in which a local model keeps conversations between turns; None: the engine's own."""
     small_min_pixels: Annotated[int | None, Tag("answers", "draft")]
     """The small model's least picture area in pixels; None: the model's own."""
     small_max_pixels: Annotated[int | None, Tag("answers", "draft")]

@@ -88,7 +88,6 @@ def plan_load(
         min_pixels=options.small_min_pixels if small else options.large_min_pixels,
         max_pixels=options.small_max_pixels if small else options.large_max_pixels,
         concurrency=options.concurrency,
-        turn_memory=options.turn_memory,
         top_k=options.top_k,
         options=own,
     )

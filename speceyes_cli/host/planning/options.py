@@ -60,12 +60,6 @@ class ModelOptions:
     device: str = option("auto", "Where they run: auto, cpu, cuda or cuda:N.", MODELS)
     dtype: str = option("auto", "auto, float32, bfloat16 or float16.", MODELS)
     attention: str = option("auto", "auto, eager, sdpa or flash_attention_2.", MODELS)
-    turn_memory: float | None = option(
-        None,
-        "GiB in which a local model keeps what it has read of a conversation until the next turn; "
-        "0 keeps nothing. By default a tenth of the device's memory.",
-        MODELS,
-    )
     engine_option: list[str] | None = option(
         None,
         "An option of the engines' own, as name=value; small.name=value for one model's alone.",

@@ -296,7 +296,6 @@ def make_config(
         dtype=options.dtype,
         attention=options.attention,
         concurrency=options.concurrency,
-        turn_memory=options.turn_memory,
         small_min_pixels=options.small_min_pixels if drafts else None,
         small_max_pixels=options.small_max_pixels if drafts else None,
         large_min_pixels=options.large_min_pixels if large else None,

@@ -30,7 +30,6 @@ CHANGED: dict[str, Any] = {
     "batch_size": 1,
     "fallbacks": 1,
     "concurrency": 2,
-    "turn_memory": 0.5,
     "small_min_pixels": 5,
     "small_max_pixels": 5,
     "large_min_pixels": 5,

@@ -14,6 +14,7 @@ from speceyes_cli.plugin import Ask, EngineOptions, Reply
 from speceyes_plugins.engines.transformers.conversations import Conversations, Written
 from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow
 from speceyes_plugins.engines.transformers.loading import load, memory_for_turns
+from speceyes_plugins.engines.transformers.models import TURN_MEMORY
 from speceyes_plugins.engines.transformers.pictures import Encoded, PictureEncoder
 from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures_of
 
@@ -45,7 +46,7 @@ class TransformersEngine:
         self._patch = processor.image_processor.patch_size
         self._decoder = Decoder(self._ends(), self._text)
         self._conversations = Conversations(
-            self._loaded, memory_for_turns(options.turn_memory, device)
+            self._loaded, memory_for_turns(options.options.get(TURN_MEMORY), device)
         )
 
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:

@@ -15,10 +15,15 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.image_utils import SizeDict
 
-from speceyes_cli.plugin import BoxFrame, EngineOptions, UsageError, hide_hub_token
+from speceyes_cli.plugin import BoxFrame, EngineOptions, OptionValue, UsageError, hide_hub_token
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.transformers.attention import use_by_length
-from speceyes_plugins.engines.transformers.models import MODEL_TYPES, digest, location
+from speceyes_plugins.engines.transformers.models import (
+    MODEL_TYPES,
+    TURN_MEMORY,
+    digest,
+    location,
+)
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 ATTENTION = ("auto", "sdpa", "eager", "flash_attention_2")
@@ -140,7 +145,7 @@ def pick_attention(name: str, device: torch.device) -> str:
     return "flash_attention_2" if flash and device.type == "cuda" else "sdpa"
 
 
-def memory_for_turns(gib: float | None, device: torch.device) -> int:
+def memory_for_turns(gib: OptionValue, device: torch.device) -> int:
     """Bytes that conversations may take between their turns: a tenth of the device's by default."""
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
@@ -148,9 +153,10 @@ def memory_for_turns(gib: float | None, device: torch.device) -> int:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if gib is None:
         return total // 10
-    wanted = gib * 2**30
+    wanted = float(gib) * 2**30
     if not 0 <= wanted <= total:
         raise UsageError(
-            f"--turn-memory {gib:g}: it must be from 0 to the {total / 2**30:.1f} GiB of {device}."
+            f"--engine-option {TURN_MEMORY}={gib}: it must be from 0 to the "
+            f"{total / 2**30:.1f} GiB of {device}."
         )
     return int(wanted)

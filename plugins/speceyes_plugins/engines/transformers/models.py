@@ -13,6 +13,8 @@ from speceyes_cli.plugin import EngineOptions, Role, UsageError
 from speceyes_plugins.engines.model_folder import digest_folder
 
 EMBEDDED = "embedded"
+TURN_MEMORY = "turn-memory"
+"""The name of the option that bounds what is kept between turns."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 OLDEST = (5, 24)
 """The first transformers whose caches this engine's code drives."""

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speceyes_cli.plugin import CheckSpec, Engine, EngineOptions, EngineSpec, Finding, hookimpl
-from speceyes_plugins.engines.transformers.models import check, digest, takes
+from speceyes_cli.plugin import (
+    CheckSpec,
+    Engine,
+    EngineOptions,
+    EngineSpec,
+    Finding,
+    PluginOption,
+    hookimpl,
+)
+from speceyes_plugins.engines.transformers.models import TURN_MEMORY, check, digest, takes
 
 
 def make_engine(options: EngineOptions) -> Engine:
@@ -26,6 +34,15 @@ def speceyes_engines() -> Iterable[EngineSpec]:
         digest=digest,
         summary="Qwen2.5-VL and Qwen3-VL from a folder, a hub id, or the embedded pair",
         models={"embedded": {"small": "embedded", "large": "embedded"}},
+        options=(
+            PluginOption(
+                TURN_MEMORY,
+                "GiB in which what was read of a conversation is kept until its next turn; 0 keeps "
+                "nothing, by default a tenth of the device's memory",
+                type=float,
+                decides="time",
+            ),
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from speceyes_cli.core.chat import Ask, Message, Picture, Reply, Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.host.plugin_options import OptionValues
 from speceyes_cli.host.specs import EngineOptions
 from tests.plugins.asking import picture
 
@@ -55,9 +56,14 @@ def keeping(folder: Path) -> TransformersEngine:
     return TransformersEngine(EngineOptions(str(folder), "large"))
 
 
+def memory(gib: float) -> OptionValues:
+    """The engine's option of that name."""
+    return OptionValues((("turn-memory", gib),))
+
+
 @pytest.fixture(scope="session")
 def forgetting(folder: Path) -> TransformersEngine:
-    return TransformersEngine(EngineOptions(str(folder), "large", turn_memory=0))
+    return TransformersEngine(EngineOptions(str(folder), "large", options=memory(0)))
 
 
 @pytest.fixture(scope="session")
@@ -254,8 +260,8 @@ def test_a_budget_is_kept_the_longest_unused_going_first(folder: Path) -> None:
 
 @pytest.mark.parametrize("gib", [-1.0, float("nan"), 1e9])
 def test_a_budget_that_cannot_be_is_refused(untrained: dict[Role, Path], gib: float) -> None:
-    with pytest.raises(UsageError, match=r"--turn-memory .* must be from 0 to the"):
-        TransformersEngine(EngineOptions(str(untrained["small"]), "small", turn_memory=gib))
+    with pytest.raises(UsageError, match=r"--engine-option turn-memory=.* must be from 0 to the"):
+        TransformersEngine(EngineOptions(str(untrained["small"]), "small", options=memory(gib)))
 
 
 class Cramped(TransformersEngine):
@@ -308,7 +314,7 @@ def test_a_template_that_rewrites_earlier_turns_is_read_anew_and_said_once(
     assert rewriting != plain
     template.write_text(rewriting, encoding="utf-8")
     engine = TransformersEngine(EngineOptions(str(place), "small"))
-    anew = TransformersEngine(EngineOptions(str(place), "small", turn_memory=0))
+    anew = TransformersEngine(EngineOptions(str(place), "small", options=memory(0)))
     for key in ("a", "b"):
         one = first(key, "What colour is the dot?", picture(1))
         for _ in range(3):
