@@ -39,8 +39,10 @@ def loopback(handle: Handle) -> Iterator[int]:
         ready.set()
         await stop.wait()
         server.close()
-        await asyncio.sleep(0.02)  # who was just accepted has a task then
-        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        tasks = {asyncio.current_task()}
+        while tasks:
+            await asyncio.sleep(0.02)  # who was just accepted has a task then
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
