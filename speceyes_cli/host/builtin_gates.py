@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from speceyes_cli.core.gate import scores as gates
+from speceyes_cli.core.gate.early_rejection import log_hopeless, min_hopeless
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.specs import GateSpec
 
@@ -16,7 +17,7 @@ def speceyes_gates() -> Iterable[GateSpec]:
         "min",
         gates.min_score,
         "the least separable token",
-        gates.min_hopeless,
+        min_hopeless,
         needs=("separability",),
     )
     yield GateSpec("mean", gates.mean_score, "the mean separability", needs=("separability",))
@@ -30,7 +31,7 @@ def speceyes_gates() -> Iterable[GateSpec]:
         "log",
         gates.log_score,
         "geometric mean of the top probabilities",
-        gates.log_hopeless,
+        log_hopeless,
         needs=("logprob",),
     )
     yield GateSpec(

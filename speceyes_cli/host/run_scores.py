@@ -9,7 +9,7 @@ from speceyes_cli.analysis.replay import ReplaySetting
 from speceyes_cli.analysis.scores import Score, acceptable, confidences, given
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
+from speceyes_cli.core.gate.defaults import DEFAULT_THRESHOLD, DEFAULT_TOP_K
 from speceyes_cli.core.tables.summaries import (
     LoadedRun,
     load_run,

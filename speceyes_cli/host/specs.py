@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from speceyes_cli.core.agents import Agent, AgentState, Policy
 from speceyes_cli.core.chat import Engine, Role
-from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD
+from speceyes_cli.core.gate.defaults import DEFAULT_THRESHOLD
 from speceyes_cli.core.gate.token import FIGURES, STATISTICS, Statistic, TokenScore
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.judging.judges import Judge, Rule

@@ -7,13 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from speceyes_cli.core.gate.defaults import DEFAULT_THRESHOLD, DEFAULT_TOP_K, KEPT_LOGITS
 from speceyes_cli.core.gate.token import TokenScore, within
 
 SIGMOID_SCALE = 0.6  # paper, equation 5: confidence = sigmoid(0.6 S)
-DEFAULT_TOP_K = 64
-DEFAULT_THRESHOLD = 0.98
-KEPT_LOGITS = 128
-"""Logits per token that a thorough gate keeps: the K of the paper's sweep go up to 96."""
 
 
 def confidence_from_separability(separability: float) -> float:

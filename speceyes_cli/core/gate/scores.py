@@ -62,24 +62,6 @@ def entropy_score(scores: Sequence[TokenScore]) -> float:
     return min(1.0, math.exp(-_mean(entropies)))
 
 
-def min_hopeless(scores: Sequence[TokenScore], threshold: float, limit: int) -> bool:  # noqa: ARG001 - one signature for all gates
-    """One token at or below the bar is enough: the minimum only falls."""
-    return bool(scores) and not min_score(scores) > threshold
-
-
-def log_hopeless(scores: Sequence[TokenScore], threshold: float, limit: int) -> bool:
-    """Lost once the log-probabilities sum below `limit` * ln(threshold).
-
-    For every length n up to `limit`, sum <= limit ln(t) <= n ln(t), since the sum only falls and
-    ln(t) <= 0; so exp(sum / n) <= t whatever follows.
-    """
-    if any(math.isnan(score.logprob) or score.logprob > ROUNDING for score in scores):
-        return True
-    if threshold <= 0:
-        return False
-    return sum(score.logprob for score in scores) < limit * (math.log(threshold) - ROUNDING)
-
-
 class TieDiagnostic(NamedTuple):
     """What separability cannot see: with K = 64 a tie of two can pass 0.98.
 

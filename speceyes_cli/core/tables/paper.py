@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from speceyes_cli.core.gate.decision import DEFAULT_THRESHOLD, DEFAULT_TOP_K
+from speceyes_cli.core.gate.defaults import DEFAULT_THRESHOLD, DEFAULT_TOP_K
 from speceyes_cli.core.tables.summaries import BASELINE, SummaryRow
 
 MODELS = "DeepEyes-7B or Thyme-RL with Qwen3-VL-2B-Instruct"

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from speceyes_cli.core.gate.decision import DEFAULT_TOP_K
+from speceyes_cli.core.gate.defaults import DEFAULT_TOP_K
 
 
 def option(default: Any, help: str, panel: str, flags: str | None = None) -> Any:  # noqa: A002 - the command line's word

@@ -17,7 +17,8 @@ from speceyes_cli.core.call_cache.store import CACHE_FILE, CallCache
 from speceyes_cli.core.chat import Ask, Message, Picture, Reply, Size
 from speceyes_cli.core.errors import DataError, PictureError
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.gate.scores import min_hopeless, min_score
+from speceyes_cli.core.gate.early_rejection import min_hopeless
+from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.gate.token import TokenScore
 
 GATE = Gate("min", min_score, hopeless=min_hopeless)

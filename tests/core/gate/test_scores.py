@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from speceyes_cli.core.chat import Reply
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
+from speceyes_cli.core.gate.early_rejection import log_hopeless, min_hopeless
 from speceyes_cli.core.gate.scores import (
     bottom20_score,
     diagnose_ties,
     entropy_score,
-    log_hopeless,
     log_score,
     margin_score,
     mean_score,
-    min_hopeless,
     min_score,
 )
 from speceyes_cli.core.gate.token import TokenScore

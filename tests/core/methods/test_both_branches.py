@@ -9,8 +9,10 @@ from PIL import Image
 
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Answer, Ask, Message, Picture, Reply
-from speceyes_cli.core.gate.decision import KEPT_LOGITS, Gate
-from speceyes_cli.core.gate.scores import min_hopeless, min_score
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.gate.defaults import KEPT_LOGITS
+from speceyes_cli.core.gate.early_rejection import min_hopeless
+from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.methods.both_branches import both_branches
 from speceyes_cli.core.methods.policies import speceyes

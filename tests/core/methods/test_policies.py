@@ -21,7 +21,8 @@ from speceyes_cli.core.chat import (
     ToolError,
 )
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.gate.scores import min_hopeless, min_score
+from speceyes_cli.core.gate.early_rejection import min_hopeless
+from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.gate.token import TokenScore
 from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import (

@@ -14,7 +14,8 @@ from vllm import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
 
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.gate.scores import min_hopeless, min_score
+from speceyes_cli.core.gate.early_rejection import min_hopeless
+from speceyes_cli.core.gate.scores import min_score
 
 VOCABULARY = 500
 
