@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from speceyes_cli.app import build_app
 from speceyes_cli.commands.doctor import look
-from speceyes_cli.host.manager import Host, build_host
+from speceyes_cli.host.manager import Host, build_host, build_manager, gather_host
+from speceyes_cli.plugin import CheckSpec, Finding, hookimpl
 
 
 def test_the_doctor_looks_everywhere_and_attacks_the_sandbox() -> None:
@@ -23,13 +24,21 @@ def test_the_doctor_looks_everywhere_and_attacks_the_sandbox() -> None:
     assert (done.exit_code == 1) == ("failed" in states.values())
 
 
-def test_a_check_that_breaks_is_a_finding(host: Host) -> None:
-    def broken() -> list[object]:
-        raise OSError("no such device")
+class Broken:
+    """A plugin whose check raises."""
 
-    spec = replace(host.checks.get("greeting"), run=broken)
-    checks = replace(host.checks, specs={"greeting": spec})
-    found = {finding.name: finding for _, finding in look(replace(host, checks=checks), None)}
+    @hookimpl
+    def speceyes_checks(self) -> Iterator[CheckSpec]:
+        def look_at() -> list[Finding]:
+            raise OSError("no such device")
+
+        yield CheckSpec("greeting", look_at, "a device that is not there")
+
+
+def test_a_check_that_breaks_is_a_finding() -> None:
+    manager = build_manager()
+    manager.register(Broken(), name="mine")
+    found = {finding.name: finding for _, finding in look(gather_host(manager, {}), None)}
     assert found["greeting"].state == "failed"
     assert "no such device" in found["greeting"].detail
 

@@ -1,7 +1,7 @@
 """Early rejection: from a draft's first tokens, whether any continuation can still pass the gate.
 
-A draft that cannot pass is "hopeless"; an engine then ends it with finish "rejected". There is such a
-rule only where the score can be bounded: for the minimum, and for the geometric mean.
+A draft that cannot pass is "hopeless"; an engine then ends it with finish "rejected". There is a
+rule only where the score can be bounded: for the minimum and for the geometric mean.
 """
 
 from __future__ import annotations
