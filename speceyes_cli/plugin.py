@@ -38,7 +38,14 @@ from speceyes_cli.core.chat import (
     chat_pictures,
 )
 from speceyes_cli.core.context import Closeable
-from speceyes_cli.core.errors import DataError, PictureError, RowError, RunStopError, UsageError
+from speceyes_cli.core.errors import (
+    DataError,
+    PictureError,
+    RowError,
+    RunStopError,
+    ServerLostError,
+    UsageError,
+)
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
 from speceyes_cli.core.gate.token import STATISTICS, Statistic, TokenScore
 from speceyes_cli.core.judging.answer_rules import (
@@ -59,6 +66,7 @@ from speceyes_cli.core.judging.judges import (
 )
 from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import draft_ask, passes_screen, solve, write_draft
+from speceyes_cli.core.methods.thinking import THOUGHT_BEGIN, THOUGHT_END
 from speceyes_cli.core.option_texts import places_kept
 from speceyes_cli.core.replies.yes_no import parse_yes_no
 from speceyes_cli.core.samples import Sample, Verdict, question_text
@@ -79,6 +87,8 @@ from speceyes_cli.core.text import (
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.plugin_options import OptionValue, OptionValues, PluginOption
 from speceyes_cli.host.remote.opening import open_client, refuses_key
+from speceyes_cli.host.remote.optional_fields import OptionalFields
+from speceyes_cli.host.remote.proxies import proxy_before
 from speceyes_cli.host.specs import (
     CONFIDENCE,
     STEP_SCORE,
@@ -165,6 +175,8 @@ __all__ = [  # noqa: RUF022 - by subject
     "Gate",
     "STATISTICS",
     "Size",
+    "THOUGHT_BEGIN",
+    "THOUGHT_END",
     "Statistic",
     "TokenScore",
     "confidence_from_separability",
@@ -213,6 +225,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "PictureError",
     "RowError",
     "RunStopError",
+    "ServerLostError",
     "UsageError",
     "one_line",
     "strip_control",
@@ -220,12 +233,14 @@ __all__ = [  # noqa: RUF022 - by subject
     "without_tokens",
     "writable",
     # Servers: clients with limits, and keys that must not be told.
+    "OptionalFields",
     "Secrets",
     "check_key",
     "has_userinfo",
     "hide_hub_token",
     "hide_userinfo",
     "open_client",
+    "proxy_before",
     "refuses_key",
     # What is closed at the end of a block.
     "Closeable",

@@ -86,7 +86,7 @@ class DecisionView:
     def _draft(self, ask: Ask, reply: Reply) -> None:
         if ask.scored_after:
             self._line("Thought", one_line(reply.text.partition(ask.scored_after)[0]), "dim")
-            reply = without_thought(reply)
+        reply = without_thought(reply, scored_after=ask.scored_after)
         text = one_line(reply.text) or "nothing"
         self._line("Draft", f"{ask.role} model: {text!r} {_took(reply)}")
         if reply.statistics:

@@ -13,7 +13,12 @@ from rich.console import Console
 
 from speceyes_cli.commands.gather.tables import Tables
 from speceyes_cli.commands.options import passed_options, refuse_named, takes
-from speceyes_cli.commands.run_notes import failure_notes, toy_note, undefined_note
+from speceyes_cli.commands.run_notes import (
+    doubt_notes,
+    failure_notes,
+    toy_note,
+    undefined_note,
+)
 from speceyes_cli.commands.stop_signals import stop_signals
 from speceyes_cli.commands.tables import closing_table, rows_as_json
 from speceyes_cli.core.call_cache.store import CallCache
@@ -77,6 +82,8 @@ def eval_command(context: typer.Context, options: EvalOptions) -> None:
     if cache is not None:
         screen.print(f"Call cache: {cache.counts}.")
     found = [rows_of(run, plan, runs) for run, plan in zip(runs, plans, strict=True)]
+    if options.json or options.sweep:
+        tell_doubts(runs, screen)
     if options.json:
         typer.echo(rows_as_json([row for rows, _ in found for row in rows]))
     elif options.sweep:
@@ -136,7 +143,7 @@ def report(rows: list[SummaryRow], run: LoadedRun, baseline: LoadedRun | None) -
     """Print the closing figures, and where the run is kept."""
     console = Console(highlight=False, emoji=False)
     console.print(closing_table(rows, run.info))
-    for line in failure_notes(run.records, run.info.config.dataset):
+    for line in (*doubt_notes(run), *failure_notes(run.records, run.info.config.dataset)):
         console.print(line, markup=False, soft_wrap=True)
     if note := undefined_note(run.records, run.info.config.gate):
         console.print(strip_control(note), markup=False, soft_wrap=True)
@@ -149,6 +156,13 @@ def report(rows: list[SummaryRow], run: LoadedRun, baseline: LoadedRun | None) -
     elif run.info.config.method != "baseline":
         console.print("No baseline run beside it: --method baseline makes one, for the speedup.")
     console.print(f"Kept in {strip_control(str(run.folder))}", markup=False, soft_wrap=True)
+
+
+def tell_doubts(runs: list[LoadedRun], screen: Console) -> None:
+    """Name the runs whose drafts could not be trusted, and why."""
+    for run in runs:
+        for line in doubt_notes(run):
+            screen.print(f"{run.info.name}: {line}", markup=False, soft_wrap=True)
 
 
 def report_sweep(plans: list[RunPlan], rows: list[SummaryRow]) -> None:

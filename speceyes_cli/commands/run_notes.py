@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
+from speceyes_cli.core.methods.thinking import THOUGHT_END
 from speceyes_cli.core.run.records import ErrorNote, Record
+from speceyes_cli.core.tables.summaries import LoadedRun
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.options import RunOptions
@@ -58,7 +60,11 @@ def failure_notes(records: Sequence[Record], dataset: str) -> list[str]:
 def undefined_note(records: Sequence[Record], gate: str | None) -> str | None:
     """How many drafts had no defined confidence, so that none of them could stand, and why."""
     drafts = [r.draft for r in records if r.draft is not None and r.draft.tokens]
-    undefined = [draft for draft in drafts if draft.confidence is None]
+    undefined = [
+        r.draft
+        for r in records
+        if r.draft is not None and r.draft.tokens and r.draft.confidence is None and not _doubt(r)
+    ]
     if gate is None or not undefined:
         return None
     faults = Counter(t.fault for draft in undefined for t in draft.tokens if t.fault)
@@ -72,6 +78,33 @@ def undefined_note(records: Sequence[Record], gate: str | None) -> str | None:
         f"{len(undefined)} of {len(drafts)} drafts have no defined confidence under the gate {gate}"
         f" and could not stand: {why}."
     )
+
+
+def doubt_notes(run: LoadedRun) -> list[str]:
+    """Why drafts could not be trusted whatever they said: one line for each reason."""
+    drafts = [record for record in run.records if record.draft is not None]
+    counts = Counter(doubt for record in drafts if (doubt := _doubt(record)))
+    return [
+        f"{count} of {len(drafts)} drafts could not be trusted: {doubt}."
+        for doubt, count in counts.most_common()
+    ]
+
+
+def _doubt(record: Record) -> str:
+    """Why no gate could accept the draft; empty where its score decided."""
+    draft = record.draft
+    if draft is None:
+        return ""
+    faults = {token.fault for token in draft.tokens if token.fault}
+    if "not_greedy" in faults:
+        return (
+            "their tokens are not the likeliest, as with a penalty or sampling of the server's own "
+            "(start vLLM with --generation-config vllm)"
+        )
+    whole = next((call.text for call in reversed(record.calls) if call.phase == "draft"), "")
+    if not draft.tokens and THOUGHT_END in whole:
+        return "they hold a thought that was not asked for (--thinking allows for it)"
+    return ""
 
 
 def _reason(error: ErrorNote) -> str:

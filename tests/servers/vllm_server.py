@@ -16,9 +16,8 @@ import io
 import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -27,116 +26,44 @@ from PIL import Image
 from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow
 from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from transformers.image_utils import SizeDict
+from vllm_behaviour import Behaviour, Load
+from vllm_refusals import RefusedError, check_request, too_long
 
 from speceyes_cli.core.chat import Ask, Message, Picture
 from speceyes_cli.host.specs import EngineOptions
 
+__all__ = ["Behaviour", "Load", "Served", "serving"]
+
 PAGE = b"<!DOCTYPE html><html><body>Please log in.</body></html>"
 KEPT = 80  # log-probabilities kept of each token
-
-
-@dataclass
-class Load:
-    """How busy the server was."""
-
-    places: int = 64
-    now: int = 0
-    most: int = 0
-    served: int = 0
-    began: float | None = None
-    """When all places were first taken."""
-    arrived: float = 0.0
-    """When the latest request came."""
-    busy: float = 0.0
-    """Place-seconds from `began` to `arrived`."""
-    _pending: float = 0.0
-    _changed: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def change(self, by: int) -> None:
-        """A request came (1) or was answered (-1)."""
-        with self._lock:
-            instant = time.monotonic()
-            self._pending += min(self.now, self.places) * (instant - self._changed)
-            self._changed = instant
-            self.now += by
-            self.most = max(self.most, self.now)
-            if by > 0 and self.began is not None:
-                self.busy += self._pending
-                self._pending, self.arrived = 0.0, instant
-            if self.began is None and self.now >= self.places:
-                self.began, self._pending = instant, 0.0
-            self.served += by < 0
-
-    def share(self) -> float | None:
-        """Mean share of places taken while more was to come; None when it never filled."""
-        if self.began is None or self.arrived <= self.began:
-            return None
-        return self.busy / ((self.arrived - self.began) * self.places)
-
-
-@dataclass
-class Behaviour:
-    """What the server does, and what it was asked; tests change it while it runs."""
-
-    model: str = "eyes"
-    key: str = ""
-    max_logprobs: int = 64
-    processed: bool = False
-    """Log-probabilities after the repetition penalty instead of before it."""
-    masked: bool = False
-    """-9999 among the log-probabilities."""
-    logprobs: bool = True
-    """False: the fields are taken and ignored."""
-    eos_entry: bool = True
-    """The end of sequence has an entry among the log-probabilities."""
-    pictures: int = 999
-    """Pictures it takes in a request; 0: a text-only model."""
-    takes_budget: bool = True
-    """`mm_processor_kwargs` count."""
-    continues: bool = True
-    """`continue_final_message` counts."""
-    keeps_stop: bool = True
-    """`include_stop_str_in_output` counts."""
-    usage: bool = True
-    page: bool = False
-    """Every answer is a web page, as from a proxy."""
-    delay: float = 0.0
-    """Seconds before every chat answer."""
-    faults: deque[str] = field(default_factory=deque)
-    """One for each chat request to come: "429", "500", "503", "cut", "drip", "page", "garbage",
-    "odd", "echo" or ""."""
-    canned: str = "<answer>A</answer>"
-    """What is said without a model."""
-    bodies: list[dict[str, Any]] | None = None
-    """Chat requests as they came, where a list is given."""
-    load: Load = field(default_factory=Load)
-
-
-class RefusedError(Exception):
-    """A request the server does not take."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Tops(Decoder):
     """Keeps what every step's log-probabilities were, the end of sequence included."""
 
     penalty = 1.0
+    samples = False
+    logits = False
     prompt: torch.Tensor
     steps: list[tuple[int, list[int], list[float]]]
 
     def _take(self, logits: torch.Tensor, rows: Sequence[DecodingRow]) -> torch.Tensor:
-        following = super()._take(logits, rows)
-        row = logits[0].clone()
-        if self.penalty != 1.0:
-            seen = row[self.prompt]
-            row[self.prompt] = torch.where(seen > 0, seen / self.penalty, seen * self.penalty)
-        values, tokens = row.log_softmax(-1).topk(KEPT)
+        likeliest = logits.argmax(-1, keepdim=True)
+        chosen = logits.scatter(-1, likeliest, -torch.inf) if self.samples else logits
+        following = super()._take(chosen, rows)
+        row = self._penalised(logits, self.penalty)[0]
+        shown = row if self.logits else row.log_softmax(-1)
+        values, tokens = shown.topk(KEPT)
         self.steps.append((int(following[0]), tokens.tolist(), values.tolist()))
         return following
+
+    def _penalised(self, logits: torch.Tensor, penalty: float) -> torch.Tensor:
+        if penalty == 1.0:
+            return logits
+        rows = logits.clone()
+        seen = rows[0, self.prompt]
+        rows[0, self.prompt] = torch.where(seen > 0, seen / penalty, seen * penalty)
+        return rows
 
 
 class Served(TransformersEngine):
@@ -149,14 +76,19 @@ class Served(TransformersEngine):
         images = self._loaded.processor.image_processor
         self.size, self.factor = images.size, images.patch_size * images.merge_size
         self.prompt_tokens = 0
+        self.context = 4096
         self.lock = threading.Lock()
 
     def _decode(self, asks: Any) -> list[DecodingRow]:
         ((ask, seen),) = asks
         (ids,) = self._writer.write([(ask, [len(item.features) for item in seen])])
         self.prompt_tokens = len(ids)
+        left = self.context - len(ids)
+        if left < 1:
+            raise RefusedError(400, too_long(self.context, len(ids)))
+        fitting = replace(ask, max_new_tokens=min(ask.max_new_tokens, left))
         self.decoder.prompt = torch.tensor(ids, device=self._loaded.device)
-        return super()._decode(asks)
+        return super()._decode([(fitting, seen)])
 
     def complete(self, body: Mapping[str, Any], does: Behaviour) -> dict[str, Any]:
         """A chat completion."""
@@ -169,8 +101,10 @@ class Served(TransformersEngine):
                 shortest_edge=low, longest_edge=high
             )
             self.decoder.steps = []
+            self.context = does.context
             penalty = body.get("repetition_penalty", 1.0)
             self.decoder.penalty = penalty if does.processed else 1.0
+            self.decoder.samples, self.decoder.logits = does.samples, does.logits
             ask = read_ask(body, does)
             (reply,) = self.generate([ask])
             if isinstance(reply, Exception):
@@ -181,20 +115,27 @@ class Served(TransformersEngine):
                 reason = next(stop for stop in ask.stop if text.endswith(stop))
                 if not (does.keeps_stop and body.get("include_stop_str_in_output")):
                     text = text.removesuffix(reason)
-            choice: dict[str, Any] = {
-                "index": 0,
-                "message": {"role": "assistant", "content": text, "refusal": None},
-                "logprobs": None,
-                "finish_reason": reply.finish,
-                "stop_reason": reason,
-            }
+            content = []
             if body.get("logprobs") and does.logprobs:
                 steps = self.decoder.steps[: None if does.eos_entry or not ended else -1]
                 content = [self._entry(step, body["top_logprobs"], does) for step in steps]
-                choice["logprobs"] = {"content": content}
+            if does.thought:
+                text = does.thought + text
+                if content and not does.hides_thought:
+                    content.insert(0, {**content[0], **named(does.thought)})
+            choice: dict[str, Any] = {
+                "index": 0,
+                "message": written(text, does),
+                "logprobs": {"content": content} if content else None,
+                "finish_reason": reply.finish,
+            }
+            if does.tells_stop:
+                choice["stop_reason"] = reason
+            generated = len(self.decoder.steps)
             usage = {
                 "prompt_tokens": self.prompt_tokens,
-                "completion_tokens": len(self.decoder.steps),
+                "total_tokens": self.prompt_tokens + generated,
+                "completion_tokens": generated,
             }
             return completion(does.model, choice, usage if does.usage else None)
 
@@ -210,8 +151,21 @@ class Served(TransformersEngine):
         return {**top[0], "top_logprobs": top}
 
     def _name(self, token: int) -> dict[str, Any]:
-        text = self._tokenizer.decode([token])
-        return {"token": text, "bytes": list(text.encode())}
+        return named(self._tokenizer.decode([token]))
+
+
+def named(token: str) -> dict[str, Any]:
+    """A token's text as an entry of the log-probabilities tells it."""
+    return {"token": token, "bytes": list(token.encode())}
+
+
+def written(text: str, does: Behaviour) -> dict[str, Any]:
+    """The answering message; a reasoning parser takes the thought out of it."""
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    thought, end, answer = text.partition("</think>")
+    if does.reasons and end:
+        message |= {"content": answer or None, "reasoning": thought.removeprefix("<think>")}
+    return message
 
 
 def completion(
@@ -247,36 +201,19 @@ def read_message(message: Mapping[str, Any]) -> Message:
     return Message(message["role"], tuple(read_part(part) for part in parts))
 
 
-def read_part(part: Mapping[str, Any]) -> str | Picture:
+def read_part(part: str | Mapping[str, Any]) -> str | Picture:
     """Text, or the picture of a data URL."""
+    if isinstance(part, str):
+        return part
     if part["type"] == "text":
         return str(part["text"])
     data = base64.b64decode(part["image_url"]["url"].partition(",")[2])
     return Picture("sent", lambda: Image.open(io.BytesIO(data)))
 
 
-def count_pictures(body: Mapping[str, Any]) -> int:
-    """Pictures in a request."""
-    parts = [m["content"] for m in body["messages"] if not isinstance(m["content"], str)]
-    return sum(part["type"] == "image_url" for content in parts for part in content)
-
-
 def answer(body: Mapping[str, Any], does: Behaviour, served: Served | None) -> dict[str, Any]:
     """What a request comes to; raises `RefusedError`."""
-    if body["model"] != does.model:
-        raise RefusedError(404, f"The model `{body['model']}` does not exist.")
-    wanted = body.get("top_logprobs", 0)
-    if wanted > does.max_logprobs:
-        raise RefusedError(
-            400,
-            f"Requested sample logprobs of {wanted}, which is greater than max allowed: "
-            f"{does.max_logprobs}",
-        )
-    shown = count_pictures(body)
-    if shown and not does.pictures:
-        raise RefusedError(400, f"{does.model} is not a multimodal model")
-    if shown > does.pictures:
-        raise RefusedError(400, f"At most {does.pictures} image(s) may be provided in one prompt.")
+    check_request(body, does)
     if served is not None:
         return served.complete(body, does)
     choice = {
@@ -301,22 +238,22 @@ class Handler(BaseHTTPRequestHandler):
         if self.does.page:
             self._send(200, PAGE, "text/html")
         elif not self._may_enter():
-            self._refuse(401, f"Unauthorized: {self.headers.get('Authorization')}")
+            self._send_json(401, {"error": "Unauthorized"})
         elif self.path == "/v1/models":
-            card = {"id": self.does.model, "object": "model", "max_model_len": 4096}
+            card = {"id": self.does.model, "object": "model", "max_model_len": self.does.context}
             self._send_json(200, {"object": "list", "data": [card]})
         else:
-            self._refuse(404, "Not Found")
+            self._send_json(404, {"detail": "Not Found"})
 
     def do_POST(self) -> None:
         """A chat completion, or what goes wrong instead."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != "/v1/chat/completions":
-            self._refuse(404, "Not Found")
+            self._send_json(404, {"detail": "Not Found"})
         elif self.does.page:
             self._send(200, PAGE, "text/html")
         elif not self._may_enter():
-            self._refuse(401, f"Unauthorized: {self.headers.get('Authorization')}")
+            self._send_json(401, {"error": "Unauthorized"})
         else:
             self.does.load.change(1)
             try:
@@ -329,6 +266,10 @@ class Handler(BaseHTTPRequestHandler):
             self.does.bodies.append(body)
         fault = self.does.faults.popleft() if self.does.faults else ""
         time.sleep(self.does.delay)
+        if self.does.hangs:
+            self.does.ended.wait()
+            self.close_connection = True
+            return
         if fault in ("429", "500", "503"):
             self._refuse(int(fault), "Too busy.")
             return
@@ -385,6 +326,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(data)
             self.wfile.flush()
+        self.close_connection |= not self.does.keeps_open
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

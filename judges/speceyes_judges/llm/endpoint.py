@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from speceyes_cli.plugin import (
+    OptionalFields,
     Secrets,
     UsageError,
     check_key,
@@ -22,6 +24,7 @@ from speceyes_cli.plugin import (
     hide_userinfo,
     one_line,
     open_client,
+    proxy_before,
     refuses_key,
     writable,
 )
@@ -34,6 +37,9 @@ RETRIES = 5
 """Tries after the first; the pauses between them add up to about 15 seconds."""
 LOOK_RETRIES = 2
 """The same for the list of models, whose first try is made without any."""
+GREEDY: Mapping[str, Any] = {"repetition_penalty": 1.0, "top_k": 0}
+"""Sent where the server takes them: vLLM applies a checkpoint's repetition penalty also at
+temperature 0, and a verdict of one digit changes with it."""
 VERDICT_TOKENS = 4
 """One digit, and room to see that it is prose when it is."""
 CONNECT_SECONDS = 5.0
@@ -76,6 +82,7 @@ class JudgeEndpoint:
         self._secrets = Secrets(self._key)
         self._concurrency = concurrency
         self._timeout = timeout
+        self._fields = OptionalFields(GREEDY)
         self._runner: asyncio.Runner | None = None
         self._client: openai.AsyncOpenAI | None = None
 
@@ -202,8 +209,10 @@ class JudgeEndpoint:
             "messages": messages,
             "temperature": 0,
             "max_tokens": VERDICT_TOKENS,
+            **GREEDY,
         }
-        done: Any = await self._open().post("/chat/completions", cast_to=object, body=body)
+        post = partial(self._open().post, "/chat/completions", cast_to=object)
+        done: Any = await self._fields.send(lambda kept: post(body=kept), body)
         text = done["choices"][0]["message"].get("content") or ""
         return self._heard(text)
 
@@ -214,9 +223,10 @@ class JudgeEndpoint:
             return JudgeReply(key, self._told(error), failed=True)
 
     def _nobody(self) -> str:
-        port = urlsplit(self.url).port or 80
+        port, proxy = urlsplit(self.url).port or 80, proxy_before(self.url)
+        through = f" through the proxy {proxy}" if proxy else ""
         return (
-            f"No judge answers at {self.url}: start one, such as "
+            f"No judge answers at {self.url}{through}: start one, such as "
             f"`vllm serve {EXAMPLE_MODEL} --port {port}`, name another with --api-url, "
             "or judge by rules alone with --judge rules."
         )
@@ -251,6 +261,8 @@ class JudgeEndpoint:
         if isinstance(error, openai.APIConnectionError):
             cause = error.__cause__ or error
             told = str(cause) or type(cause).__name__
+            if proxy := proxy_before(self.url):
+                told = f"{told}, through the proxy {proxy}"
         elif isinstance(error, openai.APIStatusError):
             where = error.response.headers.get("location", "")
             moved = f", it has moved to {where}" if where else ""

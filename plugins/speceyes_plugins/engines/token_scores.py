@@ -20,6 +20,10 @@ SLACK = 0.25
 """Nats by which the chosen token may lie below the top one: a tie in bfloat16, not a penalty."""
 
 
+LARGEST_SUM = 1.2
+"""Of the probabilities of one token's candidates, rounding included; logits come to more."""
+
+
 class LogprobsError(Exception):
     """The server's log-probabilities cannot be trusted."""
 
@@ -73,6 +77,11 @@ def score_tokens(tokens: Sequence[Token], k: int, kept: int = 0) -> tuple[TokenS
             "the server sends processed log-probabilities, with -9999 among them; "
             "start vLLM with --logprobs-mode raw_logprobs"
         )
+    if any(are_logits(token.top) for token in tokens):
+        raise LogprobsError(
+            "the server sends logits in the place of log-probabilities; start vLLM with "
+            "--logprobs-mode raw_logprobs"
+        )
     import torch  # noqa: PLC0415 - heavy
     from speceyes_kernels import token_statistics  # noqa: PLC0415 - heavy
 
@@ -82,6 +91,12 @@ def score_tokens(tokens: Sequence[Token], k: int, kept: int = 0) -> tuple[TokenS
         _score(token, separability, margin, entropy, kept)
         for token, separability, margin, entropy in zip(tokens, *columns, strict=True)
     )
+
+
+def are_logits(top: Sequence[float]) -> bool:
+    """Whether the values cannot be log-probabilities: their exponentials add up to more than 1."""
+    known = [value for value in top if math.isfinite(value)]
+    return sum(math.exp(min(value, 1.0)) for value in known) > LARGEST_SUM
 
 
 def _score(

@@ -153,8 +153,9 @@ def write_draft(
     sample: Sample, gate: Gate, method_options: MethodOptions = PAPER
 ) -> Generator[Ask, Reply, Reply]:
     """Phase II: the small model's answer, scored, without any thought before it."""
-    reply = yield draft_ask(sample, gate, method_options)
-    return without_thought(reply) if method_options.thinking else reply
+    ask = draft_ask(sample, gate, method_options)
+    reply = yield ask
+    return without_thought(reply, scored_after=ask.scored_after)
 
 
 def screen_ask(sample: Sample, agent: Agent, role: Role = "large") -> Ask:

@@ -10,11 +10,18 @@ THOUGHT_BEGIN = "<think>"
 THOUGHT_END = "</think>"
 
 
-def without_thought(reply: Reply) -> Reply:
-    """The reply without its thought; empty, and without scores, where the thought never ended."""
-    _, end, answer = reply.text.partition(THOUGHT_END)
-    if end:
+def without_thought(reply: Reply, *, scored_after: str) -> Reply:
+    """The draft as it may be shown and accepted: without its thought.
+
+    `scored_after` is the ask's. Where the thought never ended, or the scores are of a thought that
+    nobody expected too, the reply has no scores, and so no gate accepts it.
+    """
+    thought, end, answer = reply.text.rpartition(THOUGHT_END)
+    if end and scored_after and THOUGHT_END not in thought:
         return replace(reply, text=answer.strip())
-    if reply.finish == "stop" and not reply.text.lstrip().startswith(THOUGHT_BEGIN):
-        return reply
-    return replace(reply, text="", statistics=(), pieces=())
+    if end:
+        return replace(reply, text=answer.strip(), statistics=(), pieces=())
+    begun = reply.text.lstrip().startswith(THOUGHT_BEGIN)
+    if begun or (scored_after and reply.finish != "stop"):
+        return replace(reply, text="", statistics=(), pieces=())
+    return reply

@@ -108,8 +108,7 @@ def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> Dr
     if not drafts:
         return None
     ask, reply = drafts[-1]
-    if ask.scored_after:
-        reply = without_thought(reply)
+    reply = without_thought(reply, scored_after=ask.scored_after)
     ties = diagnose_ties(reply.statistics)
     return DraftNote(
         text=reply.text,

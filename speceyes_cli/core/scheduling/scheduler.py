@@ -28,7 +28,12 @@ from speceyes_cli.core.chat import (
     Run,
     ToolError,
 )
-from speceyes_cli.core.errors import CancelledSampleError, RunStopError, WorkerDiedError
+from speceyes_cli.core.errors import (
+    CancelledSampleError,
+    RunStopError,
+    ServerLostError,
+    WorkerDiedError,
+)
 from speceyes_cli.core.scheduling import calls
 from speceyes_cli.core.scheduling.batching import Waiting, next_batch
 from speceyes_cli.core.scheduling.engine_groups import EngineGroup, group_engines, window_for
@@ -68,14 +73,17 @@ class Scheduler:
         make_workers: Callable[[int, str], Workers] = ThreadWorkers,
         *,
         limits: Mapping[str, int] | None = None,
+        outlives_servers: bool = False,
         observe: Observer = lambda _key, _event: None,
     ) -> None:
         """`window` bounds live trajectories; by default it keeps every engine's batches full.
 
         `limits` bounds, for a phase, the trajectories between their first ask of it and their end.
         With limits, trajectories are admitted in waves, so that those which wait for their turn
-        do not thin the batches of those which follow.
+        do not thin the batches of those which follow. With `outlives_servers`, a
+        `ServerLostError` ends the trajectory that met it, and not the run.
         """
+        self._outlives_servers = outlives_servers
         self._engines = engines
         self._window = window or window_for(engines)
         self._groups = group_engines(engines, make_workers)
@@ -270,7 +278,10 @@ class Scheduler:
         """Note what came back for the trajectory's need, and let it go on, try again or end."""
         need = trajectory.need
         if isinstance(outcome, LostCallError) and isinstance(outcome.cause, RunStopError):
-            raise outcome.cause
+            if not (self._outlives_servers and isinstance(outcome.cause, ServerLostError)):
+                raise outcome.cause
+            self._end(trajectory, error=outcome.cause)
+            return
         if trajectory.cancelled:
             if trajectory.parent is None:
                 self._end(trajectory, error=CancelledSampleError())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from speceyes_cli.core.errors import UsageError
+from speceyes_cli.host.remote.proxies import proxy_before
 
 if TYPE_CHECKING:
     import openai
@@ -25,27 +26,31 @@ def open_client(
     """A client whose every try has `seconds` from connecting to the last byte of `most_bytes`.
 
     `check` sees each response (an `httpx2.Response`); a `RequestError` that it raises has the
-    request repeated. Raises `UsageError` for a proxy in the environment that cannot be used.
+    request repeated. The environment's proxies are used, save for loopback addresses. Raises
+    `UsageError` for a proxy that cannot be used.
     """
     import httpx2  # noqa: PLC0415 - slow to import
     import openai  # noqa: PLC0415 - slow to import
 
     from speceyes_cli.host.remote.client import LimitedClient  # noqa: PLC0415 - imports both
 
+    proxy = proxy_before(url)
+    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     try:
         http = LimitedClient(
             seconds,
             most_bytes,
             check,
             timeout=httpx2.Timeout(seconds, connect=min(seconds, connect_seconds), pool=None),
-            limits=httpx2.Limits(
-                max_connections=connections, max_keepalive_connections=connections
-            ),
+            limits=limits,
+            proxy=proxy.url if proxy else None,
+            transport=httpx2.AsyncHTTPTransport(limits=limits),  # else it looks for proxies itself
         )
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError):
         raise UsageError(
-            "The proxy that the environment names (ALL_PROXY, HTTP_PROXY, HTTPS_PROXY) cannot be "
-            f"used ({type(error).__name__}); unset it, or set NO_PROXY for {url}."
+            f"{url} cannot be reached through the proxy {proxy}: it must begin with http://, "
+            "https:// or, after `pip install 'httpx2[socks]'`, socks5://; unset it, or name the "
+            "address in NO_PROXY."
         ) from None
     # Servers without a key ignore it, and the client wants one.
     return openai.AsyncOpenAI(

@@ -376,3 +376,15 @@ def test_a_thought_without_an_answer_never_stands(unfinished: Reply) -> None:
     open_gate = replace(GATE, threshold=0.0)
     answer, _ = drive(speceyes(SAMPLE, Parrot(), open_gate, thinking), unfinished, reply("agent"))
     assert answer.source == "large"
+
+
+@pytest.mark.parametrize("method", [speceyes, draft])
+@pytest.mark.parametrize("said", ["red</think> blue", "<think>red</think>\n<think></think>blue"])
+def test_a_thought_that_nobody_asked_for_is_neither_shown_nor_accepted(
+    method: Any, said: str
+) -> None:
+    options = MethodOptions(screen="none")
+    thought = reply(said, statistics=SURE)
+    outcomes = [thought] if method is draft else [thought, reply("agent")]
+    answer, _ = drive(method(SAMPLE, Parrot(), GATE, options), *outcomes)
+    assert (answer.text, answer.confidence) == ("blue" if method is draft else "agent", None)

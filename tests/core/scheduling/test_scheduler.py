@@ -23,7 +23,7 @@ from speceyes_cli.core.chat import (
     Run,
     ToolError,
 )
-from speceyes_cli.core.errors import CancelledSampleError, WorkerDiedError
+from speceyes_cli.core.errors import CancelledSampleError, ServerLostError, WorkerDiedError
 from speceyes_cli.core.scheduling.scheduler import MAX_STEPS, Scheduler
 from speceyes_cli.core.scheduling.trajectories import Asked, Finished, Ran, Task
 from speceyes_cli.core.scheduling.workers import InlineWorkers, ThreadWorkers
@@ -672,3 +672,22 @@ def test_a_full_batch_does_not_wait_for_the_caller(max_batch: int, asked: int) -
     next(ended)
     assert len(engine.batches) == asked
     ended.close()
+
+
+def test_a_server_that_is_gone_ends_a_run_and_only_a_question_of_what_serves_on() -> None:
+    def be_gone(asked: Sequence[Ask]) -> None:
+        if text_of(asked[0]) == "lost":
+            raise ServerLostError("gone")
+
+    def tasks() -> Iterator[Task]:
+        for name in ("lost", "kept"):
+            yield Task(name, lambda name=name: asks(ask(name)))
+
+    def engines() -> dict[Role, Any]:
+        return {"large": Echo(max_batch=1, behave=be_gone)}
+
+    with pytest.raises(ServerLostError):
+        list(Scheduler(engines()).run(tasks()))
+    ended = {one.key: one for one in Scheduler(engines(), outlives_servers=True).run(tasks())}
+    assert isinstance(ended["lost"].error, ServerLostError)
+    assert ended["kept"].answer is not None

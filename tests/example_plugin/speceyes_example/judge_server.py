@@ -67,6 +67,8 @@ class JudgeServer:
     answer: Callable[[dict[str, Any]], str | None] = honest
     fault: Callable[[dict[str, Any], int], str | None] = lambda _case, _times: None
     """What goes wrong with a question that has been asked so many times before; None: nothing."""
+    refuses: tuple[str, ...] = ()
+    """Fields of a request that it does not know."""
     listing: bytes | None = None
     """The body of the list of models, where it is not a list."""
     delay: float = 0.0
@@ -105,6 +107,9 @@ class JudgeServer:
             return await send(writer, self.listing if self.listing is not None else listing)
         request = json.loads(body)
         self.requests.append(request)
+        if unknown := [name for name in self.refuses if name in request]:
+            refusal = json.dumps({"error": {"message": f"Unknown parameters: {unknown}"}}).encode()
+            return await send(writer, refusal, status="400 Bad Request")
         content = request["messages"][-1]["content"]
         case = json.loads(content)
         fault = self.fault(case, self.asked[content])

@@ -52,14 +52,17 @@ def check(options: EngineOptions) -> None:
 
 
 def parse_address(name: str, role: Role) -> Address:
-    """The parts of `URL#model?factor=N`; raises `UsageError`."""
+    """The parts of `URL#model?factor=N` or `URL?factor=N#model`; raises `UsageError`."""
     try:
         parts = urlsplit(name)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         shown = hide_userinfo(name)
         raise UsageError(f"--{role} {shown}: {hide_userinfo(str(error))}; give {SHAPE}.") from None
-    if has_userinfo(name) or parts.query:
+    model, _, settings = parts.fragment.partition("?")
+    if not settings and not set(parse_qs(parts.query, keep_blank_values=True)) - {"factor"}:
+        settings = parts.query
+    if has_userinfo(name) or parts.query not in ("", settings):
         # The name itself is not repeated: it may hold a secret.
         raise UsageError(
             f"--{role}: an address holds no user, password or query, since it is kept with the "
@@ -67,7 +70,6 @@ def parse_address(name: str, role: Role) -> Address:
         )
     if not host:
         raise UsageError(f"--{role} {name}: the address names no host; give {SHAPE}.")
-    model, _, settings = parts.fragment.partition("?")
     path = parts.path.rstrip("/") or "/v1"
     url = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
     return Address(url, model, _factor(settings, name, role))
@@ -95,5 +97,5 @@ def _factor(settings: str, name: str, role: Role) -> int | None:
     found = parse_qs(settings, keep_blank_values=True)
     values = found.pop("factor", [])
     if found or len(values) != 1 or not re.fullmatch(r"[1-9]\d{0,3}|none", values[0]):
-        raise UsageError(f"--{role} {name}: after the model only ?factor= may stand ({FACTORS}).")
+        raise UsageError(f"--{role} {name}: after a ? only factor= may stand ({FACTORS}).")
     return 0 if values[0] == "none" else int(values[0])

@@ -10,13 +10,34 @@ import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from speceyes_cli.plugin import Secrets, hide_userinfo, one_line, open_client, refuses_key
+from speceyes_cli.plugin import (
+    OptionalFields,
+    Secrets,
+    hide_userinfo,
+    one_line,
+    open_client,
+    proxy_before,
+    refuses_key,
+)
+from speceyes_plugins.engines.openai.presence import (
+    PresenceWatch,
+    ServerGoneError,
+    Unanswered,
+    opens,
+)
 
 Result = TypeVar("Result")
 
 CONNECT_SECONDS = 10.0
+LOOK_SECONDS = 4.0
+"""For a fresh connection that tells whether the server is still there."""
+NO_SERVICE = (429, 502, 503, 504)
+"""Statuses of an overloaded server, or of a gateway whose server is gone."""
+OPTIONAL = ("repetition_penalty", "top_k", "include_stop_str_in_output", "no_stop_trim")
+"""What requests say beyond OpenAI's interface and can do without."""
 CUT_EVERY = 1.0
 """Seconds between two cuts of the pace: refusals of one burst count once."""
 SHOWN = 300
@@ -31,8 +52,12 @@ parsed JSON takes up to twenty times its bytes."""
 class EndpointError(Exception):
     """The endpoint did not answer as it should; the text is a clause without the address's key."""
 
-    def __init__(self, text: str, status: int | None = None, said: str = "") -> None:
+    def __init__(
+        self, text: str, status: int | None = None, said: str = "", *, gone: bool = False
+    ) -> None:
         super().__init__(text)
+        self.gone = gone
+        """Nobody is there any more: every later ask would wait and fail too."""
         self.status = status
         """HTTP status, where there was an answer."""
         self.said = said
@@ -48,6 +73,10 @@ class RetryLimits(NamedTuple):
     """What one request may take in all, retries included: a slow drip ends here."""
     look: float = 120.0
     """The same for a question of the probe: one token of a server that is still warming up."""
+    compiling: float = 300.0
+    """The same for the first question with log-probabilities, for which vLLM compiles."""
+    gone: float = 20.0
+    """How long a server may take no fresh connection before the answers that are out are lost."""
 
 
 LIMITS = RetryLimits()
@@ -106,6 +135,9 @@ class EndpointClient:
         self._secrets = Secrets(key)
         self._limits = limits
         self.pace = Pace(concurrency)
+        self._fields = OptionalFields(OPTIONAL)
+        self._unanswered = Unanswered()
+        self._watch = PresenceWatch(lambda: opens(self._fresh_client), limits.gone)
         self._client = open_client(
             url,
             key,
@@ -116,25 +148,55 @@ class EndpointClient:
             connections=concurrency,
             check=self._notice,
         )
+        self._fresh_client = partial(
+            open_client,
+            url,
+            key,
+            seconds=LOOK_SECONDS,
+            connect_seconds=LOOK_SECONDS,
+            most_bytes=MOST_BYTES,
+            retries=0,
+            connections=1,
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
     def complete(self, body: Mapping[str, Any]) -> Completion:
         """POST /chat/completions; raises `EndpointError`."""
-        return self._run(lambda: self._complete(body, self._client, self._limits.seconds))
+        try:
+            done = self._run(lambda: self._complete(body, self._client, self._limits.seconds))
+        except EndpointError as error:
+            if error.status is None or error.status in NO_SERVICE:
+                error.gone |= self._unanswered.given_up()
+            raise
+        self._unanswered.answered()
+        return done
 
-    def look(self, body: Mapping[str, Any], retries: int) -> Mapping[str, Any]:
+    def look(
+        self, body: Mapping[str, Any], retries: int, *, compiles: bool = False
+    ) -> Mapping[str, Any]:
         """The answer to a question of the probe, which is waited for less long."""
         client = self._client.with_options(max_retries=retries)
-        answer: Completion = self._run(lambda: self._complete(body, client, self._look_seconds))
+        seconds = self._limits.compiling if compiles else self._limits.look
+        most = min(seconds, self._limits.seconds)
+        answer: Completion = self._run(lambda: self._complete(body, client, most))
         return answer.body
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The fields that the server has refused, which requests leave out."""
+        return self._fields.refused
 
     def models(self) -> list[dict[str, Any]]:
         """GET /models; raises `EndpointError`."""
         listed = self._run(self._models).body.get("data")
         found = listed if isinstance(listed, list) else []
         return [item for item in found if isinstance(item, dict)]
+
+    def tells_secret(self, text: str) -> bool:
+        """Whether the text holds the key, which must not be kept."""
+        return self._secrets.hide(text) != text
 
     def close(self) -> None:
         """Close every connection and end the loop."""
@@ -143,25 +205,24 @@ class EndpointClient:
         self._thread.join()
         self._loop.close()
 
-    @property
-    def _look_seconds(self) -> float:
-        return min(self._limits.look, self._limits.seconds)
-
     async def _complete(self, body: Mapping[str, Any], client: Any, seconds: float) -> Completion:
         known = {"model": body["model"], "messages": body["messages"]}
         extra = {name: value for name, value in body.items() if name not in known}
+
+        async def send(kept: dict[str, Any]) -> Any:
+            create = client.chat.completions.with_raw_response.create
+            return await create(**known, extra_body=kept)
+
         async with self.pace:
             began = time.monotonic()
             async with asyncio.timeout(seconds):
-                raw = await client.chat.completions.with_raw_response.create(
-                    **known, extra_body=extra
-                )
+                raw = await self._watch.during(self._fields.send(send, extra))
             self.pace.speed_up()
             return Completion(self._json(raw), time.monotonic() - began)
 
     async def _models(self) -> Completion:
         client = self._client.with_options(max_retries=1)
-        async with asyncio.timeout(self._look_seconds):
+        async with asyncio.timeout(min(self._limits.look, self._limits.seconds)):
             raw = await client.models.with_raw_response.list()
         return Completion(self._json(raw), 0.0)
 
@@ -173,21 +234,24 @@ class EndpointClient:
         openai = self._openai
         try:
             return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
+        except ServerGoneError:
+            raise EndpointError(
+                f"it has taken no connection for {self._limits.gone:g} seconds", gone=True
+            ) from None
         except (TimeoutError, openai.APITimeoutError):
             raise EndpointError("it did not answer in time") from None
         except openai.APIStatusError as error:
             raise self._status_error(error) from None
         except openai.APIConnectionError as error:
-            cause = error.__cause__ or error
-            said = self._clean(str(cause) or type(cause).__name__)
-            raise EndpointError(f"it cannot be reached ({said})") from None
+            raise self._connection_error(error.__cause__ or error) from None
         except openai.OpenAIError as error:
             raise EndpointError(self._clean(str(error))) from None
 
     def _json(self, raw: Any) -> dict[str, Any]:
         response = raw.http_response
         try:
-            # Log-probabilities are thousands of strings, of which none is kept.
+            # Log-probabilities are thousands of strings, of which the engine keeps the tokens' own,
+            # and none that spell a secret (`tells_secret`).
             body = self._secrets.hide_in(json.loads(response.content), but="logprobs")
         except RecursionError:
             raise EndpointError(
@@ -199,13 +263,22 @@ class EndpointClient:
             raise EndpointError("it answered with JSON of another form", response.status_code)
         return body
 
+    def _connection_error(self, cause: BaseException) -> EndpointError:
+        import httpx2  # noqa: PLC0415 - slow to import
+
+        said = self._clean(str(cause) or type(cause).__name__)
+        gone = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError)
+        proxy = proxy_before(self.url) if gone else None
+        through = f" through the proxy {proxy}" if proxy else ""
+        return EndpointError(f"it cannot be reached{through} ({said})", gone=gone)
+
     def _status_error(self, error: Any) -> EndpointError:
         status, response = error.status_code, error.response
         if response.is_redirect:
             where = self._clean(response.headers.get("location", ""))
             return EndpointError(f"it answered {status}: it has moved to {where}", status)
         page = _is_page(response)
-        said = self._clean(_words(error.body) or ("" if page else response.text))
+        said = self._clean("" if page else _words(error.body) or response.text)
         if refuses_key(error):
             return EndpointError(f"it refuses the key (status {status})", KEY_REFUSED, said)
         if not said and page:
@@ -219,6 +292,8 @@ class EndpointClient:
 
 def _words(body: Any) -> str:
     """The sentence in an error's JSON; empty where there is none."""
+    if isinstance(body, str):  # vLLM's {"error": "Unauthorized"}
+        return body
     words = body if isinstance(body, Mapping) else {}
     found = (words.get(name) for name in ("message", "detail"))
     return next((text for text in found if isinstance(text, str) and text), "")

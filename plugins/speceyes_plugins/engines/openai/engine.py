@@ -13,6 +13,7 @@ from speceyes_cli.plugin import (
     Picture,
     Reply,
     RunStopError,
+    ServerLostError,
     Size,
     TokenScore,
     writable,
@@ -27,8 +28,15 @@ from speceyes_plugins.engines.openai.client import (
 )
 from speceyes_plugins.engines.openai.pictures import PictureWriter
 from speceyes_plugins.engines.openai.probe import Probe, continues_turns
-from speceyes_plugins.engines.openai.wire import first_choice, read_count, with_stop, write_ask
-from speceyes_plugins.engines.token_scores import read_tokens, score_tokens
+from speceyes_plugins.engines.openai.wire import (
+    first_choice,
+    piece,
+    read_count,
+    whole_text,
+    with_stop,
+    write_ask,
+)
+from speceyes_plugins.engines.token_scores import LogprobsError, Token, read_tokens, score_tokens
 
 CONCURRENCY = 32
 """Requests in flight by default: enough to fill a server's batch, few enough for a shared one."""
@@ -104,12 +112,15 @@ class OpenAIEngine:
         try:
             body = {**write_ask(ask, self._finding.model, show), **self._finding.budget}
             reply = read_reply(ask, self._endpoint.complete(body), tuple(frames))
+            if self._endpoint.tells_secret("".join(reply.pieces)):
+                reply = replace(reply, pieces=())
             return replace(reply, box_frame=self._finding.box_frame)
         except EndpointError as error:
+            told = f"{self._address.url}: {error}; finished samples are kept."
+            if error.gone:
+                raise ServerLostError(told) from error
             if error.status in HOPELESS:
-                raise RunStopError(
-                    f"{self._address.url}: {error}; finished samples are kept."
-                ) from (error)
+                raise RunStopError(told) from error
             return EndpointError(f"{self._address.url}: {error}", error.status)
         except Exception as error:  # noqa: BLE001 - a picture or an answer that cannot be read
             return error
@@ -134,16 +145,34 @@ def read_reply(ask: Ask, answered: Completion, frames: tuple[Size, ...]) -> Repl
         raise EndpointError(f"it ended its answer with {str(finish)[:40]!r}")
     usage = answered.body.get("usage")
     generated = read_count(usage.get("completion_tokens") if isinstance(usage, Mapping) else None)
-    reason = choice.get("stop_reason", choice.get("matched_stop"))
-    at_text = isinstance(reason, str)
-    text = with_stop(writable(choice["message"].get("content") or ""), ask.stop, reason)
+    said = writable(whole_text(choice["message"]))
+    text, at_stop = with_stop(said, ask.stop, choice)
     scores: tuple[TokenScore, ...] = ()
+    pieces: tuple[str, ...] = ()
     if ask.gate is not None:
         tokens = read_tokens(choice, generated)
-        scores = score_tokens(tokens, ask.gate.top_k, ask.gate.kept)
         generated = len(tokens)
+        first = first_scored(tokens, ask.scored_after)
+        if not first and ask.scored_after and ask.scored_after in said:
+            raise LogprobsError(
+                "its log-probabilities do not show where the thought ends; start the server "
+                "without a reasoning parser"
+            )
+        scored = tokens[first:]
+        scores = score_tokens(scored, ask.gate.top_k, ask.gate.kept)
+        pieces = tuple(piece(token.text) for token in scored)
     elif generated is None:
         generated = 0
-    elif finish == "stop" and not at_text:
+    elif finish == "stop" and not at_stop:
         generated = max(0, generated - 1)  # the end of sequence, which a reply does not count
-    return Reply(text, generated, finish, scores, answered.seconds, frames)
+    return Reply(text, generated, finish, scores, answered.seconds, frames, pieces=pieces)
+
+
+def first_scored(tokens: Sequence[Token], after: str) -> int:
+    """The first token after the text that scoring waits for; 0 where that never came."""
+    said, wanted = b"", after.encode()
+    for place, token in enumerate(tokens if after else (), start=1):
+        said += token.text
+        if wanted in said:
+            return place
+    return 0

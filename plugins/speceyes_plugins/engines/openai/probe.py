@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from PIL import Image
@@ -15,11 +18,17 @@ from speceyes_plugins.engines.openai.client import EndpointClient, EndpointError
 from speceyes_plugins.engines.openai.pictures import data_url
 from speceyes_plugins.engines.openai.wire import GREEDY, first_choice, read_count
 from speceyes_plugins.engines.resize_rule import FACTORS, Bounds, ResizeRule, find_rule
-from speceyes_plugins.engines.token_scores import MASKED, LogprobsError, read_tokens
+from speceyes_plugins.engines.token_scores import MASKED, LogprobsError, are_logits, read_tokens
+
+log = logging.getLogger(__name__)
 
 QUESTION = "Is red a colour? Answer yes or no, A or B, left or right, red or blue."
 LESSER_K = (20, 5, 1)
 """What other servers serve at most: vLLM by default and OpenAI 20, some 5."""
+LARGEST = re.compile(r"(?:max(?:imum)? allowed|less than or equal to|at most|<=)\D{0,20}(\d{1,6})")
+"""How servers tell the largest K when they refuse a larger one."""
+SLOW_SECONDS = 5.0
+"""An answer that takes longer is told of while it is awaited."""
 PENALTY = 2.0
 SAME = 1e-3
 """Nats: raw values do not move by more when a penalty is asked for."""
@@ -29,6 +38,7 @@ LARGE_SIDES = (2016, 1344, 896)
 """Largest picture to try, in pixels a side: multiples of 28 and 32, down to a short context."""
 PICTURES = 8  # an agent's loop of six turns shows seven; one to spare
 RETRIES = 2
+TRUST_FLAG = "--trust-request-mm-kwargs"
 BOXES: Mapping[BoxFrame | None, str] = {
     "pixels": "boxes in pixels",
     "relative": "boxes from 0 to 1000",
@@ -72,11 +82,21 @@ class EndpointFinding(NamedTuple):
         return " · ".join(told)
 
 
+class TopValues(NamedTuple):
+    """What one question for log-probabilities came to."""
+
+    values: tuple[float, ...]
+    """In descending order; empty: none came."""
+    said: str = ""
+    """The server's words, where it refused."""
+
+
 class Probe:
     """Asks one endpoint what a role needs to know; every refusal is a `UsageError`."""
 
     def __init__(self, endpoint: EndpointClient, address: Address, options: EngineOptions) -> None:
         self._endpoint = endpoint
+        self._budget_refusal = ""
         self._address = address
         self._options = options
         self._model = address.model
@@ -111,9 +131,14 @@ class Probe:
 
     def _find_mode(self) -> Mode:
         k = self._options.top_k
-        plain = self._top(k)
+        with told_when_slow(
+            f"{self._address.url} works on its first answer with log-probabilities; vLLM may "
+            "compile for a minute before it"
+        ):
+            asked = self._top(k, compiles=True)
+        plain = asked.values
         if len(plain) < k:
-            served = next((n for n in LESSER_K if n < k and len(self._top(n)) >= n), 0)
+            served = self._largest(k, asked.said)
             if not served:
                 raise self._refuse(
                     "it sends no log-probabilities", "the gate cannot work; use vLLM or SGLang"
@@ -128,26 +153,39 @@ class Probe:
                 "its log-probabilities are processed and hold -9999",
                 "start vLLM with --logprobs-mode raw_logprobs",
             )
-        penalised = self._top(k, repetition_penalty=PENALTY)
-        if len(penalised) < k:
+        if are_logits(plain):
+            raise self._refuse(
+                "it sends logits in the place of log-probabilities",
+                "start vLLM with --logprobs-mode raw_logprobs",
+            )
+        penalised = self._top(k, repetition_penalty=PENALTY).values
+        if len(penalised) < k or "repetition_penalty" in self._endpoint.refused:
             return "unknown"
         moved = max(abs(a - b) for a, b in zip(plain, penalised, strict=False))
         return "raw" if moved <= SAME else "processed"
 
-    def _top(self, k: int, **changes: Any) -> tuple[float, ...]:
-        """The log-probabilities of one token; empty when the server refuses or sends none."""
+    def _largest(self, k: int, said: str) -> int:
+        """The most log-probabilities of a token that it serves, below K; 0: none."""
+        found = LARGEST.search(said)
+        told = (int(found.group(1)),) if found else ()
+        return next(
+            (n for n in (*told, *LESSER_K) if 0 < n < k and len(self._top(n).values) >= n), 0
+        )
+
+    def _top(self, k: int, *, compiles: bool = False, **changes: Any) -> TopValues:
+        """The log-probabilities of one token; none when the server refuses or sends none."""
         body = {"logprobs": True, "top_logprobs": k, **changes}
         try:
-            answered = self._ask([_text(QUESTION)], **body)
+            answered = self._ask([_text(QUESTION)], compiles=compiles, **body)
         except EndpointError as error:
             if error.status in (400, 422):
-                return ()
+                return TopValues((), error.said)
             raise
         choice = {**first_choice(answered), "finish_reason": "length"}  # keep an early end too
         try:
-            return next((token.top for token in read_tokens(choice, None)), ())
+            return TopValues(next((token.top for token in read_tokens(choice, None)), ()))
         except LogprobsError:
-            return ()
+            return TopValues(())
 
     def _find_pictures(self) -> int | None:
         tiny = _picture(SQUARE)
@@ -187,6 +225,12 @@ class Probe:
                 rule = find_rule(counts, bounds, factors) if counts else None
                 if rule is not None:
                     return rule, budget
+        if any(bounds) and TRUST_FLAG in self._budget_refusal:
+            raise self._refuse(
+                f"it refuses the picture areas that --{options.role}-min-pixels and "
+                f"--{options.role}-max-pixels ask for ({self._budget_refusal})",
+                f"start vLLM with {TRUST_FLAG}, or with the areas in --mm-processor-kwargs",
+            )
         if any(bounds):
             raise self._refuse(
                 f"it does not keep to the areas asked for with --{options.role}-min-pixels and "
@@ -197,9 +241,9 @@ class Probe:
             raise self._refuse(
                 "the size at which it sees pictures cannot be told from its token counts, so an "
                 "agent's boxes could not be placed",
-                f"give --{options.role}-min-pixels and --{options.role}-max-pixels, or add "
-                "?factor=28 (Qwen2.5-VL), ?factor=32 (Qwen3-VL) or ?factor=none (the agent gives "
-                "no boxes) to the address",
+                f"give --{options.role}-min-pixels and --{options.role}-max-pixels, or the factor: "
+                f"--{options.role} '{self._address.url}#{self._address.model}?factor=28' for "
+                "Qwen2.5-VL, 32 for Qwen3-VL, none for an agent that gives no boxes",
             )
         return None, {}
 
@@ -214,6 +258,7 @@ class Probe:
                 counts[size] = (_prompt_tokens(asked) or 0) - text_tokens - MARKS
         except EndpointError as error:
             if error.status in (400, 422, 500):
+                self._budget_refusal = self._budget_refusal or (error.said if budget else "")
                 return {}
             raise
         for side in _large_sides(bounds):
@@ -227,13 +272,27 @@ class Probe:
             break
         return counts if all(count > 0 for count in counts.values()) else {}
 
-    def _ask(self, content: list[dict[str, Any]], **changes: Any) -> Mapping[str, Any]:
+    def _ask(
+        self, content: list[dict[str, Any]], *, compiles: bool = False, **changes: Any
+    ) -> Mapping[str, Any]:
         messages = [{"role": "user", "content": content}]
         body = {"model": self._model, "messages": messages, "max_tokens": 1, **GREEDY, **changes}
-        return self._endpoint.look(body, RETRIES)
+        return self._endpoint.look(body, RETRIES, compiles=compiles)
 
     def _refuse(self, what: str, advice: str) -> UsageError:
         return UsageError(f"--{self._options.role} {self._address.url}: {what}; {advice}.")
+
+
+@contextlib.contextmanager
+def told_when_slow(sentence: str) -> Iterator[None]:
+    """Warn of what takes long while it is awaited."""
+    timer = threading.Timer(SLOW_SECONDS, log.warning, ("speceyes: %s", sentence))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def continues_turns(endpoint: EndpointClient, model: str) -> bool:

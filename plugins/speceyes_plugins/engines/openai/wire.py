@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from speceyes_cli.plugin import Ask, Message, Picture, without_tags
+from speceyes_cli.plugin import (
+    THOUGHT_BEGIN,
+    THOUGHT_END,
+    Ask,
+    Message,
+    Picture,
+    without_tags,
+    writable,
+)
 from speceyes_plugins.engines.openai.client import EndpointError
 
 GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
@@ -55,15 +63,35 @@ def plain(text: str) -> str:
     return without_tags(text, lambda tag: SPECIAL.fullmatch(tag) is not None)
 
 
-def with_stop(text: str, stops: tuple[str, ...], reason: Any) -> str:
+class StoppedText(NamedTuple):
+    """A reply's text, its stop text included."""
+
+    text: str
+    at_stop: bool
+    """It ended at a stop text, not at the end of sequence."""
+
+
+def with_stop(text: str, stops: tuple[str, ...], choice: Mapping[str, Any]) -> StoppedText:
     """The text up to and including its stop text, which some servers cut off.
 
-    `reason` is what the server says it stopped at.
+    vLLM and SGLang tell which it was. llama.cpp, Ollama and OpenAI do not: there it is the closing
+    tag of what the text has opened last and not closed.
     """
-    for stop in stops:
-        if stop in text:
-            return text[: text.index(stop) + len(stop)]
-    return text + reason if reason in stops else text
+    found = [text.index(stop) + len(stop) for stop in stops if stop in text]
+    if found:
+        return StoppedText(text[: min(found)], at_stop=True)
+    told = [choice[name] for name in ("stop_reason", "matched_stop") if name in choice]
+    cut = next((reason for reason in told if reason in stops), "")
+    if not told and choice.get("finish_reason") == "stop":
+        cut = _closing(text, stops)
+    return StoppedText(text + cut, at_stop=bool(cut) or any(isinstance(one, str) for one in told))
+
+
+def _closing(text: str, stops: tuple[str, ...]) -> str:
+    """The closing tag among the stop texts whose opening tag stands last; empty: none is open."""
+    opened = [(text.rfind(stop.replace("</", "<", 1)), stop) for stop in stops if "</" in stop]
+    place, stop = max(opened, default=(-1, ""))
+    return stop if place >= 0 else ""
 
 
 def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -78,6 +106,20 @@ def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(choice, Mapping) and isinstance(content, str | None):
         return choice
     raise EndpointError("it answered with JSON that is no chat completion")
+
+
+def whole_text(message: Mapping[str, Any]) -> str:
+    """What the model wrote: a thought that a reasoning parser took out stands before the answer."""
+    thoughts = (message.get(name) for name in ("reasoning_content", "reasoning"))
+    thought = next((one for one in thoughts if isinstance(one, str) and one.strip()), "")
+    said = str(message.get("content") or "")
+    return f"{THOUGHT_BEGIN}{thought}{THOUGHT_END}{said}" if thought else said
+
+
+def piece(token: bytes) -> str:
+    """A token's text as records keep it; control tokens, which no text shows, have none."""
+    text = writable(token.decode("utf-8", "replace"))
+    return "" if SPECIAL.fullmatch(text) else text
 
 
 def read_count(value: Any) -> int | None:

@@ -32,6 +32,8 @@ def test_which_names_are_taken(name: str, taken: bool) -> None:
         ("http://h/v1#a/b?factor=28", Address("http://h/v1", "a/b", 28)),
         ("http://h/v1#?factor=none", Address("http://h/v1", "", 0)),
         ("http://h/v1#m?factor=40", Address("http://h/v1", "m", 40)),
+        ("http://h/v1?factor=32", Address("http://h/v1", "", 32)),
+        ("http://h:8000?factor=none#a/b", Address("http://h:8000/v1", "a/b", 0)),
     ],
 )
 def test_an_address_and_its_parts(name: str, parts: Address) -> None:
@@ -45,7 +47,10 @@ def test_an_address_and_its_parts(name: str, parts: Address) -> None:
         ("http://h:99999/v1", "out of range"),
         ("http://h/v1#m?factor=27.5", "28 for Qwen2.5-VL, 32 for Qwen3-VL"),
         ("http://h/v1#m?factor=0", "or none"),
-        ("http://h/v1#m?frame=28", r"\?factor="),
+        ("http://h/v1#m?frame=28", r"\? only factor="),
+        ("http://h/v1?factor=27.5#m", "28 for Qwen2.5-VL"),
+        ("http://h/v1?factor=", "or none"),
+        ("http://h/v1?factor=28#m?factor=32", "no user, password or query"),
     ],
 )
 def test_a_wrong_address_is_one_sentence(name: str, says: str) -> None:
@@ -53,7 +58,14 @@ def test_a_wrong_address_is_one_sentence(name: str, says: str) -> None:
         check(EngineOptions(name, "small"))
 
 
-@pytest.mark.parametrize("name", ["http://me:sk-secret@h/v1#m", "http://h/v1?key=sk-secret#m"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "http://me:sk-secret@h/v1#m",
+        "http://h/v1?key=sk-secret#m",
+        "http://h/v1?factor=28&key=sk-secret#m",
+    ],
+)
 def test_a_key_in_the_address_is_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(UsageError, match="SPECEYES_SMALL_API_KEY") as told:
         check(EngineOptions(name, "small"))

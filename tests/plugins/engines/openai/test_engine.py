@@ -59,6 +59,7 @@ def test_a_remote_model_answers_and_scores_as_a_local_one(
         far, near = reply(remote, ask(seed)), local(model, ask(seed))
         assert (far.text, far.tokens, far.finish) == (near.text, near.tokens, near.finish)
         assert far.frames == near.frames
+        assert far.pieces == near.pieces
         assert len(far.statistics) == len(near.statistics)
         for a, b in zip(far.statistics, near.statistics, strict=True):
             assert a.separability == pytest.approx(b.separability, abs=1e-4)

@@ -32,7 +32,11 @@ def choice(text: str, entries: list[Any], finish: str = "stop") -> dict[str, Any
 VALUES = [-0.1, -3.0, -4.0, -5.0]
 
 
-@given(logits=st.lists(st.floats(-30, 30, width=32), min_size=70, max_size=90), seed=st.integers())
+LOGITS = st.integers(-30 * 64, 30 * 64).map(lambda steps: steps / 64)
+"""Apart by more than what float32 rounds away of their log-probabilities, or equal."""
+
+
+@given(logits=st.lists(LOGITS, min_size=70, max_size=90), seed=st.integers())
 def test_log_probabilities_score_as_logits_do(logits: list[float], seed: int) -> None:
     row = torch.tensor(logits)
     wanted = token_statistics(row.unsqueeze(0), k=64)
