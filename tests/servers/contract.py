@@ -187,12 +187,14 @@ CASES = (
             body["usage"]["prompt_tokens"] == 23 and said(body)[0] == "_in_in white right"
         ),
     ),
+    # vLLM keeps the picture of this request as if its engine had seen it: the next request with an
+    # equal picture fails with 500 too, once. No other case shows this one.
     Case(
         "a turn that ends in a picture",
         500,
         "Failed to apply prompt replacement",
         {
-            "messages": [BEGUN[0], {"role": "assistant", "content": ["one two", picture()]}],
+            "messages": [BEGUN[0], {"role": "assistant", "content": ["one two", picture(96)]}],
             "continue_final_message": True,
             "add_generation_prompt": False,
         },
@@ -203,7 +205,7 @@ CASES = (
         "picture areas without the server's trust",
         400,
         "Per-request mm_processor_kwargs are disabled by default.*--trust-request-mm-kwargs",
-        shown(picture()) | {"mm_processor_kwargs": {"min_pixels": 3136, "max_pixels": 12544}},
+        shown(picture(48)) | {"mm_processor_kwargs": {"min_pixels": 3136, "max_pixels": 12544}},
     ),
     Case(
         "more tokens than the context",

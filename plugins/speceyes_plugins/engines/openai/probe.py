@@ -38,6 +38,8 @@ LARGE_SIDES = (2016, 1344, 896)
 """Largest picture to try, in pixels a side: multiples of 28 and 32, down to a short context."""
 PICTURES = 8  # an agent's loop of six turns shows seven; one to spare
 RETRIES = 2
+NO_LIST = (404, 405, 500, 501)
+"""Statuses of a server or gateway that has no list of models; the named one is then asked."""
 TRUST_FLAG = "--trust-request-mm-kwargs"
 BOXES: Mapping[BoxFrame | None, str] = {
     "pixels": "boxes in pixels",
@@ -119,7 +121,7 @@ class Probe:
         try:
             served = [writable(str(item.get("id", ""))) for item in self._endpoint.models()]
         except EndpointError as error:
-            if wanted and error.status in (404, 405):  # a gateway without a list
+            if wanted and error.status in NO_LIST:
                 return wanted
             raise
         known = one_line(", ".join(served[:10]), 300) or "none"
