@@ -31,7 +31,6 @@ MOST_LINES = 400
 LONGER_FILES = {
     "speceyes_cli/core/replies/sentences.py": "the forms in which a sentence names its answer",
     "tests/core/scheduling/test_scheduler.py": "one fake clock and engine serve all its cases",
-    "tests/servers/vllm_server.py": "a server in one file, started as a script",
     "tests/host/test_wrong_plugins.py": "one table of everything that can be wrong",
 }
 """Files that may be longer, and why."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from speceyes_cli.core.chat import Ask, Engine, Run, ToolError
-from speceyes_cli.core.errors import RunStopError, WorkerDiedError
+from speceyes_cli.core.errors import RunStopError, ServerLostError, WorkerDiedError
+from speceyes_cli.core.scheduling.trajectories import LostCallError
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +19,18 @@ def generate(engine: Engine, asks: Sequence[Ask]) -> list[Any]:
     if len(replies) != len(asks):
         raise RuntimeError(f"the engine gave {len(replies)} replies to {len(asks)} asks")
     return replies
+
+
+def unless_stopping(outcome: Any, *, outlives_servers: bool) -> Any:
+    """What came back of a call; raises the `RunStopError` that it was lost to.
+
+    With `outlives_servers` a server that is gone is the error of one trajectory.
+    """
+    if isinstance(outcome, LostCallError) and isinstance(outcome.cause, RunStopError):
+        if not (outlives_servers and isinstance(outcome.cause, ServerLostError)):
+            raise outcome.cause
+        return outcome.cause
+    return outcome
 
 
 def run_tool(run: Run) -> list[Any]:

@@ -28,12 +28,7 @@ from speceyes_cli.core.chat import (
     Run,
     ToolError,
 )
-from speceyes_cli.core.errors import (
-    CancelledSampleError,
-    RunStopError,
-    ServerLostError,
-    WorkerDiedError,
-)
+from speceyes_cli.core.errors import CancelledSampleError, WorkerDiedError
 from speceyes_cli.core.scheduling import calls
 from speceyes_cli.core.scheduling.batching import Waiting, next_batch
 from speceyes_cli.core.scheduling.engine_groups import EngineGroup, group_engines, window_for
@@ -58,8 +53,6 @@ log = logging.getLogger(__name__)
 MAX_STEPS = 1_000
 """Asks and tool calls of one trajectory; a policy that wants more is taken for an endless loop."""
 TOOL_WORKERS = 4
-
-
 _NO_MORE = object()
 
 
@@ -78,10 +71,9 @@ class Scheduler:
     ) -> None:
         """`window` bounds live trajectories; by default it keeps every engine's batches full.
 
-        `limits` bounds, for a phase, the trajectories between their first ask of it and their end.
-        With limits, trajectories are admitted in waves, so that those which wait for their turn
-        do not thin the batches of those which follow. With `outlives_servers`, a
-        `ServerLostError` ends the trajectory that met it, and not the run.
+        `limits` bounds, for a phase, the trajectories between their first ask of it and their end;
+        they are admitted in waves, so that those which wait do not thin the batches of the others.
+        With `outlives_servers`, a `ServerLostError` ends its trajectory, and not the run.
         """
         self._outlives_servers = outlives_servers
         self._engines = engines
@@ -277,11 +269,7 @@ class Scheduler:
     def _receive(self, trajectory: Trajectory, outcome: Any, seconds: float) -> None:
         """Note what came back for the trajectory's need, and let it go on, try again or end."""
         need = trajectory.need
-        if isinstance(outcome, LostCallError) and isinstance(outcome.cause, RunStopError):
-            if not (self._outlives_servers and isinstance(outcome.cause, ServerLostError)):
-                raise outcome.cause
-            self._end(trajectory, error=outcome.cause)
-            return
+        outcome = calls.unless_stopping(outcome, outlives_servers=self._outlives_servers)
         if trajectory.cancelled:
             if trajectory.parent is None:
                 self._end(trajectory, error=CancelledSampleError())
