@@ -162,7 +162,7 @@ class TextBatch:
         tokens = torch.tensor([token for p, count in both for token in p.ids[-count:]])
         positions = torch.cat([p.positions[:, -count:] for p, count in both], dim=1)
         cos, sin = model.rotation(positions[:, None])
-        hidden = model.embed(tokens.to(model.device))
+        hidden = model.embed(tokens)
         add = None
         pictures = [picture for prompt in prompts for picture in prompt.pictures]
         if pictures:

@@ -105,7 +105,7 @@ class TextModel:
 
     def embed(self, tokens: Tensor) -> Tensor:
         """[tokens] to [tokens, hidden]."""
-        found: Tensor = self._embed(tokens)
+        found: Tensor = self._embed(tokens.to(self.device))
         return found
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:

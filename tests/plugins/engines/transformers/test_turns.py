@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from transformers import AutoConfig, AutoModelForImageTextToText
 
@@ -206,6 +205,16 @@ def test_what_conversations_begin_with_is_read_once(
     keeping.forget("text")
 
 
+def test_a_part_of_what_others_begin_with_is_not_written_over(folder: Path) -> None:
+    engine = TransformersEngine(EngineOptions(str(folder), "large"))
+    anew = TransformersEngine(EngineOptions(str(folder), "large", options=memory(0)))
+    texts = ["one two three four " * 20] * 2 + ["one two three four " * 12, "one two " * 3]
+    for number, text in enumerate([*texts, texts[0]]):
+        ask = first(str(number), text + "?")
+        assert_same(replies(engine, [ask]), replies(anew, [ask]))
+        engine.forget(str(number))
+
+
 def test_another_picture_in_the_same_words_is_looked_at(
     keeping: TransformersEngine, forgetting: TransformersEngine
 ) -> None:
@@ -232,16 +241,34 @@ def test_a_conversation_grows_over_many_blocks(
 
 def test_what_ends_while_it_is_answered_is_not_kept(folder: Path) -> None:
     engine = TransformersEngine(EngineOptions(str(folder), "large"))
+    ended: list[int] = []
 
-    def shown() -> Image.Image:
-        engine.forget("a")
-        return Image.new("RGB", (60, 60), "red")
+    def end(scores: object, _threshold: float, _limit: int) -> bool:
+        del scores
+        if not ended:
+            engine.forget("a")
+        ended.append(1)
+        return False
 
     replies(engine, [first("a", "?", picture(1))])
     assert engine._conversations.kept.held > 0
-    replies(engine, [first("a", "?", Picture("late", shown))])
-    engine.forget("a")
+    late = replace(first("a", "?", picture(1)), gate=replace(GATE, hopeless=end))
+    replies(engine, [late])
+    assert ended
     assert engine._conversations.kept.held == 0
+    replies(engine, [first("a", "?", picture(1))])
+    assert engine._conversations.kept.held > 0
+
+
+def test_rows_that_leave_do_not_disturb_the_others(
+    keeping: TransformersEngine, forgetting: TransformersEngine
+) -> None:
+    limits = (2, 12, 3, 1, 12, 6)
+    asks = [
+        replace(first("", "So? " * (1 + 3 * n), *[picture(n)] * (n % 2)), max_new_tokens=limit)
+        for n, limit in enumerate(limits)
+    ]
+    assert_same(replies(keeping, asks), [replies(forgetting, [ask])[0] for ask in asks])
 
 
 def test_a_budget_is_kept_the_longest_unused_going_first(folder: Path) -> None:
