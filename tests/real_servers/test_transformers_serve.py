@@ -11,7 +11,6 @@ import pytest
 from speceyes_plugins.engines.openai.engine import OpenAIEngine
 from starting import started
 
-from speceyes_cli.core.chat import Ask, Message, Reply
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.specs import EngineOptions
 
@@ -37,15 +36,18 @@ def test_a_field_that_it_does_not_know_is_refused_by_name(address: str, field: s
     contract.hold(case._replace(body={"model": MODEL, **(case.body or {})}), address)
 
 
-def test_a_large_model_answers_without_what_it_refuses(address: str) -> None:
-    engine = OpenAIEngine(EngineOptions(f"{address}/v1?factor=none#{MODEL}", "large"))
-    try:
-        asked = Ask("large", (Message("user", (contract.ASKED,)),), max_new_tokens=8)
-        (reply,) = engine.generate([asked])
-    finally:
-        engine.close()
-    assert isinstance(reply, Reply)
-    assert reply.text == "_in, nothing, nothing; nothing,"
+def test_it_answers_without_them_and_leaves_log_probabilities_out(address: str) -> None:
+    body = {"model": MODEL, "repetition_penalty": None, "top_k": None}
+    scored = {**body, "logprobs": True, "top_logprobs": 5}
+    for asked in (body, scored):
+        case = contract.Case("plain", 200, "_in, nothing, nothing; nothing,", asked)
+        contract.hold(case, address)
+    assert "top_logprobs" not in contract.send(case, address)[1]
+
+
+def test_a_stop_text_is_too_much_for_it(address: str) -> None:
+    body = {"model": MODEL, "repetition_penalty": None, "top_k": None, "stop": [" not"]}
+    contract.hold(contract.Case("stop", 500, "Internal Server Error", body), address)
 
 
 def test_it_has_nothing_for_the_gate(address: str) -> None:

@@ -46,7 +46,8 @@ class Case(NamedTuple):
     says: str
     """A regular expression that the body's text matches."""
     body: Mapping[str, Any] | None = AS_IT_IS
-    """What the request says beside a model, a question and its tokens; None: it is a GET."""
+    """What the request says beside or in the place of a model, a question and greedy decoding,
+    without what is None; None: it is a GET."""
     path: str = CHAT
     key: str = KEY
     holds: Callable[[dict[str, Any]], bool] = lambda _body: True
@@ -253,7 +254,8 @@ def send(case: Case, address: str) -> tuple[int, str]:
             "repetition_penalty": 1.0,
             "top_k": 0,
         }
-        data = json.dumps({**asked, **case.body}).encode()
+        whole = {**asked, **case.body}
+        data = json.dumps({name: one for name, one in whole.items() if one is not None}).encode()
     headers = {"Content-Type": "application/json"}
     if case.key:
         headers["Authorization"] = f"Bearer {case.key}"

@@ -52,6 +52,20 @@ def test_refused_fields_are_left_out_from_then_on(
     assert "repetition_penalty" not in does.bodies[-1]
 
 
+def test_nothing_beyond_openais_interface_is_needed(
+    serve: Serve, connect: Connect, served: dict[Role, Any]
+) -> None:
+    beyond = ("repetition_penalty", "top_k", "include_stop_str_in_output", "no_stop_trim")
+    plain = reply(connect(serve(Behaviour(), served["small"]), **SMALL), ask(0))
+    does = Behaviour(refuses=beyond, keeps_stop=False, tells_stop=False, bodies=[])
+    engine = connect(serve(does, served["small"]), **SMALL)
+    assert reply(engine, ask(0)) == plain
+    reply(engine, ask(0, gate=None, stop=STOPS))
+    assert does.bodies is not None
+    known = {"model", "messages", "max_tokens", "temperature", "stop"}
+    assert set(does.bodies[-1]) == known
+
+
 def test_a_refusal_of_anything_else_stays_one(
     serve: Serve, connect: Connect, served: dict[Role, Any]
 ) -> None:
