@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 SETTINGS = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
@@ -23,9 +24,17 @@ SETTINGS = {
 START_SECONDS = 240
 
 
+class StartedServer(NamedTuple):
+    """A server that runs."""
+
+    address: str
+    """Without a path."""
+    process: subprocess.Popen[bytes]
+
+
 @contextlib.contextmanager
-def started(command: Sequence[str], path: str, key: str = "") -> Iterator[str]:
-    """The server's address without a path, once it answers at `path`; ended with the block."""
+def started(command: Sequence[str], path: str, key: str = "") -> Iterator[StartedServer]:
+    """The server, once it answers at `path`; ended with the block."""
     port = free_port()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
@@ -39,7 +48,7 @@ def started(command: Sequence[str], path: str, key: str = "") -> Iterator[str]:
             if not _answers(process, address + path, key):
                 said.seek(0)
                 raise RuntimeError(f"{command[0]} did not start:\n{said.read()[-4000:]}")
-            yield address
+            yield StartedServer(address, process)
         finally:
             process.terminate()
             try:

@@ -23,8 +23,8 @@ MODEL = str(ROOT / "plugins" / "speceyes_plugins" / "embedded" / "weights" / "sm
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     command = [*environment.transformers_serve(), MODEL, "--device", "cpu", "--dtype", "float32"]
-    with started(command, "/health") as url:
-        yield url
+    with started(command, "/health") as server:
+        yield server.address
 
 
 @pytest.mark.parametrize(
