@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from speceyes_cli.plugin import EngineOptions, Role, UsageError
-from speceyes_plugins.engines.model_folder import digest_folder
+from speceyes_plugins.engines.model_folder import digest_folder, read_config, require_vocabulary
 
 EMBEDDED = "embedded"
 TURN_MEMORY = "turn-memory"
@@ -59,12 +57,7 @@ def check(options: EngineOptions) -> None:
         )
     if not any(True for pattern in WEIGHTS for _ in place.glob(pattern)):
         raise UsageError(f"--{options.role}: {place} has no weights (*.safetensors).")
-    vocabulary = (config.get("text_config") or config).get("vocab_size")
-    if isinstance(vocabulary, int) and options.role == "small" and options.top_k > vocabulary:
-        raise UsageError(
-            f"--top-k {options.top_k} is larger than the vocabulary of {options.model} "
-            f"({vocabulary} tokens)."
-        )
+    require_vocabulary(config, options, options.model)
 
 
 def digest(options: EngineOptions) -> str | None:
@@ -83,19 +76,3 @@ def require_transformers(role: Role) -> None:
             f"--{role}: transformers {found} is installed; the local engine needs "
             f"{'.'.join(map(str, OLDEST))} or later. Write vllm:MODEL, or install a later one."
         )
-
-
-def read_config(folder: Path, role: Role) -> dict[str, Any]:
-    """The folder's `config.json`."""
-    path = folder / "config.json"
-    if path.exists() and not path.is_file():  # reading a pipe or a device may never end
-        raise UsageError(f"--{role}: {path} is no file.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"--{role}: {folder} is no model folder: it has no config.json.") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--{role}: {path} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise UsageError(f"--{role}: {path} is not a JSON object.")
-    return config

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_cli.plugin import EngineOptions, PluginOption, Role, UsageError
-from speceyes_plugins.engines.model_folder import digest_folder
+from speceyes_plugins.engines.model_folder import digest_folder, read_config, require_vocabulary
 
 PREFIX = "vllm:"
 EMBEDDED = "embedded"
@@ -76,13 +76,7 @@ def check(options: EngineOptions) -> None:
         if place.is_absolute() or name.startswith((".", "~")):
             raise UsageError(f"{flag}: there is no folder {name}.")
         return
-    config = _config(place, flag)
-    vocabulary = (config.get("text_config") or config).get("vocab_size")
-    if isinstance(vocabulary, int) and options.role == "small" and options.top_k > vocabulary:
-        raise UsageError(
-            f"--top-k {options.top_k} is larger than the vocabulary of {name} "
-            f"({vocabulary} tokens)."
-        )
+    require_vocabulary(read_config(place, options.role), options, name)
 
 
 def engine_arguments(options: EngineOptions) -> dict[str, Any]:
@@ -139,16 +133,3 @@ def vllm_version() -> tuple[int, int] | None:
             continue
         return int(major), int(minor)
     return None
-
-
-def _config(folder: Path, flag: str) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{flag}: {folder} is no model folder: it has no config.json.") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{flag}: {path} cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise UsageError(f"{flag}: {path} is not a JSON object.")
-    return config
