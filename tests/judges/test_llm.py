@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,10 @@ from typing import Any
 
 import pytest
 from speceyes_example.judge_server import FAULTS, JudgeServer, any_fault
+from speceyes_judges.llm import endpoint
 from typer.testing import Result
+
+from speceyes_cli.core.errors import ServerLostError
 
 Invoke = Callable[..., Result]
 MakeRun = Callable[..., Path]
@@ -169,6 +173,21 @@ def test_a_failed_judge_makes_no_answer_wrong(invoke: Invoke, make_run: MakeRun)
         assert invoke("judge", "run", "--api-url", server.url).exit_code == 1
     [row] = [r for r in json.loads(invoke("gather", "run", "--json").stdout) if r["split"] == "all"]
     assert (row["accuracy"], row["accuracy_all"]) == (2 / 3, 2 / 4)
+
+
+def test_a_judge_that_is_gone_ends_it_with_what_is_judged_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint, "RETRIES", 1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and not listening
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        judge = endpoint.JudgeEndpoint(nobody, "", 2, 5.0)
+        try:
+            with pytest.raises(ServerLostError, match="the verdicts so far are kept"):
+                list(judge.ask_all("m", {str(n): [] for n in range(1000)}))
+        finally:
+            judge.close()
 
 
 def test_concurrency_is_what_was_asked_for(invoke: Invoke, make_run: MakeRun) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from speceyes_cli.plugin import (
     OptionalFields,
     Secrets,
+    ServerLostError,
     UsageError,
     check_key,
     has_userinfo,
@@ -61,6 +62,8 @@ class JudgeReply(NamedTuple):
     text: str
     """The model's words; the error's where there was one."""
     failed: bool
+    lost: bool = False
+    """Nobody took a connection, however often it was tried."""
 
 
 class JudgeEndpoint:
@@ -117,7 +120,10 @@ class JudgeEndpoint:
     def ask_all(
         self, model: str, questions: Mapping[str, Messages]
     ) -> Iterator[Sequence[JudgeReply]]:
-        """Answers to questions by key, as they come; all that wait are given at once."""
+        """Answers to questions by key, as they come; all that wait are given at once.
+
+        Raises `ServerLostError` once the server is gone; what came before it has been given.
+        """
         come: asyncio.Queue[JudgeReply] = asyncio.Queue()
         left = iter(questions.items())
         workers: list[asyncio.Task[None]] = []
@@ -145,9 +151,17 @@ class JudgeEndpoint:
             while given < len(questions):
                 some = self._run(next_ones())
                 given += len(some)
-                yield some
+                yield [one for one in some if not one.lost]
+                self._require_server(model, some)
         finally:
             self._run(stop())
+
+    def _require_server(self, model: str, replies: Sequence[JudgeReply]) -> None:
+        lost = next((one for one in replies if one.lost), None)
+        if lost is not None:
+            raise ServerLostError(
+                f"{model} at {self.url} is gone: {lost.text}; the verdicts so far are kept."
+            )
 
     def close(self) -> None:
         """Close every connection."""
@@ -220,7 +234,7 @@ class JudgeEndpoint:
         try:
             return JudgeReply(key, await self._complete(model, messages), failed=False)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is kept with the sample
-            return JudgeReply(key, self._told(error), failed=True)
+            return JudgeReply(key, self._told(error), failed=True, lost=_no_connection(error))
 
     def _nobody(self) -> str:
         port, proxy = urlsplit(self.url).port or 80, proxy_before(self.url)
@@ -270,6 +284,13 @@ class JudgeEndpoint:
         else:
             told = f"{type(error).__name__}: {error}"
         return one_line(self._secrets.hide(hide_userinfo(told)))
+
+
+def _no_connection(error: BaseException) -> bool:
+    import httpx2  # noqa: PLC0415 - slow to import
+
+    nobody = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
+    return isinstance(error.__cause__, nobody)
 
 
 def _is_address(url: str) -> bool:
