@@ -120,8 +120,8 @@ def test_a_refused_key_is_said_whatever_its_status(
 def test_an_answer_with_the_key_in_it_is_kept_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """In every place of it that a record or an error may show."""
     monkeypatch.setenv("SPECEYES_SMALL_API_KEY", KEY)
-    top = [{"token": KEY, "logprob": -float(n)} for n in range(64)]
-    entry = {"token": KEY, "bytes": None, "logprob": 0.0, "top_logprobs": top}
+    top = [{"token": KEY, "logprob": -1.0 - n} for n in range(64)]
+    entry = {"token": KEY, "bytes": None, "logprob": -1.0, "top_logprobs": top}
     choice = {"message": {"content": KEY}, "logprobs": {"content": [entry]}}
 
     def ends(finish: str) -> Sends:

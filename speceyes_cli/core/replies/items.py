@@ -89,7 +89,9 @@ def read_options(options: Sequence[str]) -> Options:
 
 
 def _fits(text: str) -> bool:
-    return 0 < len(tokenize(text)) <= _LONGEST_OPTION and not (len(text) == 1 and text.isalpha())
+    words = [token.text for token in tokenize(text)]
+    letter = len(words) == 1 and len(words[0]) == 1 and words[0].isalpha()  # "a", also "a$"
+    return 0 < len(words) <= _LONGEST_OPTION and not letter
 
 
 def read_items(tokens: Sequence[Token], options: Options) -> list[Item]:

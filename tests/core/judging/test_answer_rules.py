@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from speceyes_cli.core.chat import Picture
@@ -249,6 +249,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=6))
+@example(["?", "a$"])
 def test_a_letter_alone_never_names_another_option(options: list[str]) -> None:
     for index in range(len(options)):
         chosen = parse_choice(chr(65 + index), options).option
