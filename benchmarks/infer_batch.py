@@ -1,10 +1,11 @@
 """Samples a second of `speceyes infer` at batch 32 against batch 1.
 
-    python benchmarks/infer_batch.py [--repeats 5]
+    python benchmarks/infer_batch.py [--repeats 5] [--base COMMIT]
 
 Runs the command itself over all of needle, in turn, a process each, and reads from its run folder
 how long it answered: from the first sample drawn to the last record kept and exported, loading the
-model left out. The last lines say where a sample's time goes in the engine, stage by stage.
+model left out. With --base both builds in turn, as benchmarks/versus.py installs them. The last
+lines say where a sample's time goes in the engine, stage by stage.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
+from versus import environments
 
 from speceyes_cli.core.chat import Ask, Engine
 from speceyes_cli.core.gate.decision import Gate
@@ -35,18 +38,35 @@ from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import plan_run
 
 GATE = Gate("min", min_score)
+BATCHES = (1, 32)
 COMMAND = ("infer", "--dataset", "needle", "--limit", "0", "--batch-size")
 
 
-def rate(batch: int) -> float:
+def rate(batch: int, python: Path) -> float:
     """Samples a second of one run of the command."""
     with tempfile.TemporaryDirectory() as place:
         run = Path(place) / "run"
-        words = [sys.executable, "-m", "speceyes_cli", *COMMAND, str(batch), "--out", str(run)]
-        subprocess.run(words, check=True, capture_output=True)
+        words = [str(python), "-m", "speceyes_cli", *COMMAND, str(batch), "--out", str(run)]
+        subprocess.run(words, check=True, capture_output=True, cwd=place)
         answered = len((run / "records.jsonl").read_text(encoding="utf-8").splitlines())
         told = json.loads((run / "run.json").read_text(encoding="utf-8"))
         return float(answered / told["active_seconds"])
+
+
+@contextmanager
+def alone() -> Iterator[dict[str, Path]]:
+    """The interpreter of this build."""
+    yield {"now": Path(sys.executable)}
+
+
+def measured(builds: Mapping[str, Path], repeats: int) -> dict[str, dict[int, list[float]]]:
+    """Rates of each build at each batch, taken in turn."""
+    rates: dict[str, dict[int, list[float]]] = {name: {b: [] for b in BATCHES} for name in builds}
+    for _ in range(repeats):
+        for batch in BATCHES:
+            for name, python in builds.items():
+                rates[name][batch].append(rate(batch, python))
+    return rates
 
 
 def needles(count: int) -> list[Sample]:
@@ -96,22 +116,22 @@ def spread(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--base")
     chosen = parser.parse_args()
     import torch
 
     cores = len(os.sched_getaffinity(0))
     print("python", " ".join(sys.argv))
     print(f"{platform.machine()}, {cores} cores, {torch.get_num_threads()} torch threads")
-    rates: dict[int, list[float]] = {1: [], 32: []}
-    for _ in range(chosen.repeats):
-        for batch, found in rates.items():
-            found.append(rate(batch))
-    for batch, found in rates.items():
-        print(f"batch {batch:2}: {spread(found)}")
-    ratios = [many / one for one, many in zip(rates[1], rates[32], strict=True)]
-    print(f"ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    with environments(chosen.base) if chosen.base else alone() as builds:
+        rates = measured(builds, chosen.repeats)
+    for name, found in rates.items():
+        for batch, values in found.items():
+            print(f"{name}, batch {batch:2}: {spread(values)}")
+        ratios = [many / one for one, many in zip(found[1], found[32], strict=True)]
+        print(f"ratio: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     samples = needles(32)
-    for batch in rates:
+    for batch in BATCHES:
         engine = load(batch)
         engine.generate([ask_of(sample, -1) for sample in samples[:batch]])  # warm
         print(f"milliseconds a sample at batch {batch}:")

@@ -125,7 +125,7 @@ def says(body: bytes, status: str = "200 OK") -> Sends:
 def answer(body: bytes, status: str = "200 OK") -> bytes:
     """A whole response."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nretry-after-ms: 5\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    return f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 SLOW: tuple[Sends, ...] = (silent, drip_head, endless_100, drip_body, drip_sizes)
@@ -177,6 +177,8 @@ class HostileServer:
                     self.sent += len(data)
                 if modes:
                     continue
+                writer.close()  # what was sent still arrives, as it need not after an abort
+                await writer.wait_closed()
                 return
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             return

@@ -78,7 +78,7 @@ def _whole_text(forms: Iterable[str], known: Options) -> Choice | None:
         if plain and plain in known.folded:
             option = known.folded.index(plain)
             letter = known.letters.index(plain) if plain in known.letters else option
-            return Choice(option, "text") if known.same[letter] == option else AMBIGUOUS
+            return Choice(letter, "text") if known.same[letter] == option else AMBIGUOUS
     return None
 
 

@@ -250,6 +250,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=2, max_size=6))
 @example(["?", "a$"])
+@example(["0", "0", "0", 'E"', "E"])
 def test_a_letter_alone_never_names_another_option(options: list[str]) -> None:
     for index in range(len(options)):
         chosen = parse_choice(chr(65 + index), options).option
