@@ -26,6 +26,8 @@ from speceyes_cli.core.chat import (
     BoxFrame,
     Engine,
     Finish,
+    Forwarding,
+    ForwardingError,
     Introduced,
     Message,
     Observation,
@@ -39,6 +41,7 @@ from speceyes_cli.core.chat import (
 )
 from speceyes_cli.core.context import Closeable
 from speceyes_cli.core.errors import (
+    ContextLengthError,
     DataError,
     PictureError,
     RowError,
@@ -69,7 +72,7 @@ from speceyes_cli.core.methods.policies import draft_ask, passes_screen, solve, 
 from speceyes_cli.core.methods.thinking import THOUGHT_BEGIN, THOUGHT_END
 from speceyes_cli.core.option_texts import places_kept
 from speceyes_cli.core.replies.yes_no import parse_yes_no
-from speceyes_cli.core.samples import Sample, Verdict, question_text
+from speceyes_cli.core.samples import Sample, Verdict, question_text, question_turns
 from speceyes_cli.core.secrets import (
     Secrets,
     check_key,
@@ -89,6 +92,7 @@ from speceyes_cli.host.plugin_options import OptionValue, OptionValues, PluginOp
 from speceyes_cli.host.remote.opening import open_client, refuses_key
 from speceyes_cli.host.remote.optional_fields import OptionalFields
 from speceyes_cli.host.remote.proxies import proxy_before
+from speceyes_cli.host.remote.watching import watching
 from speceyes_cli.host.specs import (
     CONFIDENCE,
     STEP_SCORE,
@@ -148,6 +152,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "decode_picture",
     "picture_from",
     "question_text",
+    "question_turns",
     # A chat, and what a policy asks for and is sent.
     "Answer",
     "Ask",
@@ -171,6 +176,8 @@ __all__ = [  # noqa: RUF022 - by subject
     # Engines, and how each token of a draft is scored.
     "BoxFrame",
     "Engine",
+    "Forwarding",
+    "ForwardingError",
     "Introduced",
     "Gate",
     "STATISTICS",
@@ -221,6 +228,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "Record",
     "RunInfo",
     # Errors that the user can mend, and text made fit for a terminal.
+    "ContextLengthError",
     "DataError",
     "PictureError",
     "RowError",
@@ -242,6 +250,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "open_client",
     "proxy_before",
     "refuses_key",
+    "watching",
     # What is closed at the end of a block.
     "Closeable",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -29,7 +30,7 @@ def unknown_digest() -> None:
     """The digest of a picture that is drawn, cut from another, or comes from elsewhere."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Picture:
     """A picture that is decoded only when a model or a tool looks at it.
 
@@ -79,6 +80,11 @@ class Ask:
     """What the ask is for ("screen", "draft", "agent"): time and tokens are summed under it."""
     scored_after: str = ""
     """Given: only tokens after the first occurrence of this text are scored, once it has come."""
+    watch: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    """Given: called now and then with the text so far while it is written, on the engine's thread.
+
+    It returns at once and raises nothing. An engine that gets whole texts only never calls it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,10 @@ class Reply:
     """The text of each token in `statistics`, where the engine tells; empty otherwise."""
     cached: bool = False
     """Replayed from the call cache: `seconds` were measured when the call was made."""
+    prompt_tokens: int | None = None
+    """Tokens of the prompt, its pictures' included; None where the engine does not tell."""
+    cached_tokens: int = 0
+    """How many of these were not read anew, since they are as in an earlier call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,3 +204,28 @@ class Introduced(Protocol):
     @property
     def introduction(self) -> str:
         """What was found, in one line."""
+
+
+class ForwardingError(Exception):
+    """A chat completion that was handed on was not answered; the text is one sentence."""
+
+    def __init__(self, status: int, text: str, param: str | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        """The HTTP status that it comes to."""
+        self.param = param
+        """The field at fault, where that was told."""
+
+
+@runtime_checkable
+class Forwarding(Protocol):
+    """What an engine also has when it takes a chat completion as a client wrote it."""
+
+    def forward(
+        self, body: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
+    ) -> Future[None]:
+        """Have OpenAI's request answered untouched, its model's name alone exchanged.
+
+        `emit` is called with the completion, or with each chunk of a stream, on a thread of the
+        engine's. Cancelling the future drops the request. It raises `ForwardingError`.
+        """

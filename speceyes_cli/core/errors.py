@@ -44,3 +44,7 @@ class CancelledSampleError(Exception):
 
     def __str__(self) -> str:
         return "nobody waits for this answer any more"
+
+
+class ContextLengthError(SpecEyesError):
+    """A conversation has more tokens than the model reads."""

@@ -1,13 +1,22 @@
-"""One question about one picture."""
+"""One question: about a picture as a rule, about several or none within a conversation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
-from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.chat import Message, Picture, chat_pictures
+from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.option_texts import without_labels
+
+
+def _open_none() -> NoReturn:
+    raise PictureError("The question comes without a picture.")
+
+
+NO_PICTURE = Picture("no picture", _open_none)
+"""The picture of a question that comes without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +27,7 @@ class Sample:
     """Unique and stable within its dataset and split."""
     split: str
     picture: Picture
+    """The one asked about; of several, the one that a tool looks at unless another is named."""
     question: str
     options: tuple[str, ...] = ()
     """Option texts in the order shown, without letters; empty for open or yes/no questions."""
@@ -29,11 +39,26 @@ class Sample:
     """A group that the dataset reports apart, such as HR-Bench's single and cross."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """JSON values kept in the record."""
+    shown: tuple[str | Picture, ...] | None = None
+    """What stands before the question in its own turn; None: the picture alone."""
+    earlier: tuple[Message, ...] = ()
+    """The turns of the conversation before the question's, oldest first."""
 
     @property
     def key(self) -> str:
         """What scheduler, engines, agents and caches know the sample's trajectory by."""
         return trajectory_key(self.split, self.id)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Every picture in sight, in the order the model reads them; none for words alone."""
+        own = (part for part in self.before_question if isinstance(part, Picture))
+        return (*chat_pictures(self.earlier), *own)
+
+    @property
+    def before_question(self) -> tuple[str | Picture, ...]:
+        """What stands before the question in its own turn."""
+        return (self.picture,) if self.shown is None else self.shown
 
 
 def trajectory_key(split: str, sample_id: str) -> str:
@@ -49,6 +74,16 @@ def question_text(sample: Sample) -> str:
         shown = without_labels(sample.options)
         lines += [f"{chr(65 + i)}. {option}" for i, option in enumerate(shown)]
     return "\n".join(lines)
+
+
+def question_turns(sample: Sample, text: str, system: str = "") -> tuple[Message, ...]:
+    """The conversation up to the question, whose own turn ends with `text`, the question in it.
+
+    A system message stands before it where there is something to say.
+    """
+    opening = (Message("system", (system,)),) if system else ()
+    asked = Message("user", (*sample.before_question, text))
+    return (*opening, *sample.earlier, asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,12 @@ OUTPUT: Final = DATA + "/temp_processed_images"
 PICTURE: Final = DATA + "/input.jpg"
 """The picture's path as the script and the model know it."""
 
+
+def further_picture(place: int) -> str:
+    """The path of another picture of the conversation, by its place in it, from 0."""
+    return f"{DATA}/picture_{place + 1}.png"
+
+
 Kind = Literal[
     "source_too_long",
     "syntax",

@@ -150,6 +150,8 @@ def _write(reply: Reply) -> str:
             "frames": reply.frames,
             "box_frame": reply.box_frame,
             "pieces": reply.pieces,
+            "prompt_tokens": reply.prompt_tokens,
+            "cached_tokens": reply.cached_tokens,
         }
     )
 

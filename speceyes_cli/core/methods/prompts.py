@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from speceyes_cli.core.chat import Message, Picture
-from speceyes_cli.core.samples import Sample, question_text
+from speceyes_cli.core.samples import Sample, question_text, question_turns
 
 DRAFT_INSTRUCTION = "Reply with the final answer only: no explanation, no label.\nAnswer:"
 
@@ -24,5 +24,5 @@ def score_messages(messages: tuple[Message, ...], step: str) -> tuple[Message, .
 
 
 def draft_messages(sample: Sample) -> tuple[Message, ...]:
-    """One user turn: the picture, the question, and a request for nothing but the answer."""
-    return (Message("user", (sample.picture, f"{question_text(sample)}\n{DRAFT_INSTRUCTION}")),)
+    """The conversation, and in the question's turn a request for nothing but the answer."""
+    return question_turns(sample, f"{question_text(sample)}\n{DRAFT_INSTRUCTION}")

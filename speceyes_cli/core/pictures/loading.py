@@ -111,9 +111,9 @@ def is_lfs_pointer(data: bytes) -> bool:
 def decode_base64(text: str | bytes, name: str) -> bytes:
     """The bytes in base64 text, with or without a data-URL head and line breaks."""
     data = text.encode("ascii", "replace") if isinstance(text, str) else text
-    if data[:5] == b"data:":
+    if data[:5].lower() == b"data:":
         head, comma, data = data.partition(b",")
-        if not comma or not head.rstrip().endswith(b";base64"):
+        if not comma or not head.rstrip().lower().endswith(b";base64"):
             raise PictureError(f"{name}: the data URL holds no base64.")
     data = b"".join(data.split())
     if len(data) * 3 > MAX_BYTES * 4:

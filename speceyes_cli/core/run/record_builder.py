@@ -144,6 +144,8 @@ def _call_note(event: Asked) -> CallNote:
         finish=reply.finish,
         seconds=reply.seconds,
         cached=reply.cached,
+        prompt_tokens=reply.prompt_tokens,
+        cached_tokens=reply.cached_tokens,
     )
 
 
@@ -151,10 +153,7 @@ def _tool_note(event: Ran) -> ToolNote:
     run, outcome, seconds = event
     return ToolNote(
         name=run.name,
-        arguments={
-            key: value.name if isinstance(value, Picture) else value
-            for key, value in run.arguments.items()
-        },
+        arguments={key: _without_pixels(value) for key, value in run.arguments.items()},
         outcome="ok" if isinstance(outcome, Observation) else outcome.kind,
         text="".join(part for part in outcome.content if isinstance(part, str))
         if isinstance(outcome, Observation)
@@ -162,6 +161,13 @@ def _tool_note(event: Ran) -> ToolNote:
         notes=(*run.notes, *outcome.notes),
         seconds=seconds,
     )
+
+
+def _without_pixels(value: Any) -> Any:
+    """An argument with the names of its pictures in their places."""
+    if isinstance(value, Mapping):
+        return {key: _without_pixels(item) for key, item in value.items()}
+    return value.name if isinstance(value, Picture) else value
 
 
 def _conversations(asked: Sequence[Asked]) -> dict[str, tuple[MessageNote, ...]]:

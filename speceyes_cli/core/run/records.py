@@ -104,6 +104,10 @@ class CallNote(_Model):
     """Its share of its batch's wall time."""
     cached: bool = False
     """Replayed from the call cache: `seconds` were measured when the call was made."""
+    prompt_tokens: int | None = None
+    """Tokens of the prompt, its pictures' included; None where the engine did not tell."""
+    cached_tokens: int = 0
+    """How many of these were not read anew."""
 
 
 class ToolNote(_Model):

@@ -9,6 +9,8 @@ from typing import Any
 import httpx2
 import openai
 
+from speceyes_cli.host.remote.watching import WATCHER
+
 ENCODINGS = ("", "identity", "gzip", "deflate")
 """Other content encodings pack so much into a network packet that no limit of bytes would hold."""
 
@@ -40,7 +42,7 @@ class LimitedClient(httpx2.AsyncClient):
     async def send(
         self, request: httpx2.Request, *, stream: bool = False, **options: Any
     ) -> httpx2.Response:
-        """The whole response, also where a stream is asked for.
+        """The whole response, also where a stream is asked for, which is watched meanwhile.
 
         Raises `ReadTimeout` after `seconds`, `BodyTooLongError`, and what httpx2 raises.
         """
@@ -68,11 +70,21 @@ class LimitedClient(httpx2.AsyncClient):
                 request=response.request,
             )
         body = bytearray()
+        watcher = WATCHER.get() if _is_stream(response) else None
+        if watcher is not None:
+            watcher(b"")
         async for chunk in response.aiter_bytes():
             body += chunk
+            if watcher is not None and chunk:
+                watcher(chunk)
             if len(body) > self._most_bytes:
                 raise BodyTooLongError(f"its answer has more than {self._most_bytes:,} bytes")
         return bytes(body)
+
+
+def _is_stream(response: httpx2.Response) -> bool:
+    kind = response.headers.get("content-type", "")
+    return response.is_success and kind.lower().startswith("text/event-stream")
 
 
 def _whole(response: httpx2.Response, body: bytes) -> httpx2.Response:

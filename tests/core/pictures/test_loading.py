@@ -116,6 +116,7 @@ def forms(file: Path, server: str) -> dict[str, Any]:
         "data url": f"data:image/png;base64,{BASE64}",
         "data url with a charset": f"data:image/png;charset=utf-8;base64,{BASE64}",
         "data url without a kind": f"data:image;base64,{BASE64}",
+        "data url in capitals": f"DATA:IMAGE/PNG;BASE64,{BASE64}",
         "bytes": PNG,
         "parquet bytes": {"bytes": PNG, "path": None},
         "parquet path": {"bytes": None, "path": str(file)},

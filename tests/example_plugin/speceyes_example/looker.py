@@ -19,6 +19,7 @@ from speceyes_cli.plugin import (
     Sample,
     ToolError,
     question_text,
+    question_turns,
 )
 
 
@@ -36,12 +37,12 @@ class Looker:
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Would looking help?"""
         text = f"{question_text(sample)}\nWould looking closer help? Yes or no."
-        return (Message("user", (sample.picture, text)),)
+        return question_turns(sample, text)
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
         """The question, and the two words."""
         text = f"{question_text(sample)}\nSay LOOK x1 y1 x2 y2, or ANSWER and the answer."
-        return (Message("user", (sample.picture, text)),)
+        return question_turns(sample, text)
 
     def step(
         self, reply: Reply, state: AgentState

@@ -1,17 +1,19 @@
-"""DeepEyes: the large model thinks, zooms into the first picture, and answers."""
+"""DeepEyes: the large model thinks, zooms into a picture, and answers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from speceyes_cli.plugin import (
     AgentOptions,
     AgentState,
     Answer,
+    BoxFrame,
     Message,
     Observation,
     OptionValue,
@@ -19,11 +21,18 @@ from speceyes_cli.plugin import (
     Reply,
     Run,
     Sample,
+    Size,
     ToolError,
     one_line,
     question_text,
+    question_turns,
 )
 from speceyes_plugins.agents.boxes import BOX_FRAMES, BOX_KEYS, Box, Frame, read_box
+from speceyes_plugins.agents.shown_pictures import (
+    picture_meant,
+    several_pictures,
+    without_place,
+)
 from speceyes_plugins.agents.tags import (
     Tagged,
     after_thought,
@@ -48,6 +57,26 @@ ONE_LETTER = 0.93
 0.83."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a call can be about."""
+
+    pictures: tuple[Picture, ...]
+    usual: Picture
+    """The one meant where a call names none."""
+    frames: tuple[Size, ...]
+    """The pictures as the model saw them, those of the crops behind them."""
+    kind: BoxFrame
+
+
+class Meant(NamedTuple):
+    """What a call is about."""
+
+    picture: Picture
+    frame: Size | None
+    box: Box
+
+
 class DeepEyes:
     """The agent's two methods; it holds no model and does no I/O."""
 
@@ -63,16 +92,14 @@ class DeepEyes:
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether zooming would help."""
-        text = f"{question_text(sample)}\n{self.prompts['screen']}"
-        return (Message("user", (sample.picture, text)),)
+        return question_turns(sample, f"{question_text(sample)}\n{self.prompts['screen']}")
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
-        """The tool's schema, the picture and the question."""
-        text = f"{question_text(sample)}\n{self.prompts['instruction']}"
-        return (
-            Message("system", (self.prompts["system"],)),
-            Message("user", (sample.picture, text)),
-        )
+        """The tool's schema, the conversation and the question; which picture, if several."""
+        lines = [question_text(sample), self.prompts["instruction"]]
+        if len(sample.pictures) > 1:
+            lines.insert(1, several_pictures(len(sample.pictures)))
+        return question_turns(sample, "\n".join(lines), self.prompts["system"])
 
     def step(
         self, reply: Reply, state: AgentState
@@ -82,23 +109,23 @@ class DeepEyes:
         answer = last_tagged(reply.text, "answer")
         if answer is not None and (call is None or answers_first(answer, call)):
             return Answer(answer.content.strip(), "large")
-        frame = state.frames[0] if state.frames else None
         kind = self.box_frame or reply.box_frame or "pixels"
+        shown = Shown(state.sample.pictures, state.sample.picture, state.frames, kind)
         try:
             if call is None:
-                box, mends = untagged_call(reply, Frame(kind, frame))
+                meant, mends = untagged_call(reply, shown)
             else:
-                box, mends = parse_call(call, Frame(kind, frame))
+                meant, mends = parse_call(call, shown)
         except CallError as error:
             last_turn = state.turn + 1 >= self.max_turns
             spoken = call is None and f'"{TOOL}"' not in reply.text  # else a call, if a broken one
             untagged = untagged_answer(reply) if spoken and last_turn else None
             return untagged or self._complain(error.kind, error.text)
         arguments = {
-            "picture": state.sample.picture,
-            "box": box,
+            "picture": meant.picture,
+            "box": meant.box,
             "box_frame": kind,
-            "frame": frame,
+            "frame": meant.frame,
             "turn": state.turn,
             "rounding": self.rounding,
         }
@@ -128,8 +155,8 @@ def observation(crop: Picture, reminder: str) -> tuple[str | Picture, ...]:
     return ("<tool_response>\n", crop, f"\n{reminder}\n</tool_response>")
 
 
-def parse_call(call: Tagged, frame: Frame) -> tuple[Box, tuple[str, ...]]:
-    """The box of a call and what was mended to read it; raises `CallError`."""
+def parse_call(call: Tagged, shown: Shown) -> tuple[Meant, tuple[str, ...]]:
+    """The picture and box of a call and what was mended to read it; raises `CallError`."""
     said = read_call(call.content, BOX_KEYS, complete=call.closed)
     mends = said.mends
     if said.name is None:
@@ -141,18 +168,20 @@ def parse_call(call: Tagged, frame: Frame) -> tuple[Box, tuple[str, ...]]:
                 f"There is no tool {one_line(said.name, 60)!r}: the only one is {TOOL}.",
             )
         mends = (*mends, f'"{said.name}" for "{TOOL}"')
-    box, box_mends = read_box(said.arguments, frame)
-    return box, (*mends, *box_mends)
+    place = picture_meant(said.arguments, shown.pictures, shown.usual)
+    frame = shown.frames[place] if place < len(shown.frames) else None
+    box, box_mends = read_box(without_place(said.arguments), Frame(shown.kind, frame))
+    return Meant(shown.pictures[place], frame, box), (*mends, *box_mends)
 
 
-def untagged_call(reply: Reply, frame: Frame) -> tuple[Box, tuple[str, ...]]:
+def untagged_call(reply: Reply, shown: Shown) -> tuple[Meant, tuple[str, ...]]:
     """As `parse_call`, for a reply in which the tool is called without tags."""
     said = after_thought(reply.text) or ""
     if TOOL in said:
         with suppress(CallError):
             call = Tagged(said, 0, len(said), closed=reply.finish == "stop")
-            box, mends = parse_call(call, frame)
-            return box, ("a call without tags", *mends)
+            meant, mends = parse_call(call, shown)
+            return meant, ("a call without tags", *mends)
     raise CallError("no_action", "Neither <tool_call> nor <answer> was found.")
 
 

@@ -17,12 +17,13 @@ from speceyes_cli.plugin import (
     Size,
     ToolError,
     question_text,
+    question_turns,
 )
 from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer, untagged_code
 from speceyes_plugins.agents.thyme.sessions import SandboxSessions
-from speceyes_plugins.agents.thyme.texts import check_prompts, opening, results
+from speceyes_plugins.agents.thyme.texts import Other, check_prompts, opening, results
 from speceyes_plugins.sandbox.parent import isolation
-from speceyes_plugins.sandbox.values import Backend, State
+from speceyes_plugins.sandbox.values import Backend, State, further_picture
 
 MAX_TURNS = 5  # upstream SpecEyes
 MAX_NEW_TOKENS = 2048
@@ -52,12 +53,16 @@ class Thyme:
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether image processing would help."""
-        text = f"{question_text(sample)}\n{self.prompts['screen']}"
-        return (Message("user", (sample.picture, text)),)
+        return question_turns(sample, f"{question_text(sample)}\n{self.prompts['screen']}")
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
-        """The picture, its path and size, and the question."""
-        return opening(sample, Size(*sample.picture.open().size), self.prompts)
+        """The conversation, its pictures' paths and sizes, and the question."""
+        size = Size(*sample.picture.open().size)
+        others = [
+            Other(place, further_picture(place), Size(*picture.open().size))
+            for place, picture in other_pictures(sample)
+        ]
+        return opening(sample, size, self.prompts, others)
 
     def step(
         self, reply: Reply, state: AgentState
@@ -73,13 +78,12 @@ class Thyme:
             untagged = untagged_answer(reply) if last_turn else None
             return untagged or complain("no_action", "Neither <code> nor <answer> was found.")
         notes = () if code is not None else ("code without tags",)
+        arguments = {"key": state.key, "picture": state.sample.picture, "code": block}
+        if others := dict(other_pictures(state.sample)):
+            arguments["others"] = others
         seen = yield Run(
             self._sessions.run,
-            {
-                "key": state.key,
-                "picture": state.sample.picture,
-                "code": block,
-            },
+            arguments,
             timeout=BLOCK_SECONDS,
             name="python",
             notes=notes,
@@ -95,6 +99,11 @@ class Thyme:
     def close(self) -> None:
         """The run has ended: the sandbox goes."""
         self._sessions.close()
+
+
+def other_pictures(sample: Sample) -> list[tuple[int, Picture]]:
+    """The pictures of the conversation beside the one asked about, with their places."""
+    return [(i, one) for i, one in enumerate(sample.pictures) if one is not sample.picture]
 
 
 def complain(kind: str, text: str) -> ToolError:

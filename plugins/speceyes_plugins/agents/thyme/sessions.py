@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 
 from speceyes_cli.plugin import Observation, Picture, ToolError
 from speceyes_plugins.sandbox import BlockResult, Sandbox, Session
@@ -22,13 +23,15 @@ class SandboxSessions:
         self._sandbox: Sandbox | None = None
         self._sessions: dict[str, Session] = {}
 
-    def run(self, key: str, picture: Picture, code: str) -> Observation | ToolError:
-        """Run one block of the trajectory `key`.
+    def run(
+        self, key: str, picture: Picture, code: str, others: Mapping[int, Picture] | None = None
+    ) -> Observation | ToolError:
+        """Run one block of the trajectory `key`; `others` are its further pictures, by place.
 
         Raises:
             SandboxRefusedError: isolation no longer holds; the run must stop.
         """
-        result = self._session(key, picture).run(code)
+        result = self._session(key, picture, others or {}).run(code)
         return observe(result)
 
     def forget(self, key: str) -> None:
@@ -49,14 +52,15 @@ class SandboxSessions:
         if sandbox is not None:
             sandbox.close()
 
-    def _session(self, key: str, picture: Picture) -> Session:
+    def _session(self, key: str, picture: Picture, others: Mapping[int, Picture]) -> Session:
         with self._lock:
             if self._sandbox is None:
                 self._sandbox = Sandbox(state=self._state, backend=self._backend)
             sandbox = self._sandbox
             session = self._sessions.get(key)
         if session is None:
-            session = sandbox.open(picture.open())
+            further = {place: other.open() for place, other in others.items()}
+            session = sandbox.open(picture.open(), further)
             with self._lock:
                 self._sessions[key] = session
         return session

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from speceyes_cli.plugin import (
     Message,
@@ -13,8 +14,24 @@ from speceyes_cli.plugin import (
     UsageError,
     one_line,
     question_text,
+    question_turns,
 )
 from speceyes_plugins.sandbox.values import PICTURE
+
+
+class Other(NamedTuple):
+    """A further picture of the conversation."""
+
+    place: int
+    """Among all of them, from 0."""
+    path: str
+    size: Size
+
+    @property
+    def ordinal(self) -> str:
+        """What a model is told that it is."""
+        return f"Picture {self.place + 1} of the conversation"
+
 
 FACTS = ("path", "width", "height")
 """What the words about the picture may have in braces."""
@@ -23,12 +40,17 @@ RESULTS_OPEN = "\n<sandbox_output>"
 RESULTS_CLOSE = "</sandbox_output>\n"
 
 
-def opening(sample: Sample, size: Size, prompts: Mapping[str, str]) -> tuple[Message, ...]:
-    """The picture, its path and size, the question."""
+def opening(
+    sample: Sample, size: Size, prompts: Mapping[str, str], others: Sequence[Other] = ()
+) -> tuple[Message, ...]:
+    """The conversation, the paths and sizes of its pictures, the question."""
     facts = {"path": PICTURE, "width": str(size.width), "height": str(size.height)}
     where = _BRACES.sub(lambda found: facts[found[1]], prompts["picture"])
-    text = f"{where}\n{question_text(sample)}\n{prompts['instruction']}"
-    return (Message("system", (prompts["system"],)), Message("user", (sample.picture, text)))
+    further = [
+        f"{one.ordinal} is {one.path}, {one.size.width}x{one.size.height} pixels." for one in others
+    ]
+    text = "\n".join([where, *further, question_text(sample), prompts["instruction"]])
+    return question_turns(sample, text, prompts["system"])
 
 
 def check_prompts(prompts: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,13 @@ from speceyes_plugins.sandbox.parent.process import Zygote
 from speceyes_plugins.sandbox.parent.refusal import refusing
 from speceyes_plugins.sandbox.parent.session import Session, Settings
 from speceyes_plugins.sandbox.paths import Paths
-from speceyes_plugins.sandbox.values import PICTURE, Backend, SandboxLimits, State
+from speceyes_plugins.sandbox.values import (
+    PICTURE,
+    Backend,
+    SandboxLimits,
+    State,
+    further_picture,
+)
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +84,12 @@ class Sandbox(Closeable):
             self.close()
             raise
 
-    def open(self, picture: Image.Image) -> Session:
+    def open(
+        self, picture: Image.Image, further: Mapping[int, Image.Image] | None = None
+    ) -> Session:
         """Begin a trajectory with its input picture, which the script finds at `values.PICTURE`.
+
+        Further ones lie in its folder, at `values.further_picture` of their place.
 
         Raises:
             SandboxRefusedError: isolation no longer holds, or there is no room for its files.
@@ -91,6 +102,9 @@ class Sandbox(Closeable):
             with refusing("a session's files"):
                 paths.make()
                 _put_picture(picture, Path(paths.picture))
+                for number, other in (further or {}).items():
+                    where = paths.to_disk(further_picture(number))
+                    other.convert("RGB").save(where, "PNG", compress_level=1)
             return Session(self._zygote, self._memory, place, paths, self._settings)
         except BaseException:
             folders.remove_tree(str(place))

@@ -22,6 +22,7 @@ from speceyes_cli.plugin import (
     Sample,
     ToolError,
     question_text,
+    question_turns,
 )
 
 ASKED = 'Call <tool_call>{"name": "zoom", "arguments": {"bbox_2d": [x1, y1, x2, y2]}}</tool_call>.'
@@ -39,11 +40,11 @@ class Caller:
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Would zooming help?"""
         text = f"{question_text(sample)}\nWould zooming in help? Yes or no."
-        return (Message("user", (sample.picture, text)),)
+        return question_turns(sample, text)
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
         """The question, and how the tool is called."""
-        return (Message("user", (sample.picture, f"{question_text(sample)}\n{ASKED}")),)
+        return question_turns(sample, f"{question_text(sample)}\n{ASKED}")
 
     def step(
         self, reply: Reply, state: AgentState

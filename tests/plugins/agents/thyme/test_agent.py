@@ -9,7 +9,15 @@ from PIL import Image
 from speceyes_plugins.agents.thyme.agent import Thyme
 
 from speceyes_cli.core.agents import AgentState
-from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, ToolError
+from speceyes_cli.core.chat import (
+    Answer,
+    Message,
+    Observation,
+    Picture,
+    Reply,
+    Run,
+    ToolError,
+)
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.plugin_options import OptionValues
 from speceyes_cli.host.specs import AgentOptions
@@ -216,3 +224,27 @@ def test_any_reply_is_an_answer_code_or_told(agent: Thyme, text: str) -> None:
     except StopIteration as end:
         outcome = end.value
     assert isinstance(outcome, Run | Answer | ToolError)
+
+
+def test_code_may_open_every_picture_of_the_conversation(agent: Thyme) -> None:
+    earlier = Picture("earlier", lambda: Image.new("RGB", (60, 40), "blue"))
+    one = Sample(
+        "several",
+        "all",
+        Picture("p", half_red),
+        "Which?",
+        earlier=(Message("user", (earlier, "Look.")), Message("assistant", ("I do.",))),
+    )
+    opened = agent.open(one)
+    assert opened[1:3] == one.earlier
+    assert "Picture 1 of the conversation is /mnt/data/picture_1.png, 60x40" in str(opened[3])
+    code = block(
+        "from PIL import Image\n"
+        "print(Image.open('/mnt/data/picture_1.png').size, Image.open('/mnt/data/input.jpg').size)"
+    )
+    turn = agent.step(Reply(code, 10, "stop"), AgentState(one, opened, 0))
+    run = next(turn)
+    assert isinstance(run, Run)
+    with pytest.raises(StopIteration) as end:
+        turn.send(run.tool(**run.arguments))
+    assert "(60, 40) (400, 300)" in str(end.value.value)
