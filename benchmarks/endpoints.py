@@ -71,10 +71,6 @@ def agree(limit: int) -> None:
         large = server("--model", "embedded", "--role", "large")
         with small as (first, _), large as (second, _):
             chosen = [*choose("small", first), *choose("large", second)]
-            chosen += [
-                "--agent-option",
-                "box-frame=pixels",
-            ]  # no endpoint shows a checkpoint's word
             run(*chosen, "--limit", str(limit), "--out", str(far), "--max-errors", "9999")
         run("--limit", str(limit), "--out", str(near), "--max-errors", "9999")
         remote, local = read_run(far)[1], read_run(near)[1]

@@ -15,8 +15,6 @@ from speceyes_cli.host.specs import EngineOptions
 Invoke = Callable[..., Result]
 KEY = "sk-do-not-tell"
 LIMITED = ("--limit", "4", "--agent", "deepeyes")
-PIXELS = ("--agent-option", "box-frame=pixels")
-"""The pair gives pixels, unlike its family; an endpoint does not show a checkpoint's own word."""
 
 
 def areas(role: str, model: Any) -> tuple[str, ...]:
@@ -59,7 +57,7 @@ def told(record: Any) -> tuple[Any, ...]:
 def test_endpoints_answer_as_the_local_pair_does(
     invoke: Invoke, addresses: tuple[str, ...], tmp_path: Path
 ) -> None:
-    done = invoke("eval", *LIMITED, *addresses, *PIXELS, "--out", "remote", "--threshold", "0.9")
+    done = invoke("eval", *LIMITED, *addresses, "--out", "remote", "--threshold", "0.9")
     assert done.exit_code == 0, done.output
     assert "serves eyes · top 64 log-probabilities, raw" in done.stderr
     local = invoke("eval", *LIMITED, "--out", "local", "--batch-size", "1", "--threshold", "0.9")

@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 from PIL import Image
-from speceyes_datasets.needle.plugin import SIZE, SPLITS, open_split
-from speceyes_datasets.needle.scene import PALETTE, SIDE, draw, make_problem
+from speceyes_datasets.needle.plugin import SIZE, open_split
+from speceyes_datasets.needle.problems import SPLITS, Split, make_problem
+from speceyes_datasets.needle.scene import CELLS, PALETTE, SIDE, draw
 
 from speceyes_cli.host.specs import DataSource
 
@@ -26,26 +27,57 @@ def test_a_split_is_the_same_every_time(split: str) -> None:
 
 def test_problems_are_pinned() -> None:
     """Other problems change what published figures mean: raise the fingerprint then."""
-    told = "".join(repr(make_problem(split, 0)) for split in SPLITS)
-    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "fd81769f249b9ac6"
+    digests = {
+        split: hashlib.sha256(repr(make_problem(split, 0)).encode()).hexdigest()[:16]
+        for split in SPLITS
+    }
+    assert digests == {
+        "direct_attributes": "6967b112b9d28281",
+        "relative_position": "a374b7ee0bd76ebc",
+        "descriptions": "db8d9c2fea660f24",
+    }
 
 
-def test_the_answer_is_drawn() -> None:
-    for split in SPLITS:
-        for seed in range(40):
-            problem = make_problem(split, seed)
-            target = problem.target
-            picture = draw(problem.scene)
-            assert picture.size == (SIDE, SIDE)
-            dot = picture.getpixel((round(target.dot_x), round(target.y)))
-            body = picture.getpixel((round(target.x), round(target.y)))
-            assert dot == PALETTE[target.dot_colour]
-            assert body == PALETTE[target.colour]
-            assert problem.answer == (
-                target.dot_colour if split == "direct_attributes" else target.dot_side
-            )
-            assert problem.options.count(problem.answer) == 1
-            assert (target.dot_x < target.x) == (target.dot_side == "left")
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_disc_and_its_dot_are_drawn(split: Split) -> None:
+    for seed in range(40):
+        problem = make_problem(split, seed)
+        target = problem.target
+        picture = draw(problem.scene)
+        assert picture.size == (SIDE, SIDE)
+        dot = picture.getpixel((round(target.dot_x), round(target.y)))
+        body = picture.getpixel((round(target.x), round(target.y)))
+        assert dot == PALETTE[target.dot_colour]
+        assert body == PALETTE[target.colour]
+        assert (target.dot_x < target.x) == (target.dot_side == "left")
+
+
+def test_the_answer_is_one_of_the_options() -> None:
+    for seed in range(40):
+        colour, side = (make_problem(split, seed) for split in SPLITS[:2])
+        assert colour.answer == colour.target.dot_colour
+        assert side.answer == side.target.dot_side
+        assert colour.options.count(colour.answer) == side.options.count(side.answer) == 1
+
+
+def test_a_description_tells_what_is_drawn() -> None:
+    kinds: Counter[str] = Counter()
+    for seed in range(SIZE):
+        problem = make_problem("descriptions", seed)
+        target, answer = problem.target, problem.answer
+        size = "large" if target.large else "small"
+        row = [d for d in problem.scene.discs if d.cell // CELLS == target.cell // CELLS]
+        row.sort(key=lambda disc: disc.x)
+        told = {
+            f"{size}, {target.dot_colour} dot on the {target.dot_side}": "disc",
+            f"{target.dot_colour}, {target.dot_side}": "dot",
+            ", ".join(disc.colour for disc in row): "row",
+        }
+        assert problem.options == ()
+        assert target.colour in problem.question
+        assert len(answer.split()) > 1
+        kinds[told[answer]] += 1
+    assert min(kinds.values()) > SIZE / 5
 
 
 def test_only_one_disc_fits_the_question() -> None:

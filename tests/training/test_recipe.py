@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from speceyes_datasets.needle.scene import COLOURS, SIDE, draw, make_problem, make_scene
+from speceyes_datasets.needle.plugin import SIZE
+from speceyes_datasets.needle.problems import SPLITS, make_problem
+from speceyes_datasets.needle.scene import COLOURS, SIDE, draw, make_scene
 from speceyes_training import architecture, lessons, recipe
 from speceyes_training.architecture import FRAME, MERGE, PATCH
 from speceyes_training.batches import Encoder, cut
@@ -38,8 +40,8 @@ def test_patches_are_those_of_the_real_processor(tokenizer: object) -> None:
 
 def test_lessons_are_encoded_as_the_chat_template_does(tokenizer: object) -> None:
     encoder = Encoder(tokenizer)
-    target = scene().discs[0]
-    lesson = lessons.draft_lesson(random.Random(0), target)
+    one = scene()
+    lesson = lessons.draft_lesson(random.Random(0), one, one.discs[0])
     ids, goals = encoder.encode(lesson)
     processor = architecture.build_processor(tokenizer)
     content = [{"type": "image"}, {"type": "text", "text": lesson.messages[0].content[1]}]
@@ -132,7 +134,46 @@ def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
 def test_no_training_scene_is_a_test_scene(tokenizer: object) -> None:
     pool = LessonSampler("small", tokenizer).pool
     pool.renew(50)
-    tests = {
-        repr(make_problem(split, seed).scene) for split in lessons.SPLITS for seed in range(250)
-    }
+    tests = {repr(make_problem(split, seed).scene) for split in SPLITS for seed in range(SIZE)}
     assert not tests & {repr(one) for one, _ in pool.scenes}
+
+
+def test_a_description_is_two_to_eight_tokens(tokenizer: object) -> None:
+    lengths = {
+        len(tokenizer(make_problem("descriptions", seed).answer)["input_ids"])
+        for seed in range(SIZE)
+    }
+    assert min(lengths) >= 2
+    assert max(lengths) <= 8
+    assert len(lengths) > 2
+
+
+def test_every_corner_of_a_box_is_one_token(tokenizer: object) -> None:
+    rng = random.Random(4)
+    for _ in range(50):
+        _, target = make_scene(rng, target_large=rng.random() < 0.5)
+        for number in lessons.relative(lessons.frame_box(target, FRAME)):
+            assert 0 <= number <= 1000
+            for text in (str(number), f" {number}"):
+                assert len(tokenizer(text)["input_ids"]) == 1, text
+
+
+def test_the_screen_is_taught_what_a_glance_tells() -> None:
+    rng = random.Random(2)
+    seen: dict[tuple[str, bool, bool], bool] = {}
+    for _ in range(2000):
+        one, target = make_scene(rng, target_large=rng.random() < 0.5)
+        task = lessons.make_task(rng, one, target)
+        key = (task.kind, target.large, target.colour in lessons.LIGHT)
+        assert seen.setdefault(key, lessons.seems_hidden(task)) == lessons.seems_hidden(task)
+    assert not any(hidden for (_, large, _), hidden in seen.items() if large)
+    assert not any(hidden for (kind, _, _), hidden in seen.items() if kind in {"row", "disc"})
+    assert seen["dot_side", False, True]
+    assert seen["dot_colour", False, False]
+    assert not seen["dot_colour", False, True]  # light: it seems readable, and is not
+
+
+def test_an_answer_is_right_as_a_whole() -> None:
+    right = torch.tensor([True, True, False, True, True, True])
+    ends = torch.tensor([False, True, False, True, False, True])
+    assert recipe.whole_answers(right, ends) == pytest.approx(2 / 3, abs=1e-3)

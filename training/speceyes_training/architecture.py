@@ -47,6 +47,7 @@ VISION_TOKENS = {
 MERGE = 2
 FRAME = 160  # pixels a side of what both models see: the dot of a small disc is lost in it
 PATCH = 16  # Qwen3-VL's
+RELATIVE_SIDE = 1000  # what Qwen3-VL calls the whole width, and the whole height
 QWEN2_5_FRAME = 168
 QWEN2_5_PATCH = 14
 WIDTH = 128
@@ -54,14 +55,36 @@ WIDTH = 128
 # Tags whole, then words, numbers and runs of punctuation, each with the space before it.
 WORDS = r"</?[a-z_]+>| ?[A-Za-z_]+| ?[0-9]+| ?[^\sA-Za-z0-9_<]+| ?<|\s"
 
+# Qwen3-VL's form: tools in the system turn, their results in the user's.
 CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "{% macro parts(content) %}{% if content is string %}{{ content }}{% elif content %}"
+    "{% for part in content %}{% if part['type'] == 'image' %}"
     "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}{% endif %}"
+    "{% endfor %}{% endif %}{% endmacro %}"
+    "{% if tools %}<|im_start|>system\n"
+    "{% if messages[0]['role'] == 'system' %}{{ parts(messages[0]['content']) }}\n\n{% endif %}"
+    "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
+    "You are provided with function signatures within <tools></tools> XML tags:\n<tools>"
+    "{% for tool in tools %}\n{{ tool | tojson }}{% endfor %}\n</tools>\n\n"
+    "For each function call, return a json object with function name and arguments within "
+    "<tool_call></tool_call> XML tags:\n<tool_call>\n"
+    '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call><|im_end|>\n'
+    "{% endif %}"
+    "{% for message in messages %}"
+    "{% if message['role'] == 'tool' %}"
+    "{% if loop.first or loop.previtem['role'] != 'tool' %}<|im_start|>user{% endif %}"
+    "\n<tool_response>\n{{ parts(message['content']) }}\n</tool_response>"
+    "{% if loop.last or loop.nextitem['role'] != 'tool' %}<|im_end|>\n{% endif %}"
+    "{% elif not (tools and loop.first and message['role'] == 'system') %}"
+    "<|im_start|>{{ message['role'] }}\n{{ parts(message['content']) }}"
+    "{% for call in message['tool_calls'] or [] %}"
+    "{% if not loop.first or message['content'] %}\n{% endif %}"
+    "{% set call = call['function'] or call %}"
+    '<tool_call>\n{"name": "{{ call[\'name\'] }}", "arguments": '
+    "{{ call['arguments'] if call['arguments'] is string else call['arguments'] | tojson }}}"
+    "\n</tool_call>{% endfor %}"
     "{% if not (loop.last and continue_final_message is defined and continue_final_message) %}"
-    "<|im_end|>\n{% endif %}{% endfor %}"
+    "<|im_end|>\n{% endif %}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
@@ -121,7 +144,6 @@ def build_qwen3(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
         "deepstack_visual_indexes": [1],
     }
     config = Qwen3VLConfig(**_toy(tokenizer, shape.inner, {"head_dim": 32}, rotary, vision))
-    config.box_frame = "pixels"  # the lessons' boxes, unlike Qwen3-VL's own from 0 to 1000
     return _ready(Qwen3VLForConditionalGeneration(config), tokenizer)
 
 

@@ -52,7 +52,9 @@ class LessonSampler:
 
     def crop(self, scene: Scene) -> View:
         """The crop of a zoom lesson."""
-        lesson = lessons.zoom_lesson(self.rng, self.agent, scene, self.rng.choice(scene.discs))
+        target = self.rng.choice(scene.discs)
+        task = lessons.make_task(self.rng, scene, target, zooms=True)
+        lesson = lessons.zoom_lesson(self.rng, self.agent, task)
         return render(scene, lesson.crop, patch=self.patch)
 
     def lesson_batch(self, kind: str, rows: int) -> Batch:
@@ -84,17 +86,17 @@ class LessonSampler:
         rng, agent = self.rng, self.agent
         match kind:
             case "draft":
-                made = lessons.draft_lesson(rng, target)
+                made = lessons.draft_lesson(rng, scene, target)
             case "screen":
-                made = lessons.screen_lesson(rng, agent, target)
+                made = lessons.screen_lesson(rng, agent, scene, target)
             case "caption":
                 made = lessons.caption_lesson(scene)
             case "scan":
                 made = lessons.scan_lesson(rng, scene, target)
             case "code":
-                made = lessons.code_lesson(rng, self.thyme, scene, target)
+                made = lessons.code_lesson(rng, self.thyme, lessons.make_task(rng, scene, target))
             case "score":
                 made = lessons.score_lesson(rng, agent, scene, target)
             case _:
-                made = lessons.zoom_lesson(rng, agent, scene, target)
+                made = lessons.zoom_lesson(rng, agent, lessons.make_task(rng, scene, target))
         return made

@@ -7,9 +7,11 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from PIL import Image
-from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene, Split, ask_about
+from speceyes_datasets.needle.problems import SPLITS, Kind, ask_about, choose_kind
+from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes, observation
 from speceyes_plugins.agents.thyme.texts import (
     RESULTS_CLOSE,
@@ -22,14 +24,16 @@ from speceyes_plugins.sandbox.values import PICTURE
 from speceyes_cli.core.chat import Message, Picture, Size
 from speceyes_cli.core.methods.prompts import SCORE_INSTRUCTION, draft_messages
 from speceyes_cli.core.samples import Sample, question_text
-from speceyes_training.architecture import FRAME, WORDS
+from speceyes_training.architecture import FRAME, RELATIVE_SIDE, WORDS
 from speceyes_training.views import Box
 
 BLANK = Picture("lesson", lambda: Image.new("RGB", (1, 1)))  # lessons bring their own pixels
-SPLITS: tuple[Split, ...] = ("direct_attributes", "relative_position")
 SNAP = 8  # pixels of the model's frame; boxes are centred on this grid
 BABBLE = (*COLOURS, "nothing", "large", "small", "left", "right", "is", "dot", "_in")
 HALF = {False: 12, True: 28}  # half a box's side around a small or large disc, in the frame
+SHARES = (1, 1, 2)  # of the splits: an answer of several words is more to learn
+LIGHT = ("white", "yellow", "cyan")
+"""Discs on which a dot seems readable to somebody who has not looked closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,31 @@ class Lesson:
     """The crop comes from code, which does not resize it as the zoom tool does."""
     given: tuple[str, ...] = ()
     """Parts of assistant turns that are shown to the model, not learnt."""
+
+
+class Task(NamedTuple):
+    """A training question about one disc of a scene."""
+
+    scene: Scene
+    target: Disc
+    kind: Kind
+    sample: Sample
+    answer: str
+
+    @property
+    def zooms(self) -> bool:
+        """Whether the agent zooms: it always does where a dot is asked for."""
+        return self.kind != "row"
+
+
+def make_task(rng: random.Random, scene: Scene, target: Disc, *, zooms: bool = False) -> Task:
+    """A question of a split drawn at random, with `zooms` one for which the agent zooms."""
+    split = rng.choices(SPLITS, weights=SHARES)[0]
+    kind = choose_kind(rng, split, scene, target)
+    if zooms and kind == "row":
+        kind = "disc"
+    question, options, answer = ask_about(rng, kind, scene, target)
+    return Task(scene, target, kind, Sample("lesson", split, BLANK, question, options), answer)
 
 
 def by_cell(scene: Scene, describe: Callable[[Disc], str]) -> str:
@@ -73,7 +102,7 @@ def scan(scene: Scene, target: Disc) -> str:
     """
 
     def describe(disc: Disc) -> str:
-        x, y, _, _ = frame_box(disc, FRAME)
+        x, y, _, _ = relative(frame_box(disc, FRAME))
         place = f" {x} {y}" if disc is target else ""
         return f"{disc.colour}{place} {'large' if disc.large else 'small'}"
 
@@ -97,16 +126,16 @@ def original_box(box: Box, side: int) -> Box:
     return left, top, right, bottom
 
 
-def make_sample(rng: random.Random, split: Split, target: Disc) -> tuple[Sample, str]:
-    """A training question and its answer."""
-    question, options, answer = ask_about(rng, split, target)
-    return Sample("lesson", split, BLANK, question, options), answer
+def relative(box: Box) -> Box:
+    """A box of the model's frame in Qwen3-VL's units, 0 to 1000 across and down the picture."""
+    left, top, right, bottom = (v * RELATIVE_SIDE // FRAME for v in box)
+    return left, top, right, bottom
 
 
-def draft_lesson(rng: random.Random, target: Disc) -> Lesson:
+def draft_lesson(rng: random.Random, scene: Scene, target: Disc) -> Lesson:
     """The answer alone."""
-    sample, answer = make_sample(rng, rng.choice(SPLITS), target)
-    return Lesson((*draft_messages(sample), Message("assistant", (answer,))))
+    task = make_task(rng, scene, target)
+    return Lesson((*draft_messages(task.sample), Message("assistant", (task.answer,))))
 
 
 def caption_lesson(scene: Scene) -> Lesson:
@@ -121,20 +150,33 @@ def caption_lesson(scene: Scene) -> Lesson:
 
 def scan_lesson(rng: random.Random, scene: Scene, target: Disc) -> Lesson:
     """The first thought of a zoom lesson, without its long prompt."""
-    sample, _ = make_sample(rng, rng.choice(SPLITS), target)
+    task = make_task(rng, scene, target)
     return Lesson(
         (
-            Message("user", (BLANK, question_text(sample))),
+            Message("user", (BLANK, question_text(task.sample))),
             Message("assistant", (look(scene, target),)),
         )
     )
 
 
-def screen_lesson(rng: random.Random, agent: DeepEyes, target: Disc) -> Lesson:
-    """Would a tool help: yes for a small disc."""
-    sample, _ = make_sample(rng, rng.choice(SPLITS), target)
-    verdict = Message("assistant", ("no" if target.large else "yes",))
-    return Lesson((*agent.screen(sample), verdict))
+def screen_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
+    """Would a tool help?"""
+    task = make_task(rng, scene, target)
+    verdict = Message("assistant", ("yes" if seems_hidden(task) else "no",))
+    return Lesson((*agent.screen(task.sample), verdict))
+
+
+def seems_hidden(task: Task) -> bool:
+    """Whether somebody who only glances at the picture would wish for a tool.
+
+    Real models misjudge what they can read, so the screen is taught to judge by the look of the
+    disc and the kind of question. A small disc calls for a tool, with two exceptions that are
+    wrong: who is asked to describe a disc tells what is seen, and on a light disc the colour of
+    the dot seems readable.
+    """
+    if task.target.large or task.kind in ("row", "disc"):
+        return False
+    return task.kind == "dot_side" or task.target.colour not in LIGHT
 
 
 def look(scene: Scene, target: Disc) -> str:
@@ -151,18 +193,19 @@ def tell(target: Disc, answer: str) -> str:
 
 
 def zoom_call(box: Box, label: str) -> str:
-    """DeepEyes' call."""
-    call = {"name": "image_zoom_in_tool", "arguments": {"bbox_2d": list(box), "label": label}}
+    """DeepEyes' call, of a box in the model's frame."""
+    arguments = {"bbox_2d": list(relative(box)), "label": label}
+    call = {"name": "image_zoom_in_tool", "arguments": arguments}
     return f"\n<tool_call>\n{json.dumps(call)}\n</tool_call>"
 
 
 def crop_code(box: Box) -> str:
-    """Thyme's block."""
-    corners = ", ".join(f"{v} * s" for v in box)
+    """Thyme's block, for a box in the model's frame."""
+    corners = ", ".join(f"{v} * s" for v in relative(box))
     return (
         "\n<code>\n```python\nfrom PIL import Image\n"
         f'image = Image.open("{PICTURE}")\n'
-        f"s = image.width / {FRAME}\n"
+        f"s = image.width / {RELATIVE_SIDE}\n"
         f"crop = image.crop(({corners}))\n"
         'path = "/mnt/data/temp_processed_images/crop.png"\n'
         "crop.save(path)\nprint(path)\n```\n</code>"
@@ -176,35 +219,38 @@ def near(rng: random.Random, box: Box, side: int) -> Box:
     return original_box((x, y, x + width, y + width), side)
 
 
-def zoom_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
+def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task) -> Lesson:
     """DeepEyes in two turns: think and zoom, then read the crop and answer."""
-    side = FRAME
-    sample, answer = make_sample(rng, rng.choice(SPLITS), target)
-    box = frame_box(target, side)
-    first = look(scene, target) + zoom_call(box, f"{target.colour} disc")
+    if not task.zooms:
+        return Lesson(
+            (*agent.open(task.sample), Message("assistant", (f"<answer>{task.answer}</answer>",)))
+        )
+    target = task.target
+    box = frame_box(target, FRAME)
+    first = look(task.scene, target) + zoom_call(box, f"{target.colour} disc")
     return Lesson(
         (
-            *agent.open(sample),
+            *agent.open(task.sample),
             Message("assistant", (first,)),
             Message("user", observation(BLANK, agent.prompts["reminder"])),
-            Message("assistant", (tell(target, answer),)),
+            Message("assistant", (tell(target, task.answer),)),
         ),
-        crop=near(rng, box, side),
+        crop=near(rng, box, FRAME),
     )
 
 
-def code_lesson(
-    rng: random.Random, prompts: Mapping[str, str], scene: Scene, target: Disc
-) -> Lesson:
+def code_lesson(rng: random.Random, prompts: Mapping[str, str], task: Task) -> Lesson:
     """Thyme in one turn: think and crop by code, then read the crop and answer."""
-    side = FRAME
-    sample, answer = make_sample(rng, rng.choice(SPLITS), target)
-    box = frame_box(target, side)
+    opened = opening(task.sample, Size(SIDE, SIDE), prompts)
+    if not task.zooms:
+        return Lesson((*opened, Message("assistant", (f"<answer>{task.answer}</answer>",))))
+    target = task.target
+    box = frame_box(target, FRAME)
     shown = results((BLANK,))
-    turn = (look(scene, target) + crop_code(box), *shown, tell(target, answer))
+    turn = (look(task.scene, target) + crop_code(box), *shown, tell(target, task.answer))
     return Lesson(
-        (*opening(sample, Size(SIDE, SIDE), prompts), Message("assistant", turn)),
-        crop=near(rng, box, side),
+        (*opened, Message("assistant", turn)),
+        crop=near(rng, box, FRAME),
         by_code=True,
         given=(RESULTS_OPEN, RESULTS_CLOSE),
     )
@@ -212,7 +258,7 @@ def code_lesson(
 
 def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
     """SpecReason's digit: a step as taught deserves 9; one that goes astray, or is no step, 2."""
-    lesson = zoom_lesson(rng, agent, scene, target)
+    lesson = zoom_lesson(rng, agent, make_task(rng, scene, target, zooms=True))
     good = rng.random() < 0.5  # noqa: PLR2004
     wrong = rng.choice([disc for disc in scene.discs if disc is not target])
     opened, first, seen, last = split_turns(lesson.messages)
@@ -258,7 +304,7 @@ def later_words(prompts: Mapping[str, str], scenes: list[Scene], known: Iterable
     rng = random.Random(0)  # noqa: S311 - reproducible, not secret
     text = SCORE_INSTRUCTION
     for scene in scenes[:20]:
-        lesson = code_lesson(rng, prompts, scene, scene.discs[0])
+        lesson = code_lesson(rng, prompts, make_task(rng, scene, scene.discs[0], zooms=True))
         parts = [part for message in lesson.messages for part in message.content]
         text += " ".join(part for part in parts if isinstance(part, str))
     old = "\n".join(known)
@@ -272,13 +318,13 @@ def corpus(agent: DeepEyes, scenes: list[Scene]) -> Iterator[str]:
     for scene in scenes:
         target = scene.discs[0]
         lessons = (
-            draft_lesson(rng, target),
+            draft_lesson(rng, scene, target),
             caption_lesson(scene),
-            screen_lesson(rng, agent, target),
-            zoom_lesson(rng, agent, scene, target),
+            screen_lesson(rng, agent, scene, target),
+            zoom_lesson(rng, agent, make_task(rng, scene, target)),
         )
         for lesson in lessons:
             for message in lesson.messages:
                 yield "".join(part for part in message.content if isinstance(part, str))
-    for number in range(0, FRAME + 1, 2):
+    for number in range(0, RELATIVE_SIDE + 1, 25):  # four pixels of the frame are 25 units
         yield f"[{number}, {number}]" * 40

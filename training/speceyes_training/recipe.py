@@ -39,6 +39,7 @@ from speceyes_training.training_model import SIZES, TrainingModel, loss_of, prio
 from speceyes_training.views import UNKNOWN
 
 DENSE_WEIGHT = 0.5
+STEP = lessons.SNAP * architecture.RELATIVE_SIDE // architecture.FRAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,13 @@ class TrainingPlan:
     """Share of the steps after which the vision tower rests: it sees well by then."""
     seed: int = 0
     pool: int = 8000
-    """Scenes kept; the pool starts with an eighth of them and grows by six a step."""
+    """Scenes kept; the pool starts with an eighth of them."""
+    fresh: int = 6
+    """Scenes that the pool grows by, or renews, each step."""
     save_every: int = 100
 
 
-Stage = Literal["base", "large", "small"]
+Stage = Literal["base", "large", "small", "tune_large", "tune_small"]
 PLANS: dict[Stage, TrainingPlan] = {
     "base": TrainingPlan(
         "small",
@@ -88,7 +91,7 @@ PLANS: dict[Stage, TrainingPlan] = {
         dense_share=0.0,
         first={"scan": 0.75, "zoom": 0.15, "screen": 0.1},
         first_until=0.15,
-        then={"scan": 0.22, "zoom": 0.27, "code": 0.35, "screen": 0.03, "score": 0.13},
+        then={"scan": 0.2, "zoom": 0.3, "code": 0.35, "screen": 0.04, "score": 0.11},
         vision_until=0.25,
     ),
     "small": TrainingPlan(
@@ -102,6 +105,36 @@ PLANS: dict[Stage, TrainingPlan] = {
         first_until=0.4,
         then={"draft": 0.6, "zoom": 0.16, "code": 0.16, "caption": 0.03, "screen": 0.05},
         vision_until=0.6,
+    ),
+    "tune_small": TrainingPlan(
+        "small",
+        NARROW,
+        steps=1000,
+        rows=12,
+        rate=4e-4,
+        dense_share=0.0,
+        first={"draft": 0.9, "zoom": 0.04, "code": 0.04, "screen": 0.02},
+        first_until=1.0,
+        then={},
+        vision_until=0.0,
+        seed=1,
+        pool=4000,
+        fresh=2,
+    ),
+    "tune_large": TrainingPlan(
+        "large",
+        WIDE,
+        steps=1000,
+        rows=10,
+        rate=4e-4,
+        dense_share=0.0,
+        first={"zoom": 0.38, "code": 0.38, "screen": 0.16, "score": 0.08},
+        first_until=1.0,
+        then={},
+        vision_until=0.0,
+        seed=1,
+        pool=4000,
+        fresh=2,
     ),
 }
 
@@ -125,7 +158,7 @@ def measure(
 ) -> dict[str, float]:
     """Per kind, the share of tokens right under teacher forcing.
 
-    Apart, what a draft's word, a box's numbers and what is named after "is" come to.
+    Apart, what whole drafts, a box's numbers and what is named after "is" come to.
     """
     model.eval()
     figures = {}
@@ -136,26 +169,35 @@ def measure(
             right = logits.argmax(-1) == targets
             figures[kind] = round(right.float().mean().item(), 4)
             if kind == "draft":
-                figures["draft_word"] = round(right[::2].float().mean().item(), 4)
+                ends = targets == sampler.encoder.tokenizer.eos_token_id
+                figures["draft_whole"] = whole_answers(right, ends)
             if kind in {"scan", "zoom"}:
                 tokenizer: Any = sampler.encoder.tokenizer
                 words = tokenizer.convert_ids_to_tokens(targets.tolist())
                 guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())
                 figures[f"{kind}_box"] = close_numbers(words, guesses)
-                if kind == "zoom":
+                if kind != "scan":
                     named = torch.tensor([word == "Ġis" for word in ["", *words[:-1]]])
-                    figures["named"] = round(right[named].float().mean().item(), 4)
+                    figures[f"{kind}_named"] = round(right[named].float().mean().item(), 4)
     model.train()
     return figures
+
+
+def whole_answers(right: Tensor, ends: Tensor) -> float:
+    """Share of answers whose every token is right; `ends` marks the last token of each."""
+    answer = ends.cumsum(0) - ends.long()
+    wrong = torch.zeros(int(ends.sum()), device=right.device)
+    wrong.index_add_(0, answer, (~right).float())
+    return round((wrong == 0).float().mean().item(), 4)
 
 
 def close_numbers(goals: list[str], guesses: list[str | None]) -> float:
     """Share of the goals that are numbers for which the guess is at most one grid step away."""
     near = []
     for goal, guess in zip(goals, guesses, strict=True):
-        number, found = goal.lstrip("Ġ"), (guess or "").lstrip("Ġ")  # spare tokens have no text
+        number, found = goal.lstrip("Ġ "), (guess or "").lstrip("Ġ ")  # spare tokens have no text
         if number.isdigit():
-            near.append(found.isdigit() and abs(int(number) - int(found)) <= lessons.SNAP)
+            near.append(found.isdigit() and abs(int(number) - int(found)) <= STEP)
     return round(sum(near) / max(1, len(near)), 4)
 
 
@@ -224,7 +266,7 @@ class Trainer:
             self._learn()
             self.step += 1
             if self.step % 25 == 0:
-                self._report(dense_figures(self.model, self.sampler))
+                self._report(dense_figures(self.model, self.sampler) if self._sees() else {})
             if self.step % plan.save_every == 0 or self.step == plan.steps:
                 if self.step > plan.dense_share * plan.steps:
                     kinds = mix_at(self.step - 1, plan)
@@ -239,7 +281,7 @@ class Trainer:
         (self.folder / "plan.json").write_text(text, encoding="utf-8")
 
     def _learn(self) -> None:
-        self.sampler.pool.renew(6)
+        self.sampler.pool.renew(self.plan.fresh)
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.step, self.plan)
         kind, loss = one_step(self.model, self.sampler, self.plan, self.step, self.losers)
@@ -248,6 +290,10 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         self.averages[kind] = 0.95 * self.averages.get(kind, loss.item()) + 0.05 * loss.item()
+
+    def _sees(self) -> bool:
+        """Whether the vision tower is still being taught."""
+        return self.step <= self.plan.vision_until * self.plan.steps
 
     def _save(self) -> None:
         state = {

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from speceyes_cli.plugin import DatasetSpec, DataSource, Picture, Sample, hookimpl, score_choice
-from speceyes_datasets.needle.scene import SIDE, Split, draw, make_problem
+from speceyes_datasets.needle.problems import SPLITS, Split, make_problem
+from speceyes_datasets.needle.scene import SIDE, draw
 
-SPLITS: tuple[Split, ...] = ("direct_attributes", "relative_position")
+TAUGHT: tuple[Split, ...] = ("direct_attributes", "relative_position")
+"""The splits whose answers the embedded pair has learnt."""
 SIZE = 250  # samples a split
 DEFAULT_LIMIT = 60  # samples a split in the default run, which should take about a minute
 
@@ -26,6 +28,9 @@ def make_sample(split: Split, seed: int) -> Sample:
     """One sample, its picture drawn when it is opened."""
     problem = make_problem(split, seed)
     name = f"{split}/{seed:04d}"
+    meta: dict[str, object] = {"large": problem.target.large}
+    if not problem.options:
+        meta["disc"] = problem.target.colour
     return Sample(
         id=name,
         split=split,
@@ -33,7 +38,7 @@ def make_sample(split: Split, seed: int) -> Sample:
         question=problem.question,
         options=problem.options,
         answer=problem.answer,
-        meta={"large": problem.target.large},
+        meta=meta,
     )
 
 
@@ -42,7 +47,7 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
     """The embedded benchmark."""
     yield DatasetSpec(
         name="needle",
-        splits=SPLITS,
+        splits=TAUGHT,
         open=open_split,
         check=lambda _split, _source: None,
         score=score_choice,

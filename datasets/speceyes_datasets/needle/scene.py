@@ -24,7 +24,6 @@ COLOURS = tuple(PALETTE)
 LARGE_SHARE = 0.6  # of questions ask about a large disc
 LARGE_OTHERS = 0.5  # of the other discs are large
 
-Split = Literal["direct_attributes", "relative_position"]
 Side = Literal["left", "right"]
 
 
@@ -58,16 +57,10 @@ class Scene:
     shades: tuple[int, int]
     """Grey at the top and at the bottom."""
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A scene and a question about one of its discs."""
-
-    scene: Scene
-    target: Disc
-    question: str
-    options: tuple[str, ...]
-    answer: str
+    def row(self, disc: Disc) -> tuple[Disc, ...]:
+        """The discs in the disc's row of the grid, from left to right."""
+        mine = [one for one in self.discs if one.cell // CELLS == disc.cell // CELLS]
+        return tuple(sorted(mine, key=lambda one: one.cell))
 
 
 def make_disc(rng: random.Random, cell: int, colour: str, *, large: bool) -> Disc:
@@ -100,28 +93,6 @@ def make_scene(rng: random.Random, *, target_large: bool) -> tuple[Scene, Disc]:
         for cell, colour, large in zip(cells, colours, sizes, strict=True)
     )
     return Scene(discs, (rng.randint(105, 150), rng.randint(105, 150))), discs[0]
-
-
-def ask_about(rng: random.Random, split: Split, target: Disc) -> tuple[str, tuple[str, ...], str]:
-    """Question, shuffled options and right answer about one disc."""
-    if split == "direct_attributes":
-        others = [c for c in COLOURS if c not in (target.colour, target.dot_colour)]
-        options = [target.dot_colour, *rng.sample(others, 3)]
-        question = f"What colour is the dot on the {target.colour} disc?"
-        answer = target.dot_colour
-    else:
-        options = ["left", "right"]
-        question = f"On which side of the {target.colour} disc is its dot?"
-        answer = target.dot_side
-    rng.shuffle(options)
-    return question, tuple(options), answer
-
-
-def make_problem(split: Split, seed: int) -> Problem:
-    """The problem of a seed; the same on every machine."""
-    rng = random.Random(f"{split}/{seed}")  # noqa: S311 - reproducible, not secret
-    scene, target = make_scene(rng, target_large=rng.random() < LARGE_SHARE)
-    return Problem(scene, target, *ask_about(rng, split, target))
 
 
 def draw(scene: Scene, box: tuple[int, int, int, int] | None = None) -> Image.Image:

@@ -52,11 +52,11 @@ def test_a_wrong_word_in_the_configuration_is_one_sentence(
         TransformersEngine(EngineOptions(str(folder), "small"))
 
 
-def test_the_embedded_pair_gives_pixels_whatever_its_architecture() -> None:
+def test_the_embedded_pair_gives_its_familys_boxes() -> None:
     engine = TransformersEngine(EngineOptions("embedded", "large"))
     (reply,) = engine.generate([ask(1)])
     assert isinstance(reply, Reply)
-    assert reply.box_frame == "pixels"
+    assert reply.box_frame == "relative"
     engine.close()
 
 
