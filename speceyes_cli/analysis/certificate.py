@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from speceyes_cli.analysis.calibration import Certified, certify, gather_units
+from speceyes_cli.analysis.calibration import Test
+from speceyes_cli.analysis.certified_points import (
+    CertifiedPoint,
+    Cost,
+    Levels,
+    Measure,
+    choose,
+    find_points,
+    share_of_risk,
+)
+from speceyes_cli.analysis.learned.gate_file import LearnedGate
+from speceyes_cli.analysis.learned.parts import PICTURE_DIGITS, key_of, picture_of
 from speceyes_cli.analysis.replay import screen_passed
 from speceyes_cli.analysis.settings import (
     data_of,
@@ -22,20 +33,14 @@ from speceyes_cli.analysis.settings import (
     first_difference,
     setting_of,
 )
+from speceyes_cli.analysis.signed_files import digest_of, read_signed, write_signed
 from speceyes_cli.analysis.table import ScoreTable
-from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.files import read_file_text
-from speceyes_cli.core.run.info import (
-    RunConfig,
-    identity_of_engines,
-    library_versions,
-    write_atomically,
-)
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.run.info import RunConfig, identity_of_engines, library_versions
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.tables.summaries import LoadedRun
 
-PICTURE_DIGITS = 16
-"""Hexadecimal digits of a picture's digest that a certificate keeps."""
+MAKER = "analyze calibrate"
 
 
 class Guarantee(BaseModel):
@@ -45,7 +50,7 @@ class Guarantee(BaseModel):
 
     kind: Literal["speceyes-threshold-certificate"] = "speceyes-threshold-certificate"
     """What this file is."""
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     """Version of this layout."""
     created: str
     """When it was made, ISO 8601 in UTC."""
@@ -62,13 +67,19 @@ class Guarantee(BaseModel):
     max_loss: float
     """The promised bound ε on P(accepted, the agent right, the draft wrong)."""
     risk: float
-    """The chance δ, over calibration runs, that the promise is broken."""
+    """The chance δ, over calibration runs, that any promise of this file is broken."""
+    risk_each: float | None = None
+    """The level at which each pair of gate and loss was tested, so that all hold together; None:
+    there was one pair."""
     p_value: float
-    """Chance of so few harmful units if harm were at the bound."""
+    """Bound on the chance of so little harm if harm were at the bound."""
     n: int
     """Independent units tested."""
     harmful: int
-    """Harmful units among them at τ."""
+    """Units with a harmful sample at τ."""
+    test: Test = "binomial"
+    """How they were tested: by the exact binomial tail where all units are of one size, else by
+    betting on the share of harmful samples."""
     samples: int
     """Answered samples of the run."""
     clusters: int
@@ -79,6 +90,15 @@ class Guarantee(BaseModel):
     """Answers that no rule could judge; they were counted as wrong."""
     accepted: int
     """Samples whose draft stands at τ."""
+    cost_wrong: float | None = None
+    """The cost of a wrong answer, where τ is the certified threshold that costs least."""
+    cost_second: float | None = None
+    """The cost of a second of the models' and tools' time, likewise."""
+    frontier: tuple[CertifiedPoint, ...] = ()
+    """What else may be chosen: all these promises hold together, and with each that of any
+    stricter threshold of its gate."""
+    learned: LearnedGate | None = None
+    """The gate itself, where it was learned."""
     engines: dict[str, dict[str, Any]]
     """Of each role, the engine, model and revision."""
     setting: dict[str, Any]
@@ -94,22 +114,6 @@ class Guarantee(BaseModel):
     """
 
 
-class Levels(NamedTuple):
-    """What is promised."""
-
-    max_loss: float
-    """ε, the bound on the harm."""
-    risk: float
-    """δ, the chance that the promise is broken."""
-
-
-class Measure(NamedTuple):
-    """What is compared with the threshold."""
-
-    gate: str
-    top_k: int
-
-
 class Certificate(Guarantee):
     """A claim and its digest."""
 
@@ -118,125 +122,85 @@ class Certificate(Guarantee):
 
 
 def make_certificate(
-    run: LoadedRun, table: ScoreTable, measure: Measure, values: Sequence[float], levels: Levels
-) -> Certificate:
-    """Certify a threshold on a both-branches run.
-
-    `values` are the samples' acceptable confidences under the measure. Raises `DataError` when
-    there are too few samples, or when no threshold that accepts anything can be certified.
-    """
-    rows = zip(table.samples, values, strict=True)
-    judged = [
-        (
-            sample.cluster,
-            value if screen_passed(sample) else -math.inf,
-            bool(sample.agent_right) and not sample.draft_right,
-        )
-        for sample, value in rows
-    ]
-    units = gather_units(judged)
-    found = certify(units, *levels)
-    accepted = sum(value > found.threshold for _, value, _ in judged) if found else 0
-    if found is None or not accepted:
-        raise DataError(
-            f"No threshold of {measure.gate} that accepts a draft can be certified for a loss of "
-            f"{levels.max_loss:g} at risk {levels.risk:g}: among the surest drafts of {table.run} "
-            "too many are wrong where the agent is right. Allow more loss, take more samples, or "
-            "try another gate."
-        )
-    return sign(_claim(run, table, (measure, levels, found, accepted), judged))
-
-
-def _claim(
     run: LoadedRun,
     table: ScoreTable,
-    outcome: tuple[Measure, Levels, Certified, int],
-    judged: list[tuple[str, float, bool]],
-) -> Guarantee:
-    measure, levels, found, accepted = outcome
+    candidates: Mapping[Measure, Sequence[float]],
+    levels: Levels,
+    cost: Cost | None = None,
+    learned: Mapping[str, LearnedGate] = MappingProxyType({}),
+) -> Certificate:
+    """Certify thresholds on a both-branches run, and choose one.
+
+    `candidates` are the samples' acceptable confidences by gate and K, `learned` the learned gates
+    among them by name. Raises `DataError` when
+    there are too few samples, or when no threshold that accepts anything can be certified.
+    """
+    points = find_points(table, candidates, levels, cost)
+    chosen = choose(points, levels, cost)
+    values = candidates[Measure(chosen.gate, chosen.top_k)]
+    pairs = len(candidates) * len(levels.max_losses)
     sizes: dict[str, int] = defaultdict(int)
-    for cluster, _, _ in judged:
-        sizes[cluster] += 1
-    config = table.config
-    return Guarantee(
+    for sample in table.samples:
+        sizes[sample.cluster] += 1
+    claim = Guarantee(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         program=library_versions()["speceyes"],
         run=table.run,
-        gate=measure.gate,
-        top_k=measure.top_k,
-        threshold=found.threshold,
-        max_loss=levels.max_loss,
+        gate=chosen.gate,
+        top_k=chosen.top_k,
+        threshold=chosen.threshold,
+        max_loss=chosen.max_loss,
         risk=levels.risk,
-        p_value=found.p_value,
-        n=found.n,
-        harmful=found.harmful,
-        samples=len(judged),
+        risk_each=share_of_risk(levels, len(candidates)) if pairs > 1 else None,
+        p_value=chosen.p_value,
+        n=chosen.n,
+        harmful=chosen.harmful,
+        test=chosen.test,
+        samples=len(table.samples),
         clusters=sum(size > 1 for size in sizes.values()),
         errors=table.errors,
         undecided=table.undecided,
-        accepted=accepted,
+        accepted=chosen.accepted,
+        cost_wrong=cost and cost.wrong,
+        cost_second=cost and cost.second,
+        frontier=points,
+        learned=learned.get(chosen.gate),
         engines=engines_of(run.info.engines),
-        setting=setting_of(config),
-        data=data_of(config),
+        setting=setting_of(table.config),
+        data=data_of(table.config),
         pictures={
-            f"{record.split}/{record.sample_id}": record.picture_digest[:PICTURE_DIGITS]
-            for record in run.records
-            if record.picture_digest is not None
+            key_of(sample): picture
+            for sample in table.samples
+            if (picture := picture_of(sample)) is not None
         },
-        scores=_scores_by_cluster(table, judged),
+        scores=_scores_by_cluster(table, values),
     )
+    return sign(claim)
 
 
 def _scores_by_cluster(
-    table: ScoreTable, judged: list[tuple[str, float, bool]]
+    table: ScoreTable, values: Sequence[float]
 ) -> tuple[tuple[float | None, ...], ...]:
     clusters: dict[str, list[float | None]] = defaultdict(list)
-    for sample, (cluster, value, _) in zip(table.samples, judged, strict=True):
+    for sample, value in zip(table.samples, values, strict=True):
         if screen_passed(sample):
-            clusters[cluster].append(value if math.isfinite(value) else None)
+            clusters[sample.cluster].append(value if math.isfinite(value) else None)
     return tuple(tuple(scores) for scores in clusters.values())
 
 
 def sign(claim: Guarantee) -> Certificate:
     """The claim with its digest."""
-    return Certificate(**claim.model_dump(), digest=_digest(claim.model_dump(mode="json")))
-
-
-def _digest(fields: dict[str, Any]) -> str:
-    covered = {name: value for name, value in fields.items() if name != "digest"}
-    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
+    return Certificate(**dict(claim), digest=digest_of(json.loads(claim.model_dump_json())))
 
 
 def write_certificate(path: Path, certificate: Certificate) -> None:
     """Write the file whole or not at all; `DataError` when it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, [certificate.model_dump_json(indent=2) + "\n"])
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
+    write_signed(path, certificate)
 
 
 def read_certificate(path: Path) -> Certificate:
     """The certificate; `DataError` when there is none, or it is damaged or was edited."""
-    try:
-        found = Certificate.model_validate_json(read_file_text(path))
-    except FileNotFoundError:
-        raise DataError(f"There is no certificate {path}; `analyze calibrate` makes one.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise DataError(
-            f"{path} is no certificate of this version ({where}: {first['msg']}); "
-            "`analyze calibrate` makes one."
-        ) from None
-    if _digest(found.model_dump(mode="json")) != found.digest:
-        raise DataError(
-            f"{path} was changed after it was made: its digest does not match its fields; "
-            "`analyze calibrate` makes a new one."
-        )
-    return found
+    return read_signed(path, Certificate, "certificate", MAKER)
 
 
 def require_setting(certificate: Certificate, config: RunConfig) -> None:

@@ -17,7 +17,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995
 """The paper's sweep, and looser ones."""
 PERCENTILES = (5, 25, 50, 75, 95)
 BINS = 10
-"""Bins of the calibration, each with as many drafts."""
+"""Bins of the calibration, each with as many drafts but for ties: deciles of the confidence."""
 GRID = 401
 """Points of a density."""
 CURVE = 200
@@ -79,13 +79,20 @@ class GateFigures(_Figures):
     aurc_best: float
     """The same of a score that puts every right draft first."""
     spearman: float
-    """Rank correlation of score and correctness."""
+    """Rank correlation of score and correctness (Spearman)."""
+    spearman_p: float | None
+    """Two-sided p-value of no correlation, as if samples of one cluster were independent; None for
+    fewer than three drafts."""
     mode_distance: float
     """Between the peaks of the two densities."""
     brier: float
     """Mean squared distance of confidence from correctness."""
     calibration_error: float
-    """Mean distance of confidence from accuracy over the bins, by their size."""
+    """Mean distance of confidence from accuracy over the bins, by their size (ECE).
+
+    It is above 0 by chance even where confidences are right: see the next figure."""
+    calibration_error_debiased: float
+    """The same less what chance alone adds."""
     percentiles_right: dict[int, float]
     """Confidence of right drafts."""
     percentiles_wrong: dict[int, float]
@@ -172,15 +179,17 @@ def analyze_gate(
     """
     import numpy as np  # noqa: PLC0415 - slow to import
 
-    pairs = [(v, r) for v, r in zip(values, rights, strict=True) if math.isfinite(v)]
+    known = ((v, r) for v, r in zip(values, rights, strict=True) if math.isfinite(v))
+    pairs = sorted(known)  # so that no figure depends on the order of samples
     require_two_classes(table, (right for _, right in pairs))
     score = np.array([value for value, _ in pairs])
     right = np.array([right for _, right in pairs])
     grid = np.linspace(min(float(score.min()), 1.0), 1.0, GRID)
     of_right, of_wrong = _density(score[right], grid), _density(score[~right], grid)
-    risk = _risk(score, right)
+    risk = risk_by_coverage(score, right)
     area = _auroc(score, right)
     bins = _bins(score, right)
+    rank = _spearman(score, right)
     figures = GateFigures(
         gate=gate,
         n=len(score),
@@ -189,11 +198,13 @@ def analyze_gate(
         auroc_low=area[1],
         auroc_high=area[2],
         aurc=float(risk.mean()),
-        aurc_best=float(_risk(right.astype(float), right).mean()),
-        spearman=_spearman(score, right),
+        aurc_best=float(risk_by_coverage(right.astype(float), right).mean()),
+        spearman=rank.statistic,
+        spearman_p=None if math.isnan(rank.pvalue) else rank.pvalue,
         mode_distance=float(abs(grid[of_right.argmax()] - grid[of_wrong.argmax()])),
         brier=float(((score - right) ** 2).mean()),
         calibration_error=sum(b.n * abs(b.confidence - b.accuracy) for b in bins) / len(score),
+        calibration_error_debiased=_debiased(bins),
         percentiles_right={p: float(np.percentile(score[right], p)) for p in PERCENTILES},
         percentiles_wrong={p: float(np.percentile(score[~right], p)) for p in PERCENTILES},
         above=tuple(_above(score, right, threshold) for threshold in THRESHOLDS),
@@ -228,13 +239,13 @@ def _auroc(score: Any, right: Any) -> tuple[float, float, float]:
     return area, max(0.0, area - reach), min(1.0, area + reach)
 
 
-def _spearman(score: Any, right: Any) -> float:
+def _spearman(score: Any, right: Any) -> Any:
     from scipy.stats import spearmanr  # noqa: PLC0415 - slow to import
 
-    return float(spearmanr(score, right).statistic)
+    return spearmanr(score, right)
 
 
-def _risk(score: Any, right: Any) -> Any:
+def risk_by_coverage(score: Any, right: Any) -> Any:
     """Error rate of the k surest drafts for k = 1..n; equal scores come in any order alike."""
     import numpy as np  # noqa: PLC0415 - slow to import
 
@@ -273,11 +284,14 @@ def _density(values: Any, grid: Any) -> Any:
 
 
 def _bins(score: Any, right: Any) -> tuple[CalibrationBin, ...]:
+    """Tenths of the drafts by rank; equal scores share the middle of their ranks, so one bin."""
     import numpy as np  # noqa: PLC0415 - slow to import
+    from scipy.stats import rankdata  # noqa: PLC0415 - the same
 
-    order = np.argsort(score, kind="stable")
+    doubled = np.round(2 * rankdata(score)).astype(int) - 1  # in halves of a rank, so exact
+    place = np.minimum(doubled * BINS // (2 * len(score)), BINS - 1)
     found = []
-    for part in np.array_split(order, min(BINS, len(order))):
+    for part in (np.flatnonzero(place == tenth) for tenth in np.unique(place)):
         share = wilson(int(right[part].sum()), len(part))
         assert share is not None  # noqa: S101 - no part is empty
         found.append(
@@ -290,6 +304,27 @@ def _bins(score: Any, right: Any) -> tuple[CalibrationBin, ...]:
             )
         )
     return tuple(found)
+
+
+def _debiased(bins: Sequence[CalibrationBin]) -> float:
+    """The calibration error less what chance alone adds to each bin's distance.
+
+    A bin's accuracy is taken for normal around the true one; of its distance d with deviation s the
+    mean of |d + noise| exceeds |d|, and as much is taken off (Kumar, Liang and Ma, "Verified
+    uncertainty calibration", 2019). Not below 0.
+    """
+    from statistics import NormalDist  # noqa: PLC0415 - beside its like
+
+    total = 0.0
+    for row in bins:
+        apart = abs(row.confidence - row.accuracy)
+        spread = math.sqrt(row.accuracy * (1 - row.accuracy) / max(1, row.n - 1))
+        seen = apart
+        if spread > 0:
+            seen = spread * math.sqrt(2 / math.pi) * math.exp(-((apart / spread) ** 2) / 2)
+            seen += apart * (1 - 2 * NormalDist().cdf(-apart / spread))
+        total += row.n * (2 * apart - seen)
+    return max(0.0, total / sum(row.n for row in bins))
 
 
 def _above(score: Any, right: Any, threshold: float) -> AboveThreshold:

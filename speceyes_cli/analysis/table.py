@@ -41,6 +41,8 @@ class ScoredSample:
     """Samples that share this are not independent; one that shares nothing has its own."""
     picture: str | None
     """The picture's name."""
+    picture_digest: str | None
+    """The digest of the encoded picture; None where it is not known."""
     route: Literal["small", "large"]
     """Whose answer stood."""
     right: bool
@@ -135,6 +137,7 @@ def _sample(record: Record) -> ScoredSample:
         category=record.category,
         cluster=_cluster(record),
         picture=_picture(record),
+        picture_digest=record.picture_digest,
         route="small" if record.route == "small" else "large",
         right=right,
         passed_screen=record.passed_screen,

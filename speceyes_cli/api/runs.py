@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from speceyes_cli.analysis.certificate import Certificate, Levels, write_certificate
+from speceyes_cli.analysis.certificate import Certificate, write_certificate
+from speceyes_cli.analysis.certified_points import Cost, Levels
 from speceyes_cli.analysis.replay import Replayed
 from speceyes_cli.api.samples import OWN, own_dataset
 from speceyes_cli.api.settings import console, installed, run_options
@@ -193,16 +194,20 @@ def replay(
 def calibrate(
     folder: Folder,
     *,
-    max_loss: float = 0.02,
+    max_loss: float | Sequence[float] = 0.02,
     risk: float = 0.10,
-    gate: str | None = None,
+    gate: Folder | Sequence[Folder] | None = None,
     top_k: int | None = None,
+    cost: tuple[float, float] | None = None,
     out: Folder | None = None,
 ) -> Certificate:
-    """The loosest threshold that loses less than `max_loss` accuracy, but for a risk of `risk`.
+    """The threshold that accepts most and loses less than `max_loss`, but for a risk of `risk`.
 
-    From a run with `both_branches`. The certificate is written to `out` where it is named, for
-    `evaluate(certificate=...)`. Raises `UsageError` when no threshold can be certified.
+    From a run with `both_branches`. Several losses, and several gates ("all", a file of `analyze
+    learn`), share the risk, so that all promises in `Certificate.frontier` hold together. With
+    `cost`, of a wrong answer and of a second, the certified threshold that costs least. The
+    certificate is written to `out` where it is named, for `evaluate(certificate=...)`. Raises
+    `UsageError` or `DataError` when no threshold can be certified.
 
     >>> from speceyes_cli import calibrate
     >>> calibrate("b", max_loss=2)
@@ -210,7 +215,16 @@ def calibrate(
     ...
     speceyes_cli.core.errors.UsageError: --max-loss is a probability between 0 and 1, not 2.
     """
-    certificate = certify(Path(folder), Levels(max_loss, risk), installed(), gate, top_k)
+    losses = (max_loss,) if isinstance(max_loss, int | float) else tuple(max_loss)
+    named = [gate] if isinstance(gate, str | os.PathLike) else gate or ()
+    certificate = certify(
+        Path(folder),
+        Levels(losses, risk),
+        installed(),
+        [os.fspath(name) for name in named],
+        top_k,
+        None if cost is None else Cost(*cost),
+    )
     if out is not None:
         write_certificate(Path(out), certificate)
     return certificate

@@ -8,6 +8,7 @@ from rich.console import Console
 from speceyes_cli.commands.options import takes
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.learned import require_fitting_engines
 from speceyes_cli.host.planning.models import close_engines, load_engines
 from speceyes_cli.serve.plan import ServeOptions, plan_service
 
@@ -46,6 +47,7 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         try:
+            require_fitting_engines(plan.learned, engines)
             run_server(plan.service, engines, listener, options.stop_seconds, announce)
         finally:
             close_engines(engines)

@@ -6,11 +6,12 @@ import difflib
 import importlib.metadata
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import pluggy
 
+from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.errors import PluginError, SpecEyesError, UsageError
 from speceyes_cli.host import hookspecs
 from speceyes_cli.host.contracts import keep_to_contract
@@ -84,6 +85,8 @@ class Host:
     sources: Mapping[str, Source]
     """Where each plugin comes from, by its entry point's name."""
     broken: tuple[BrokenPlugin, ...]
+    learned: Mapping[str, LearnedGate] = field(default_factory=dict)
+    """The gates that were named by their files, by name; `gates` has them too."""
 
     def implementations(self, hook: str) -> list[HookImplementation]:
         """What every plugin has behind a hook."""

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from speceyes_cli.analysis.calibration import check_levels
-from speceyes_cli.analysis.certificate import Certificate, Levels, Measure, make_certificate
+from speceyes_cli.analysis.certificate import Certificate, make_certificate
+from speceyes_cli.analysis.certified_points import Cost, Levels, Measure, check_cost
 from speceyes_cli.analysis.replay import Replayed, ReplaySetting, baseline_seconds, replay
 from speceyes_cli.analysis.scores import finite_scores, require_two_classes
 from speceyes_cli.analysis.table import require_both_branches
-from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun, baselines_beside, find_baseline
+from speceyes_cli.host.learned_gates import honest_part, take_gate_files
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.run_scores import Scores, open_table, own_choice, told_gates
 
 PAPER_THRESHOLDS = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94)
 """The thresholds of the paper's sweep."""
+EVERY = "all"
 
 
 class ReplayedRun(NamedTuple):
@@ -32,9 +35,13 @@ class ReplayedRun(NamedTuple):
 
 
 def open_replay(folder: Path, host: Host) -> ReplayedRun:
-    """A run of both branches; `DataError` or `UsageError` for any other folder."""
+    """A run of both branches; `DataError` or `UsageError` for any other folder.
+
+    Where the host has learned gates, of the samples that they were not fitted on.
+    """
     run, table = open_table(folder)
     require_both_branches(table)
+    table = honest_part(run, table, host)
     measured = find_baseline(run, baselines_beside(run))
     return ReplayedRun(run, Scores(table, host), measured, baseline_seconds(table, measured))
 
@@ -50,13 +57,13 @@ def choices(
     for threshold in thresholds or ():
         if not 0 <= threshold <= 1:
             raise UsageError(f"--threshold is a confidence from 0 to 1, not {threshold:g}.")
-    if gates and "all" in gates:
+    if gates and EVERY in gates:
         gates = told_gates(scores.table, scores.host)
     bars = dict.fromkeys(thresholds or sorted({*PAPER_THRESHOLDS, own.threshold}, reverse=True))
     choices = [
         ReplaySetting(gate, top_k, threshold)
         for gate in dict.fromkeys(gates or [own.gate])
-        for top_k in dict.fromkeys(top_ks or [own.top_k])
+        for top_k in dict.fromkeys(top_ks or [scores.usual_k(gate)])
         for threshold in bars
     ]
     for choice in choices:
@@ -81,18 +88,43 @@ def replay_choices(
 
 
 def certify(
-    folder: Path, levels: Levels, host: Host, gate: str | None = None, top_k: int | None = None
+    folder: Path,
+    levels: Levels,
+    host: Host,
+    gates: Sequence[str] = (),
+    top_k: int | None = None,
+    cost: Cost | None = None,
 ) -> Certificate:
-    """The loosest threshold whose harm is bounded, from a run of both branches.
+    """The threshold that accepts most, or costs least, of those whose harm is bounded.
 
-    Gate and K are the run's own where none is named. Raises `UsageError` or `DataError`.
+    From a run of both branches. Gate and K are the run's own where none is named; "all" gates are
+    every one that the run's records can tell, and a learned gate is named by its file: it is
+    certified on samples that it was not fitted on. Raises `UsageError` or `DataError`.
     """
-    check_levels(*levels)
+    for max_loss in levels.max_losses:
+        check_levels(max_loss, levels.risk)
+    if cost is not None:
+        check_cost(cost)
+    named, host = take_gate_files(list(dict.fromkeys(gates)), host)
     loaded, table = open_table(folder)
     require_both_branches(table)
-    own = own_choice(table)
-    measure = Measure(gate or own.gate, top_k or own.top_k)
-    values = Scores(table, host).of(*measure)
-    finite_scores(table, values, measure.gate)
+    table = honest_part(loaded, table, host)
     require_two_classes(table, [bool(sample.draft_right) for sample in table.samples])
-    return make_certificate(loaded, table, measure, values, levels)
+    scores = Scores(table, host)
+    every = EVERY in named
+    wanted = told_gates(table, host) if every else named or [own_choice(table).gate]
+    candidates: dict[Measure, Sequence[float]] = {}
+    for gate in wanted:
+        measure = Measure(gate, top_k or scores.usual_k(gate))
+        values = scores.of(*measure)
+        try:
+            finite_scores(table, values, gate)
+        except DataError:
+            if not every:
+                raise
+            continue
+        candidates[measure] = values
+    if not candidates:
+        raise DataError(f"{table.run} has no gate that tells its drafts apart.")
+    levels = levels._replace(max_losses=tuple(dict.fromkeys(levels.max_losses)))
+    return make_certificate(loaded, table, candidates, levels, cost, host.learned)

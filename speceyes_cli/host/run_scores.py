@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from speceyes_cli.analysis.gate_comparison import Comparison, compare_gates
+from speceyes_cli.analysis.learned.gate_file import LEARNED, LearnedGate
 from speceyes_cli.analysis.replay import ReplaySetting
 from speceyes_cli.analysis.scores import Score, acceptable, confidences, given
 from speceyes_cli.analysis.table import ScoreTable, read_table
@@ -26,12 +28,23 @@ def open_table(folder: Path) -> tuple[LoadedRun, ScoreTable]:
 
 
 def all_scores(table: ScoreTable, host: Host) -> dict[str, Score]:
-    """Every gate's score by name; undefined for a gate that the run's records cannot tell."""
+    """Every gate's score by name; undefined for a gate that the run's records cannot tell.
+
+    Raises `UsageError` for a learned gate of another K than the run's.
+    """
     told = told_gates(table, host)
+    for gate in host.learned.values():
+        require_k(gate, table.config.top_k)
     return {
         spec.name: defined(spec.score) if spec.name in told else lambda _tokens: math.nan
         for spec in host.gates
     }
+
+
+def require_k(gate: LearnedGate, top_k: int | None) -> None:
+    """Raise `UsageError` for another K than the gate's own, of which its features are."""
+    if top_k != gate.top_k:
+        raise UsageError(f"The gate {gate.name} was fitted at K = {gate.top_k}, not {top_k}.")
 
 
 def told_gates(table: ScoreTable, host: Host) -> list[str]:
@@ -52,13 +65,23 @@ class Scores:
     def of(self, gate: str, top_k: int) -> list[float]:
         """In the table's order; `UsageError` for an unknown gate or a K out of reach."""
         if (gate, top_k) not in self._known:
+            if gate.startswith(LEARNED) and gate not in self.host.gates.specs:
+                raise UsageError(f"The gate {gate} was learned; name its file by --gate FILE.")
             spec = self.host.gates.get(gate)
-            self._require(spec)
+            self._require(spec, top_k)
             found = acceptable(self.table, confidences(self.table, spec.score, top_k))
             self._known[gate, top_k] = found
         return self._known[gate, top_k]
 
-    def _require(self, spec: GateSpec) -> None:
+    def usual_k(self, gate: str) -> int:
+        """The K of a gate where none is named: a learned gate's own, else the run's."""
+        learned = self.host.learned.get(gate)
+        return own_choice(self.table).top_k if learned is None else learned.top_k
+
+    def _require(self, spec: GateSpec, top_k: int) -> None:
+        learned = self.host.learned.get(spec.name)
+        if learned is not None:
+            require_k(learned, top_k)
         lacking = [name for name in spec.needs if name not in self._given]
         if lacking:
             others = ", ".join(told_gates(self.table, self.host)) or "none"
@@ -73,3 +96,12 @@ def own_choice(table: ScoreTable) -> ReplaySetting:
     config = table.config
     threshold = DEFAULT_THRESHOLD if config.threshold is None else config.threshold
     return ReplaySetting(config.gate or "min", config.top_k or DEFAULT_TOP_K, threshold)
+
+
+def compare_learned(scores: Scores) -> list[list[Comparison]]:
+    """Each learned gate of the host beside every other gate that the run's records can tell."""
+    if not scores.host.learned:
+        return []
+    names = dict.fromkeys([*told_gates(scores.table, scores.host), *scores.host.learned])
+    values = {name: scores.of(name, scores.usual_k(name)) for name in names}
+    return [compare_gates(scores.table, learned, values) for learned in scores.host.learned]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import UsageError
@@ -13,6 +14,7 @@ from speceyes_cli.core.run.evaluate import loop_limits
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.secrets import check_key, refuse_shared_key
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.learned import settle_gate
 from speceyes_cli.host.planning.models import Load, plan_loads, require_statistics, works_on
 from speceyes_cli.host.planning.options import (
     AgentChoice,
@@ -74,6 +76,8 @@ class ServePlan:
 
     service: Service
     loads: Mapping[Role, Load]
+    learned: LearnedGate | None = None
+    """What the loaded small model must match, where the gate was learned."""
 
 
 def plan_service(options: ServeOptions, host: Host) -> ServePlan:
@@ -83,6 +87,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     run = as_run_options(options)
     check_numbers(run)
     method = host.methods.get(run.method)
+    run, host = settle_gate(run, host)
     run = replace(run, threshold=choose_threshold(run, method))
     method_options = choose_method_options(run, method)
     policy = choose_policy(run, method)
@@ -103,7 +108,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
         phase_limits=loop_limits(options.fallbacks),
         api_key=key,
     )
-    return ServePlan(service, loads)
+    return ServePlan(service, loads, host.learned.get(gate.name))
 
 
 def read_key(options: ServeOptions) -> str | None:
@@ -129,7 +134,7 @@ def choose_gates(
     fitting = [spec.name for spec in host.gates if small is None or works_on(spec, small.spec)]
     named = [name.strip() for name in options.request_gates.split(",")]
     wanted = {"all": fitting, "none": []}.get(options.request_gates, named)
-    names = dict.fromkeys([options.gate, *wanted])
+    names = dict.fromkeys([run.gate, *wanted])
     if small is not None:
         for name in wanted:
             require_statistics(host.gates.get(name), small, host)

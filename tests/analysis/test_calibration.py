@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy.stats import binom
 
 from speceyes_cli.analysis.calibration import (
     Unit,
     certify,
     check_levels,
+    examine,
     gather_units,
     grid,
     smallest_n,
+    wealth,
 )
 from speceyes_cli.core.errors import DataError, UsageError
 
@@ -40,29 +45,15 @@ def draw(generator: np.random.Generator, clusters: int, size: int) -> list[tuple
     return [(f"c{i}", values[i], bool(harmful[i])) for i in range(clusters) for _ in range(size)]
 
 
-def broken_promises(clusters: int, size: int, *, by_cluster: bool = True) -> int:
-    """Of so many calibrations, those whose threshold does more harm than promised."""
+def test_taking_dependent_samples_for_independent_breaks_it() -> None:
     generator = np.random.default_rng(7)
     broken = 0
     for _ in range(DRAWS):
-        samples = draw(generator, clusters, size)
-        if not by_cluster:
-            samples = [(f"{i}", value, harm) for i, (_, value, harm) in enumerate(samples)]
-        found = certify(gather_units(samples), MAX_LOSS, RISK)
+        samples = draw(generator, clusters=150, size=6)
+        alone = [(f"{i}", value, harm) for i, (_, value, harm) in enumerate(samples)]
+        found = certify(gather_units(alone), MAX_LOSS, RISK)
         assert found is not None
         broken += true_harm(found.threshold) > MAX_LOSS
-    return broken
-
-
-@pytest.mark.parametrize(("clusters", "size"), [(300, 1), (100, 1), (150, 6)])
-def test_the_promise_is_broken_no_more_often_than_the_risk(clusters: int, size: int) -> None:
-    broken = broken_promises(clusters, size)
-    assert broken <= binom.ppf(1 - SURE_OF_ITSELF, DRAWS, RISK)
-    assert broken >= 0.1 * RISK * DRAWS  # nor is it kept by accepting next to nothing
-
-
-def test_taking_dependent_samples_for_independent_breaks_it() -> None:
-    broken = broken_promises(150, 6, by_cluster=False)
     assert broken > binom.ppf(1 - SURE_OF_ITSELF, DRAWS, RISK)
 
 
@@ -99,7 +90,7 @@ def test_it_agrees_with_an_independent_implementation(
 
 
 def test_the_tail_is_the_exact_binomial() -> None:
-    units = [Unit(1, 0.95)] * 3 + [Unit(1, -math.inf)] * 297
+    units = [Unit(1, (0.95,))] * 3 + [Unit(1, ())] * 297
     found = certify(units, 0.05, 0.1)
     assert found is not None
     assert (found.threshold, found.harmful, found.n) == (0.0, 3, 300)
@@ -108,7 +99,7 @@ def test_the_tail_is_the_exact_binomial() -> None:
 
 
 def test_it_stops_where_the_harm_begins() -> None:
-    units = [Unit(1, 0.9415)] * 30 + [Unit(1, -math.inf)] * 270
+    units = [Unit(1, (0.9415,))] * 30 + [Unit(1, ())] * 270
     found = certify(units, 0.02, 0.1)
     assert found is not None
     assert found.threshold == 0.942
@@ -117,7 +108,7 @@ def test_it_stops_where_the_harm_begins() -> None:
 
 def test_a_cluster_is_harmful_where_any_of_its_samples_is() -> None:
     units = gather_units([("a", 0.9, False), ("a", 0.4, True), ("a", 0.7, True), ("b", 0.9, False)])
-    assert units == [Unit(3, 0.7), Unit(1, -math.inf)]
+    assert units == [Unit(3, (0.4, 0.7)), Unit(1, ())]
 
 
 @pytest.mark.parametrize(
@@ -126,10 +117,10 @@ def test_a_cluster_is_harmful_where_any_of_its_samples_is() -> None:
 def test_the_smallest_n(max_loss: float, risk: float, n: int) -> None:
     assert smallest_n(max_loss, risk) == n
     assert (1 - max_loss) ** n <= risk < (1 - max_loss) ** (n - 1)
-    certified = certify([Unit(1, -math.inf)] * n, max_loss, risk)
+    certified = certify([Unit(1, ())] * n, max_loss, risk)
     assert certified is not None
     with pytest.raises(DataError, match=f"at least {n} are needed"):
-        certify([Unit(1, -math.inf)] * (n - 1), max_loss, risk)
+        certify([Unit(1, ())] * (n - 1), max_loss, risk)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 2.0, math.nan])
@@ -146,3 +137,59 @@ def test_the_grid_falls_from_one_to_zero_in_readable_steps() -> None:
     assert (values[0], values[-1]) == (1.0, 0.0)
     assert all(above > below for above, below in pairwise(values))
     assert {0.995, 0.99, 0.98, 0.97, 0.5} <= set(values)
+
+
+def test_clusters_of_different_sizes_are_bounded_by_samples() -> None:
+    clean = [Unit(size, ()) for size in (1, 2, 3, 6) * 100]
+    found = certify(clean, 0.02, 0.1)
+    assert found is not None
+    assert (found.threshold, found.test, found.n) == (0.0, "betting", 400)
+    one_of_six = [Unit(6, (0.9,)), *clean[:-1]]
+    all_of_six = [Unit(6, (0.9,) * 6), *clean[:-1]]
+    tests = [examine(units, 0.02)(0.5).p_value for units in (clean, one_of_six, all_of_six)]
+    assert tests == sorted(tests)
+    assert tests[1] < tests[2] / 2  # five of its six samples do no harm
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=6),
+    st.integers(1, 4),
+)
+def test_no_bet_is_expected_to_win_where_the_harm_is_at_the_bound(
+    population: list[tuple[int, int]], n: int
+) -> None:
+    clusters = [(size, min(size, harmful)) for size, harmful in population]
+    bound = sum(harmful for _, harmful in clusters) / sum(size for size, _ in clusters)
+    assume(0.01 < bound < 0.9)
+    largest = max(size for size, _ in clusters)
+    drawn = [
+        wealth(
+            np.array([harmful for _, harmful in draw]),
+            np.array([size for size, _ in draw]),
+            largest,
+            bound,
+        )
+        for draw in itertools.product(clusters, repeat=n)
+    ]
+    assert np.mean(drawn) <= 1 + 1e-9
+
+
+def test_too_few_clusters_of_different_sizes() -> None:
+    units = [Unit(size, ()) for size in (1, 6) * 20]
+    with pytest.raises(DataError, match="140 samples in 40 clusters of up to 6 cannot certify"):
+        certify(units, 0.02, 0.1)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 4), st.lists(st.floats(0, 1), max_size=4)), min_size=1, max_size=9
+    ),
+    st.floats(0.05, 0.6),
+)
+def test_the_p_value_only_grows_as_the_threshold_loosens(
+    rows: list[tuple[int, list[float]]], max_loss: float
+) -> None:
+    units = [Unit(size, tuple(values[:size])) for size, values in rows]
+    test_at = examine(units, max_loss)
+    values = [test_at(threshold).p_value for threshold in grid()[::50]]
+    assert all(later >= before for before, later in pairwise(values))

@@ -8,8 +8,6 @@ from PIL import Image
 
 from speceyes_cli.analysis.certificate import (
     Certificate,
-    Levels,
-    Measure,
     make_certificate,
     read_certificate,
     require_data,
@@ -18,6 +16,7 @@ from speceyes_cli.analysis.certificate import (
     require_setting,
     write_certificate,
 )
+from speceyes_cli.analysis.certified_points import Levels, Measure
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import read_table
 from speceyes_cli.core.chat import Picture
@@ -41,7 +40,7 @@ SPECS = [
 def certify(run: LoadedRun, max_loss: float = 0.02) -> Certificate:
     table = read_table(run)
     values = acceptable(table, confidences(table, min_score))
-    return make_certificate(run, table, Measure("min", 64), values, Levels(max_loss, 0.1))
+    return make_certificate(run, table, {Measure("min", 64): values}, Levels((max_loss,), 0.1))
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_a_changed_field_is_seen(certificate: Certificate, tmp_path: Path, field
         ("{", "no certificate of this version"),
         ("[]", "no certificate of this version"),
         ("{}", r"no certificate of this version \(created"),
-        ('{"schema_version": 2}', r"\(schema_version"),
+        ('{"schema_version": 3}', r"\(schema_version"),
         ('{"kind": "cookbook"}', r"\(kind"),
     ],
 )

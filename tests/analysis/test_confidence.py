@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
-from speceyes_cli.analysis.confidence import analyze_gate, analyze_gates, judged_drafts
+from speceyes_cli.analysis.confidence import (
+    GateFigures,
+    analyze_gate,
+    analyze_gates,
+    judged_drafts,
+)
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import read_table
 from speceyes_cli.analysis.ties import clearances, diagnose_run, tie_confidence
@@ -106,3 +112,67 @@ def test_the_tie_diagnostic(make_run: MakeRun) -> None:
     assert found.passes
     assert (found.drafts, found.tied, found.accepted_nearly_tied) == (3, 0, 0)
     assert [tie.margin for tie in clearances(table, values)] == [1.0, 1.0]
+
+
+def test_the_calibration_of_equal_confidences_does_not_depend_on_their_order() -> None:
+    right = [place % 10 < 7 for place in range(150)] + [True] * 75 + [False] * 75
+    values = [0.7] * 150 + [0.9] * 150
+    straight = analyze_gate(TABLE, "min", values, right).figures
+    turned = analyze_gate(TABLE, "min", values[::-1], right[::-1]).figures
+    assert straight == turned
+    assert [row.n for row in straight.calibration] == [150, 150]
+    assert straight.calibration_error == pytest.approx((0.0 + 0.4) / 2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=4, max_size=60),
+    st.randoms(use_true_random=False),
+)
+def test_no_figure_depends_on_the_order_of_samples(
+    drafts: list[tuple[int, bool]], mixing: random.Random
+) -> None:
+    assume(len({ok for _, ok in drafts}) == 2)
+    assume(len({value for value, _ in drafts}) > 1)
+
+    def figures(order: list[tuple[int, bool]]) -> GateFigures:
+        values = [value / 10 for value, _ in order]
+        return analyze_gate(TABLE, "min", values, [ok for _, ok in order]).figures
+
+    assert figures(drafts) == figures(mixing.sample(drafts, len(drafts)))
+
+
+def test_without_ties_the_bins_are_deciles() -> None:
+    values = [0.5 + place / 1_000 for place in range(200)]
+    found = analyze_gate(TABLE, "min", values, [place % 3 > 0 for place in range(200)]).figures
+    assert [row.n for row in found.calibration] == [20] * 10
+
+
+def test_the_debiased_error_of_true_confidences_is_near_zero() -> None:
+    generator = np.random.default_rng(4)
+    plain, debiased = [], []
+    for _ in range(200):
+        values = generator.uniform(0.5, 1.0, 300)
+        right = generator.uniform(size=300) < values
+        found = analyze_gate(TABLE, "min", values.tolist(), right.tolist()).figures
+        plain.append(found.calibration_error)
+        debiased.append(found.calibration_error_debiased)
+    assert np.mean(plain) > 0.04
+    assert np.mean(debiased) < 0.6 * np.mean(plain)
+
+
+def test_the_debiased_error_keeps_what_is_really_wrong() -> None:
+    generator = np.random.default_rng(5)
+    values = generator.uniform(0.5, 1.0, 4_000)
+    right = generator.uniform(size=4_000) < values - 0.2
+    found = analyze_gate(TABLE, "min", values.tolist(), right.tolist()).figures
+    assert found.calibration_error_debiased == pytest.approx(0.2, abs=0.02)
+
+
+def test_the_rank_correlation_has_its_p() -> None:
+    values = [0.5 + place / 100 for place in range(40)]
+    knows = analyze_gate(TABLE, "min", values, [place > 15 for place in range(40)]).figures
+    blind = analyze_gate(TABLE, "min", values, [place % 2 > 0 for place in range(40)]).figures
+    assert knows.spearman_p is not None
+    assert blind.spearman_p is not None
+    assert knows.spearman_p < 1e-6
+    assert blind.spearman_p > 0.2

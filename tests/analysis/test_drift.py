@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ks_2samp
 
-from speceyes_cli.analysis.certificate import Certificate, Levels, Measure, make_certificate
+from speceyes_cli.analysis.certificate import Certificate, make_certificate
+from speceyes_cli.analysis.certified_points import Levels, Measure
 from speceyes_cli.analysis.drift import Drift, check_false_alarm, compare
 from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table
@@ -30,7 +31,7 @@ def scored(table: ScoreTable) -> list[float]:
 def certificate_of(specs: list[Spec]) -> Certificate:
     run = run_of(specs, both_branches=True)
     table = read_table(run)
-    return make_certificate(run, table, Measure("min", 64), scored(table), Levels(0.2, 0.1))
+    return make_certificate(run, table, {Measure("min", 64): scored(table)}, Levels((0.2,), 0.1))
 
 
 def drift(then: list[Spec], now: list[Spec], **changes: object) -> Drift:

@@ -8,6 +8,8 @@ from speceyes_cli.commands.analyze.ablation import ablation_command
 from speceyes_cli.commands.analyze.calibrate import calibrate_command
 from speceyes_cli.commands.analyze.confidence import confidence_command
 from speceyes_cli.commands.analyze.drift import drift_command
+from speceyes_cli.commands.analyze.learn import learn_command
+from speceyes_cli.commands.analyze.power import power_command
 from speceyes_cli.commands.analyze.replay import replay_command
 from speceyes_cli.commands.analyze.report import report_command
 
@@ -22,6 +24,8 @@ def analyze_app() -> typer.Typer:
     app.command("calibrate")(calibrate_command)
     app.command("drift")(drift_command)
     app.command("confidence")(confidence_command)
+    app.command("learn")(learn_command)
+    app.command("power")(power_command)
     app.command("replay")(replay_command)
     app.command("report")(report_command)
     return app

@@ -2,81 +2,160 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.analysis.certificate import Certificate, Levels, write_certificate
-from speceyes_cli.commands.tables import percent
+from speceyes_cli.analysis.certificate import Certificate, write_certificate
+from speceyes_cli.analysis.certified_points import CertifiedPoint, Cost, Levels
+from speceyes_cli.commands.options import takes
+from speceyes_cli.commands.tables import NOTHING, percent
+from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.planning.options import argument, option
 from speceyes_cli.host.replaying import certify
 
+DEFAULT_MAX_LOSS, DEFAULT_RISK = 0.02, 0.10
+PROMISE = "The promise"
+CHOICE = "What is chosen"
+OUTPUT = "Output"
+COVERAGE, COST = "coverage", "cost"
 
-def calibrate_command(
-    context: typer.Context,
-    run: Annotated[Path, typer.Argument(help="Folder of an `eval --both-branches` run.")],
-    max_loss: Annotated[
-        float, typer.Option(envvar="SPECEYES_MAX_LOSS", help="Accuracy that may be lost, 0 to 1.")
-    ] = 0.02,
-    risk: Annotated[
-        float,
-        typer.Option(envvar="SPECEYES_RISK", help="Chance that the promise is broken, 0 to 1."),
-    ] = 0.10,
-    gate: Annotated[
-        str | None, typer.Option(envvar="SPECEYES_GATE", help="Gate. Default: the run's.")
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(envvar="SPECEYES_TOP_K", help="K. Default: the run's.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The certificate.")] = Path("certificate.json"),
-    json: Annotated[
-        bool, typer.Option("--json", envvar="SPECEYES_JSON", help="Print the certificate.")
-    ] = False,
-) -> None:
-    """Choose the loosest threshold whose loss is bounded, and write a certificate.
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateOptions:
+    """What is promised, and which of the thresholds that keep it is chosen."""
+
+    run: Path = argument("Folder of an `eval --both-branches` run.", required=True)
+    max_loss: list[float] | None = option(
+        None,
+        "Accuracy that may be lost, 0 to 1; 0.02 by default. Of several, all are certified "
+        "together: the first counts, the others may be chosen afterwards.",
+        PROMISE,
+    )
+    risk: float = option(DEFAULT_RISK, "Chance that any promise is broken, 0 to 1.", PROMISE)
+    gate: list[str] | None = option(
+        None,
+        "Gate, a file of `analyze learn`, or all; repeatable, and the risk is shared by those "
+        "named. Default: the run's.",
+        CHOICE,
+    )
+    top_k: int | None = option(None, "K. Default: the run's.", CHOICE)
+    objective: str = option(
+        COVERAGE, "coverage: accept most; cost: what costs least, of all that is certified.", CHOICE
+    )
+    cost_wrong: float | None = option(None, "Cost of a wrong answer.", CHOICE)
+    cost_second: float | None = option(
+        None, "Cost of a second of models and tools, in the same currency.", CHOICE
+    )
+    certificate_out: Path = option(
+        Path("certificate.json"), "The certificate.", OUTPUT, flags="--out"
+    )
+    json: bool = option(default=False, help="Print the certificate.", panel=OUTPUT, flags="--json")
+
+
+@takes(CalibrateOptions)
+def calibrate_command(context: typer.Context, options: CalibrateOptions) -> None:
+    """Choose a threshold whose loss is bounded, and write a certificate.
 
     Harm is an accepted draft that is wrong where the agent would have been right. With probability
     1 - RISK over calibration runs, the certified threshold does harm to fewer than MAX_LOSS of new
     samples of the same kind, so accuracy falls by less than that against always running the agent
     (Learn then Test, fixed sequence, exact binomial; samples that share a picture or a question
-    count as one). `speceyes eval --certificate FILE` uses it.
+    are one cluster, and clusters of different sizes are tested by betting on the share of harmful
+    samples). Several gates and losses share the risk, so that all promises hold together.
+    `speceyes eval --certificate FILE` uses it.
     """
-    certificate = certify(run, Levels(max_loss, risk), context.obj, gate, top_k)
-    write_certificate(out, certificate)
-    if json:
+    levels = Levels(tuple(options.max_loss or [DEFAULT_MAX_LOSS]), options.risk)
+    certificate = certify(
+        options.run, levels, context.obj, options.gate or (), options.top_k, read_cost(options)
+    )
+    write_certificate(options.certificate_out, certificate)
+    if options.json:
         typer.echo(certificate.model_dump_json(indent=2))
         return
     console = Console(highlight=False, emoji=False)
     console.print(_table(certificate))
+    if len(certificate.frontier) > 1:
+        console.print(_frontier(certificate))
     for line in _notes(certificate):
         console.print(line, markup=False)
-    console.print(f"Certificate in {strip_control(str(out))}", markup=False, soft_wrap=True)
+    place = strip_control(str(options.certificate_out))
+    console.print(f"Certificate in {place}", markup=False, soft_wrap=True)
+
+
+def read_cost(options: CalibrateOptions) -> Cost | None:
+    """The costs, where they decide; `UsageError` when they are named in vain or are missing."""
+    named = {"--cost-wrong": options.cost_wrong, "--cost-second": options.cost_second}
+    if options.objective == COVERAGE:
+        for flag, value in named.items():
+            if value is not None:
+                raise UsageError(f"{flag} counts with --objective cost only.")
+        return None
+    if options.objective != COST:
+        raise UsageError(f"--objective is coverage or cost, not {options.objective}.")
+    missing = [flag for flag, value in named.items() if value is None]
+    if missing:
+        raise UsageError(f"--objective cost needs {' and '.join(missing)}.")
+    return Cost(options.cost_wrong or 0.0, options.cost_second or 0.0)
 
 
 def _table(certificate: Certificate) -> Table:
     table = Table(title=Text(f"Certified on {strip_control(certificate.run)}"), show_header=False)
     table.title_justify = "left"
     units = "clusters" if certificate.clusters else "samples"
+    tested = "" if certificate.test == "binomial" else ", tested by the share of samples"
     rows = {
         "threshold": f"{certificate.gate} > {certificate.threshold:g}, K = {certificate.top_k}",
         "promise": f"loses less than {percent(certificate.max_loss)} accuracy against the agent "
         f"alone, but for a risk of {percent(certificate.risk)}",
         "harmful": f"{certificate.harmful} of {certificate.n} {units} (p = "
-        f"{certificate.p_value:.3g})",
+        f"{certificate.p_value:.3g}){tested}",
         "coverage": f"{percent(certificate.accepted / certificate.samples)} of "
         f"{certificate.samples} samples answered by the draft",
     }
+    if certificate.risk_each is not None:
+        rows["shared risk"] = f"each gate and loss tested at {certificate.risk_each:.3g}"
     for name, text in rows.items():
         table.add_row(Text(name), Text(text))
     return table
 
 
+def _frontier(certificate: Certificate) -> Table:
+    table = Table(title="All of these hold together", title_justify="left")
+    names = ("gate", "loss below", "threshold", "coverage", "accuracy", "seconds", "cost")
+    for name in names:
+        table.add_column(name, justify="left" if name == "gate" else "right")
+    for point in certificate.frontier:
+        table.add_row(*(Text(cell) for cell in _cells(point)), style=_style(point, certificate))
+    return table
+
+
+def _cells(point: CertifiedPoint) -> tuple[str, ...]:
+    cost = NOTHING if point.cost is None else f"{point.cost:.4g}"
+    shares = (percent(point.coverage), percent(point.accuracy))
+    return (
+        *(point.gate, percent(point.max_loss), f"{point.threshold:g}"),
+        *(*shares, f"{point.seconds:.3g}", cost),
+    )
+
+
+def _style(point: CertifiedPoint, certificate: Certificate) -> str:
+    chosen = (certificate.gate, certificate.threshold, certificate.max_loss)
+    return "bold" if (point.gate, point.threshold, point.max_loss) == chosen else ""
+
+
 def _notes(certificate: Certificate) -> list[str]:
     notes = []
+    if certificate.learned is not None:
+        notes.append(
+            f"{certificate.gate} was fitted on other samples of {certificate.learned.run}, which "
+            "were left out here."
+        )
     if certificate.errors:
         notes.append(f"{certificate.errors} samples failed; the promise is about answered ones.")
     if certificate.undecided:

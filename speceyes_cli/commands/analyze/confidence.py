@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,15 +21,19 @@ from speceyes_cli.analysis.confidence import (
 )
 from speceyes_cli.analysis.figures.confidence import confidence_plots
 from speceyes_cli.analysis.figures.style import Plot, write_plots
+from speceyes_cli.analysis.gate_comparison import Comparison
 from speceyes_cli.analysis.scores import Score, acceptable, confidences
-from speceyes_cli.analysis.table import ScoreTable
+from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.analysis.ties import TieFigures, clearances, diagnose_run
-from speceyes_cli.commands.analyze.inputs import open_tables
+from speceyes_cli.commands.analyze.comparison_table import comparison_table
+from speceyes_cli.commands.analyze.inputs import open_runs
 from speceyes_cli.commands.tables import NOTHING, percent
+from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.run.kept_images import file_name
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.learned_gates import honest_part, take_gate_files
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.run_scores import all_scores
+from speceyes_cli.host.run_scores import Scores, all_scores, compare_learned
 
 
 class RunAnalysis(NamedTuple):
@@ -42,9 +47,24 @@ class RunAnalysis(NamedTuple):
     plots: list[Plot]
 
 
+class Beside(NamedTuple):
+    """What is told beside the figures of all drafts of a run."""
+
+    splits: dict[str, list[GateFigures]]
+    """The gates' figures by split, where there are several."""
+    left_out: dict[str, str]
+    """Splits without figures, and why."""
+    comparisons: list[list[Comparison]]
+    """Each learned gate beside every other one."""
+
+
 def confidence_command(
     context: typer.Context,
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold them.")],
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(help="File of `analyze learn`, to stand beside the gates; repeatable."),
+    ] = None,
     out: Annotated[
         Path,
         typer.Option(envvar="SPECEYES_OUT", help="Folder for the figures, as PNG and SVG."),
@@ -55,25 +75,49 @@ def confidence_command(
 ) -> None:
     """Show how well each gate's confidence tells right drafts from wrong ones.
 
-    For every gate: AUROC, area under the risk-coverage curve, rank correlation, calibration,
-    percentiles, accuracy and coverage above each threshold, and the tie diagnostic. Runs must have
-    judged every draft: `eval --method draft`, or `eval --both-branches`.
+    For every gate, of all drafts and by split: AUROC, area under the risk-coverage curve, rank
+    correlation, calibration, percentiles, accuracy by decile and above each threshold, coverage,
+    and the tie diagnostic. Runs must have judged every draft: `eval --method draft`, or `eval
+    --both-branches`. A learned gate is compared on the samples that it was not fitted on.
     """
-    host: Host = context.obj
-    found = [analyze_run(table, all_scores(table, host)) for table in open_tables(runs)]
+    _, host = take_gate_files(gate or [], context.obj)
+    tables = [honest_part(run, read_table(run), host) for run in open_runs(runs)]
+    found = [analyze_run(table, all_scores(table, host)) for table in tables]
+    beside = [look_closer(table, host) for table in tables]
     console = Console(highlight=False, emoji=False)
     files = {}
     for analysis in found:
         folder = out / file_name(analysis.table.run) if len(found) > 1 else out
         files[analysis.table.run] = write_plots(analysis.plots, folder)
     if json:
-        told = [_as_json(analysis, files[analysis.table.run]) for analysis in found]
+        told = [
+            {**_as_json(one, files[one.table.run]), **_beside_as_json(more)}
+            for one, more in zip(found, beside, strict=True)
+        ]
         typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
         return
-    for analysis in found:
-        _report(console, analysis)
+    for analysis, more in zip(found, beside, strict=True):
+        _report(console, analysis, more)
     for folder in dict.fromkeys(file.parent for names in files.values() for file in names):
         console.print(f"Figures in {strip_control(str(folder))}", markup=False, soft_wrap=True)
+
+
+def look_closer(table: ScoreTable, host: Host) -> Beside:
+    """The figures by split, and each learned gate beside the others."""
+    scores = all_scores(table, host)
+    found = Beside({}, {}, [])
+    splits = [
+        split for split in table.config.splits if any(s.split == split for s in table.samples)
+    ]
+    for split in splits if len(splits) > 1 else ():
+        part = replace(table, samples=tuple(s for s in table.samples if s.split == split))
+        try:
+            gates = analyze_gates(part, scores)
+        except DataError as error:
+            found.left_out[split] = str(error)
+        else:
+            found.splits[split] = [one.figures for one in gates.values()]
+    return found._replace(comparisons=compare_learned(Scores(table, host)))
 
 
 def analyze_run(table: ScoreTable, scores: Mapping[str, Score]) -> RunAnalysis:
@@ -111,11 +155,18 @@ def tie_sentence(ties: TieFigures) -> str:
     )
 
 
-def _report(console: Console, analysis: RunAnalysis) -> None:
+def _report(console: Console, analysis: RunAnalysis, beside: Beside) -> None:
     figures = [found.figures for found in analysis.gates.values()]
-    console.print(_gate_table(figures, analysis.table))
+    console.print(_gate_table(figures, analysis.table.run))
+    for split, rows in beside.splits.items():
+        console.print(_gate_table(rows, f"{analysis.table.run}, {split}"))
+    for split, why in beside.left_out.items():
+        console.print(f"{split}: {why}", markup=False)
     console.print(_threshold_table(figures))
+    console.print(_decile_table(figures))
     console.print(_percentile_table(figures))
+    for comparisons in beside.comparisons:
+        console.print(comparison_table(comparisons, analysis.table.run))
     if analysis.useless:
         console.print(
             f"Left out, with one score for every draft: {', '.join(analysis.useless)}.",
@@ -124,23 +175,37 @@ def _report(console: Console, analysis: RunAnalysis) -> None:
     console.print(tie_sentence(analysis.ties), markup=False)
 
 
-def _gate_table(figures: Sequence[GateFigures], table: ScoreTable) -> Table:
+def _gate_table(figures: Sequence[GateFigures], name: str) -> Table:
     first = figures[0]
-    title = f"{table.run} · {first.n} drafts, {percent(first.n_right / first.n)} right"
+    title = f"{name} · {first.n} drafts, {percent(first.n_right / first.n)} right"
     shown = Table(title=Text(strip_control(title)), title_justify="left")
     shown.add_column("gate", no_wrap=True)
-    names = ("AUROC (95%)", "AURC", "rank corr.", "modes", "ECE")
-    for name in names:
-        shown.add_column(name, justify="right", no_wrap=True)
+    names = ("AUROC (95%)", "AURC", "rank corr.", "p", "modes", "ECE")
+    for column in names:
+        shown.add_column(column, justify="right", no_wrap=True)
     for row in figures:
         shown.add_row(
             Text(row.gate),
             Text(f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]"),
             f"{row.aurc:.3f}",
             f"{row.spearman:.3f}",
+            NOTHING if row.spearman_p is None else f"{row.spearman_p:.2g}",
             f"{row.mode_distance:.3f}",
-            f"{row.calibration_error:.3f}",
+            f"{row.calibration_error_debiased:.3f}",
         )
+    return shown
+
+
+def _decile_table(figures: Sequence[GateFigures]) -> Table:
+    title = "Accuracy by decile of the confidence, ties together"
+    shown = Table(title=title, title_justify="left")
+    shown.add_column("gate")
+    most = max(len(row.calibration) for row in figures)
+    for place in range(most):
+        shown.add_column(str(place + 1), justify="right")
+    for row in figures:
+        shares = [percent(one.accuracy) for one in row.calibration]
+        shown.add_row(Text(row.gate), *shares, *[NOTHING] * (most - len(shares)))
     return shown
 
 
@@ -185,4 +250,14 @@ def _as_json(analysis: RunAnalysis, files: Sequence[Path]) -> dict[str, Any]:
         "without_a_score": analysis.useless,
         "ties": analysis.ties.model_dump(),
         "figures": [str(file) for file in files],
+    }
+
+
+def _beside_as_json(beside: Beside) -> dict[str, Any]:
+    return {
+        "splits": {
+            split: [row.model_dump() for row in rows] for split, rows in beside.splits.items()
+        },
+        "splits_left_out": beside.left_out,
+        "comparisons": [one.model_dump() for rows in beside.comparisons for one in rows],
     }

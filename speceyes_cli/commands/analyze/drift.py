@@ -19,6 +19,8 @@ from speceyes_cli.analysis.certificate import (
 from speceyes_cli.analysis.drift import Drift, check_false_alarm, compare
 from speceyes_cli.commands.tables import percent
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.learned_gates import add_learned
+from speceyes_cli.host.manager import Host
 from speceyes_cli.host.run_scores import Scores, open_table
 
 DRIFTED = 1
@@ -51,7 +53,10 @@ def drift_command(
     loaded, table = open_table(run)
     require_setting(signed, loaded.info.config)
     require_engines(signed, loaded.info.engines)
-    values = Scores(table, context.obj).of(signed.gate, signed.top_k)
+    host: Host = context.obj
+    if signed.learned is not None:
+        host = add_learned(signed.learned, host)
+    values = Scores(table, host).of(signed.gate, signed.top_k)
     found = compare(signed, table, values, false_alarm)
     if json:
         typer.echo(found.model_dump_json(indent=2))

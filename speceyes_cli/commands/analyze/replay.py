@@ -26,12 +26,20 @@ from speceyes_cli.analysis.replay_check import (
     require_comparable,
 )
 from speceyes_cli.analysis.table import ScoreTable
+from speceyes_cli.commands.analyze.comparison_table import comparison_table
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun
 from speceyes_cli.core.text import strip_control
+from speceyes_cli.host.learned_gates import take_gate_files
 from speceyes_cli.host.replaying import choices, open_replay, replay_choices
-from speceyes_cli.host.run_scores import Scores, open_table, own_choice, told_gates
+from speceyes_cli.host.run_scores import (
+    Scores,
+    compare_learned,
+    open_table,
+    own_choice,
+    told_gates,
+)
 
 NOT_AS_PREDICTED = 1
 _COLUMNS = (
@@ -44,7 +52,10 @@ def replay_command(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Folder of an `eval --both-branches` run.")],
     gate: Annotated[
-        list[str] | None, typer.Option(help="Gate, or all; repeatable. Default: the run's.")
+        list[str] | None,
+        typer.Option(
+            help="Gate, a file of `analyze learn`, or all; repeatable. Default: the run's."
+        ),
     ] = None,
     top_k: Annotated[
         list[int] | None, typer.Option(help="K; repeatable. Default: the run's.")
@@ -72,8 +83,10 @@ def replay_command(
 
     Exit codes: 0 done, 1 with --check: answers are not as predicted, 2 something to mend.
     """
-    _require_alone(check, (gate, top_k, threshold, out))
-    loaded, scores, measured, baseline = open_replay(run, context.obj)
+    named, host = take_gate_files(gate or [], context.obj)
+    plain = [name for name in named if name not in host.learned]
+    _require_alone(check, (plain, top_k, threshold, out))
+    loaded, scores, measured, baseline = open_replay(run, host)
     table = scores.table
     console = Console(highlight=False, emoji=False)
     if check is not None:
@@ -81,12 +94,16 @@ def replay_command(
         typer.echo(found.model_dump_json(indent=2)) if json else _report_check(console, found)
         raise typer.Exit(0 if found.exact else NOT_AS_PREDICTED)
     splits = (*table.config.splits, ALL) if json else (ALL,)
-    rows = replay_choices(scores, baseline, choices(scores, gate, top_k, threshold), splits)
+    rows = replay_choices(scores, baseline, choices(scores, named, top_k, threshold), splits)
+
     files = _write_figure(scores, baseline, out) if out is not None else []
     if json:
-        typer.echo(json_module.dumps([row.model_dump() for row in rows], indent=2))
+        told = [row.model_dump() for row in rows]
+        typer.echo(json_module.dumps(told, indent=2))
         return
     console.print(_table(rows, table))
+    for comparisons in compare_learned(scores):
+        console.print(comparison_table(comparisons, table.run))
     console.print(_basis(measured), markup=False)
     for file in files:
         console.print(f"Figure in {strip_control(str(file))}", markup=False, soft_wrap=True)

@@ -13,14 +13,19 @@ from speceyes_cli.core.gate.token import TokenScore, within
 SIGMOID_SCALE = 0.6  # paper, equation 5: confidence = sigmoid(0.6 S)
 
 
+def sigmoid(value: float) -> float:
+    """1 / (1 + exp(-value)), which never overflows."""
+    if value < 0:
+        grown = math.exp(max(value, -700.0))
+        return grown / (1.0 + grown)
+    return 1.0 / (1.0 + math.exp(-value))
+
+
 def confidence_from_separability(separability: float) -> float:
     """sigmoid(0.6 S); NaN stays NaN, +inf gives NaN because such a row is never trusted."""
     if math.isnan(separability) or separability == math.inf:
         return math.nan
-    if separability < 0:
-        grown = math.exp(max(SIGMOID_SCALE * separability, -700.0))
-        return grown / (1.0 + grown)
-    return 1.0 / (1.0 + math.exp(-SIGMOID_SCALE * separability))
+    return sigmoid(SIGMOID_SCALE * separability)
 
 
 class Draft(Protocol):

@@ -87,7 +87,11 @@ class DecisionOptions:
         "score from 0 to 9 that keeps a step; 7 by default.",
         DECISION,
     )
-    gate: str = option("min", "How a draft's tokens become one confidence.", DECISION)
+    gate: str = option(
+        "min",
+        "How a draft's tokens become one confidence; or a file of `analyze learn`.",
+        DECISION,
+    )
     top_k: int = option(DEFAULT_TOP_K, "Logits of each token that the gate looks at.", DECISION)
     method_option: list[str] | None = option(
         None, "An option of the method's own, as name=value; given once for each.", DECISION

@@ -15,6 +15,7 @@ from speceyes_cli.analysis.certificate import (
     require_pictures,
     require_setting,
 )
+from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
@@ -31,6 +32,7 @@ from speceyes_cli.core.run.store import RunStore, SampleKey
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.text import writable
 from speceyes_cli.host.manager import Host, known_names
+from speceyes_cli.host.planning.learned import settle_gate
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plugin_options import (
@@ -68,6 +70,8 @@ class RunPlan:
     retry_errors: bool
     certificate: Certificate | None = None
     """What the loaded models must match, where the threshold comes from one."""
+    learned: LearnedGate | None = None
+    """The same, where the gate was learned."""
 
     def samples(self, done: Mapping[SampleKey, str]) -> Iterator[Placed]:
         """The samples still to be answered, split after split."""
@@ -102,6 +106,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     check_numbers(options)
     method = host.methods.get(options.method)
     certificate = read_certificate(options.certificate) if options.certificate else None
+    options, host = settle_gate(options, host, certificate.learned if certificate else None)
     if certificate is not None:
         options = follow(certificate, options, passed)
     options = replace(options, threshold=choose_threshold(options, method))
@@ -136,6 +141,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
         loads=loads,
         retry_errors=options.retry_errors,
         certificate=certificate,
+        learned=host.learned.get(gate.name),
     )
     if certificate is not None:
         require_pictures(certificate, plan.rows())
@@ -143,20 +149,31 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
 
 
 def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...]) -> RunOptions:
-    """The options with the certificate's gate, K and threshold; they may not be named otherwise."""
-    for name in ("gate", "top_k", "threshold"):
-        named, certified = getattr(options, name), getattr(certificate, name)
-        if name in passed and named != certified:
+    """The options with the certificate's gate, K and threshold.
+
+    Another of its certified gates may be named, and a stricter threshold: their promises hold
+    together. Raises `UsageError` for what the certificate does not cover.
+    """
+    gate = options.gate if "gate" in passed else certificate.gate
+    points = [point for point in certificate.frontier if point.gate == gate]
+    own = gate == certificate.gate
+    loosest = min((point.threshold for point in points), default=certificate.threshold)
+    threshold = certificate.threshold if own else loosest
+    top_k = points[0].top_k if points else certificate.top_k
+    covered: dict[str, tuple[object, bool]] = {
+        "gate": (certificate.gate, own or bool(points)),
+        "top_k": (top_k, options.top_k == top_k),
+        "threshold": (loosest, options.threshold is None or options.threshold >= loosest),
+    }
+    for name, (certified, fits) in covered.items():
+        if name in passed and not fits:
             raise UsageError(
-                f"--{name.replace('_', '-')} is {named}, but the certificate says {certified}; "
-                "leave one of the two out."
+                f"--{name.replace('_', '-')} is {getattr(options, name)}, but the certificate says "
+                f"{certified}; leave one of the two out."
             )
-    return replace(
-        options,
-        gate=certificate.gate,
-        top_k=certificate.top_k,
-        threshold=certificate.threshold,
-    )
+    if "threshold" in passed and options.threshold is not None:
+        threshold = options.threshold
+    return replace(options, gate=gate, top_k=top_k, threshold=threshold)
 
 
 def choose_policy(options: RunOptions, method: MethodSpec) -> Callable[..., Policy]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import Picture, Role
 from speceyes_cli.core.errors import UsageError
@@ -18,6 +19,7 @@ from speceyes_cli.core.pictures.loading import (
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.secrets import hide_userinfo
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.learned import settle_gate
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import (
@@ -45,12 +47,15 @@ class QuestionPlan:
     gated: bool
     """A gate decides, so its threshold is a confidence."""
     loads: Mapping[Role, Load]
+    learned: LearnedGate | None
+    """What the loaded small model must match, where the gate was learned."""
 
 
 def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPlan:
     """Resolve every name; the draft is scored to its end, so that each token can be shown."""
     check_numbers(options)
     method = host.methods.get(options.method)
+    options, host = settle_gate(options, host)
     options = replace(options, threshold=choose_threshold(options, method))
     gate = replace(make_gate(options, host), hopeless=None)
     method_options = choose_method_options(options, method)
@@ -64,6 +69,7 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
         method=method.name,
         gated=method.bar is CONFIDENCE and len(method.roles) > 1,
         loads=plan_loads(method, options, host),
+        learned=host.learned.get(gate.name),
     )
 
 

@@ -8,6 +8,7 @@ from speceyes_cli.core.agents import Keeper
 from speceyes_cli.core.chat import Engine, Role
 from speceyes_cli.core.scheduling.scheduler import Scheduler
 from speceyes_cli.core.scheduling.trajectories import Finished, Observer, Task
+from speceyes_cli.host.planning.learned import require_fitting_engines
 from speceyes_cli.host.planning.questions import QuestionPlan
 
 
@@ -16,7 +17,11 @@ def answer_question(
     engines: Mapping[Role, Engine],
     observe: Observer = lambda _key, _event: None,
 ) -> Finished:
-    """Run the method's own generator to its end, each event shown to `observe`."""
+    """Run the method's own generator to its end, each event shown to `observe`.
+
+    Raises `UsageError` when the small model is not the one that a learned gate was fitted on.
+    """
+    require_fitting_engines(plan.learned, engines)
     try:
         task = Task(plan.sample.key, lambda: plan.policy)
         [finished] = Scheduler(engines, observe=observe).run([task])

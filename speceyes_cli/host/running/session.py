@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any, Literal, Protocol
 
 from speceyes_cli.analysis.certificate import require_engines
+from speceyes_cli.analysis.learned.gate_file import require_gate_engine
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.run.changes import tell_changes
 from speceyes_cli.core.run.evaluate import evaluate
@@ -115,6 +116,8 @@ class RunSession:
         }
         if plan.certificate is not None:
             require_engines(plan.certificate, described)
+        if plan.learned is not None:
+            require_gate_engine(plan.learned, described)
         store.bind_engines(described)
         broken: set[str] = set()
         with self._progress(plan, list(done.values())) as progress:
