@@ -10,6 +10,7 @@ from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.learned import require_fitting_engines
 from speceyes_cli.host.planning.models import close_engines, load_engines
+from speceyes_cli.host.planning.rehearsal import rehearse_agent
 from speceyes_cli.serve.plan import ServeOptions, plan_service
 
 INTERRUPTED = 130
@@ -48,6 +49,7 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
             raise typer.Exit(INTERRUPTED) from None
         try:
             require_fitting_engines(plan.learned, engines)
+            rehearse_agent(plan.agent_name, plan.service.agent, plan.loads, engines)
             run_server(plan.service, engines, listener, options.stop_seconds, announce)
         finally:
             close_engines(engines)

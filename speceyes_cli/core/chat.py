@@ -229,3 +229,14 @@ class Forwarding(Protocol):
         `emit` is called with the completion, or with each chunk of a stream, on a thread of the
         engine's. Cancelling the future drops the request. It raises `ForwardingError`.
         """
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """What an engine also has when it can tell, unasked, what would not reach its model."""
+
+    def rehearse(self, ask: Ask) -> str | None:
+        """What the model would not read of this ask, in words; None: it reads all of it.
+
+        A run begins with a conversation in the form of its agent's; nothing is answered.
+        """

@@ -75,6 +75,7 @@ class ServePlan:
     """A service that is known to be possible."""
 
     service: Service
+    agent_name: str
     loads: Mapping[Role, Load]
     learned: LearnedGate | None = None
     """What the loaded small model must match, where the gate was learned."""
@@ -108,7 +109,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
         phase_limits=loop_limits(options.fallbacks),
         api_key=key,
     )
-    return ServePlan(service, loads, host.learned.get(gate.name))
+    return ServePlan(service, options.agent, loads, host.learned.get(gate.name))
 
 
 def read_key(options: ServeOptions) -> str | None:

@@ -80,6 +80,8 @@ class Behaviour:
     """False: they are refused, as without `--trust-request-mm-kwargs`."""
     continues: bool = True
     """`continue_final_message` counts."""
+    drops: bool = False
+    """Its chat template leaves the pictures of an assistant turn out."""
     keeps_stop: bool = True
     """`include_stop_str_in_output` counts."""
     tells_stop: bool = True

@@ -185,13 +185,21 @@ def completion(
 def read_ask(body: Mapping[str, Any], does: Behaviour) -> Ask:
     """The request as the local engine takes it."""
     going_on = does.continues and bool(body.get("continue_final_message"))
+    messages = [read_message(message) for message in body["messages"]]
+    if does.drops:
+        messages = [without_pictures(one) if one.role == "assistant" else one for one in messages]
     return Ask(
         role="small",
-        messages=tuple(read_message(message) for message in body["messages"]),
+        messages=tuple(messages),
         max_new_tokens=body["max_tokens"],
         stop=tuple(body.get("stop", ())),
         continue_turn=going_on,
     )
+
+
+def without_pictures(message: Message) -> Message:
+    """The turn's texts alone."""
+    return replace(message, content=tuple(p for p in message.content if isinstance(p, str)))
 
 
 def read_message(message: Mapping[str, Any]) -> Message:

@@ -1,38 +1,119 @@
-"""Conversations as text, through the checkpoint's own chat template."""
+"""Conversations as text, through the checkpoint's own chat template.
+
+An unfinished assistant turn never goes through the template, since published ones change it:
+Qwen3-VL's writes the text alone and leaves the turn's pictures out, and those of Qwen3.5 to Qwen3.8
+put an empty closed thought before it and cut the blanks at its end. What comes before the turn is
+rendered up to where the model begins to write, and the turn follows as it was written, so that the
+model goes on from the very tokens that it read and wrote.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from speceyes_cli.plugin import Ask, Picture, without_tokens
+from speceyes_cli.plugin import Ask, Message, Picture, UsageError, chat_pictures, without_tokens
+
+MARKS = ("What stands first?", "What stands second?", "What stands third?")
+"""Texts of the marked conversation, around its two pictures."""
+AT_ONCE = ("screen", "draft")
+"""Phases whose answer is a word or two: where the template can, it keeps thoughts out."""
+THINKING = "enable_thinking"
+"""The name by which Qwen's templates are told whether the model thinks before it answers."""
 
 
 class ChatRenderer:
     """Renders asks with one placeholder for each picture."""
 
-    def __init__(self, processor: Any) -> None:
-        """`processor` is the checkpoint's, with its chat template and tokenizer."""
+    def __init__(self, processor: Any, name: str = "The model") -> None:
+        """`processor` is the checkpoint's, with its chat template and tokenizer.
+
+        Raises `UsageError`, which begins with `name`, where the template shows no pictures.
+        """
         self._processor = processor
         self._special = special_tokens(processor)
+        self._placeholder: str = processor.image_token
+        self._thinks = THINKING in template_of(processor)
+        self._shown = self._find_shown(name)
 
     def render(self, ask: Ask) -> str:
-        """The prompt up to where the model goes on."""
+        """The prompt up to where the model goes on.
+
+        Raises what the template raises, and `ValueError` for a picture in an unfinished turn where
+        the template does not show how one is written.
+        """
+        at_once = self._thinks and ask.phase in AT_ONCE and not ask.scored_after
+        more = {THINKING: False} if at_once else {}
+        if not ask.continue_turn:
+            return self._apply(ask.messages, **more)
+        *before, unfinished = ask.messages
+        written = [self._write(part) for part in unfinished.content]
+        return self._apply(before, **more) + "".join(written)
+
+    def rehearse(self, ask: Ask) -> str | None:
+        """What the model would not read of this ask, in words; None: it reads all of it.
+
+        A finished assistant turn may lose its thought: templates of models that think leave it out.
+        """
+        try:
+            text = self.render(ask)
+        except Exception as error:  # noqa: BLE001 - a template is a program of the checkpoint's
+            return f"its chat template refuses the conversation ({first_line(error)})"
+        shown, wanted = text.count(self._placeholder), len(chat_pictures(ask.messages))
+        if shown != wanted:
+            return f"its chat template shows {shown} of the conversation's {wanted} pictures"
+        for message in ask.messages:
+            if message.role != "assistant" and any(
+                self._plain(part).strip() not in text
+                for part in message.content
+                if isinstance(part, str)
+            ):
+                return f"its chat template leaves out text of the {message.role} turn"
+        return None
+
+    def _apply(self, messages: Sequence[Message], **more: Any) -> str:
         chat = [
             {"role": message.role, "content": [self._part(part) for part in message.content]}
-            for message in ask.messages
+            for message in messages
         ]
         text: str = self._processor.apply_chat_template(
-            chat,
-            tokenize=False,
-            add_generation_prompt=not ask.continue_turn,
-            continue_final_message=ask.continue_turn,
+            chat, tokenize=False, add_generation_prompt=True, **more
         )
         return text
 
     def _part(self, part: str | Picture) -> dict[str, str]:
         if isinstance(part, Picture):
             return {"type": "image"}
-        return {"type": "text", "text": without_tokens(part, self._special)}
+        return {"type": "text", "text": self._plain(part)}
+
+    def _write(self, part: str | Picture) -> str:
+        """A part of an unfinished turn, as it stands in the prompt."""
+        if isinstance(part, str):
+            return self._plain(part)
+        if self._shown is None:
+            raise ValueError("it does not show how a picture is written in its place")
+        return self._shown
+
+    def _plain(self, text: str) -> str:
+        return without_tokens(text, self._special)
+
+    def _find_shown(self, name: str) -> str | None:
+        """How the template writes a picture; None where it stands elsewhere or is numbered."""
+        picture = Picture("marked", _never_opened)
+        content = (MARKS[0], picture, MARKS[1], picture, MARKS[2])
+        try:
+            text = self._apply([Message("user", content)])
+        except Exception as error:
+            raise UsageError(
+                f"{name} cannot be asked: its chat template refuses a question about two pictures "
+                f"({first_line(error)})."
+            ) from error
+        if text.count(self._placeholder) != 2:  # noqa: PLR2004 - the pictures of `content`
+            raise UsageError(f"{name} cannot be asked: its chat template leaves pictures out.")
+        found = {text.partition(one)[2].partition(other)[0] for one, other in pairwise(MARKS)}
+        [shown, *others] = found
+        return None if others or self._placeholder not in shown else shown
 
 
 def special_tokens(processor: Any) -> frozenset[str]:
@@ -43,3 +124,23 @@ def special_tokens(processor: Any) -> frozenset[str]:
     added = processor.tokenizer.added_tokens_decoder.values()
     found.update(token.content for token in added if token.special)
     return frozenset(token for token in found if isinstance(token, str) and token)
+
+
+def template_of(processor: Any) -> str:
+    """The checkpoint's chat template; of several the default one, and empty without any."""
+    for owner in (processor, processor.tokenizer):
+        found = getattr(owner, "chat_template", None)
+        if isinstance(found, dict):
+            found = found.get("default")
+        if isinstance(found, str):
+            return found
+    return ""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, at most one line of it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
+
+
+def _never_opened() -> Any:
+    raise AssertionError("a rendered picture is not opened")

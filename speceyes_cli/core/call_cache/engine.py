@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from speceyes_cli.core.call_cache.store import CallCache
-from speceyes_cli.core.chat import Ask, Engine, Picture, Reply
+from speceyes_cli.core.chat import Ask, Engine, Picture, Rehearsing, Reply
 
 
 class CachedEngine:
@@ -22,6 +22,8 @@ class CachedEngine:
         self._identity = json.dumps(identity, sort_keys=True, default=str)
         self._pictures: dict[str, dict[Picture, str]] = {}
         self._lock = threading.Lock()
+        if isinstance(engine, Rehearsing):
+            self.rehearse = engine.rehearse
 
     @property
     def max_batch(self) -> int:

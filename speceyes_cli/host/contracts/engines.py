@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speceyes_cli.core.chat import Ask, Engine, Preparing, Reply, chat_pictures
+from speceyes_cli.core.chat import Ask, Engine, Preparing, Rehearsing, Reply, chat_pictures
 from speceyes_cli.core.errors import PluginError
 from speceyes_cli.host.offers import Offer
 from speceyes_cli.host.type_check import misfit
@@ -38,6 +38,8 @@ class WatchedEngine:
             self.introduction = str(engine.introduction)
         if isinstance(engine, Preparing):
             self.prepare = engine.prepare
+        if isinstance(engine, Rehearsing):
+            self.rehearse = engine.rehearse
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)

@@ -42,6 +42,7 @@ class QuestionPlan:
     sample: Sample
     policy: Policy
     agent: Agent
+    agent_name: str
     gate: Gate
     method: str
     gated: bool
@@ -65,6 +66,7 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
         sample=sample,
         policy=policy(sample, agent, gate, method_options),
         agent=agent,
+        agent_name=options.agent,
         gate=gate,
         method=method.name,
         gated=method.bar is CONFIDENCE and len(method.roles) > 1,

@@ -10,6 +10,7 @@ from speceyes_cli.core.scheduling.scheduler import Scheduler
 from speceyes_cli.core.scheduling.trajectories import Finished, Observer, Task
 from speceyes_cli.host.planning.learned import require_fitting_engines
 from speceyes_cli.host.planning.questions import QuestionPlan
+from speceyes_cli.host.planning.rehearsal import rehearse_agent
 
 
 def answer_question(
@@ -23,6 +24,7 @@ def answer_question(
     """
     require_fitting_engines(plan.learned, engines)
     try:
+        rehearse_agent(plan.agent_name, plan.agent, plan.loads, engines)
         task = Task(plan.sample.key, lambda: plan.policy)
         [finished] = Scheduler(engines, observe=observe).run([task])
     finally:

@@ -29,6 +29,7 @@ from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
 from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.plans import RunPlan
+from speceyes_cli.host.planning.rehearsal import rehearse_agent
 from speceyes_cli.host.running.pool import EnginePool
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class RunSession:
             return
         try:
             engines = self.pool.take(plan.loads, later)
+            rehearse_agent(plan.info.config.agent, plan.recipe.agent, plan.loads, engines)
         except SpecEyesError:
             store.discard_if_empty()
             raise

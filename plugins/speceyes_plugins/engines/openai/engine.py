@@ -16,6 +16,7 @@ from speceyes_cli.plugin import (
     ServerLostError,
     Size,
     TokenScore,
+    UsageError,
     writable,
 )
 from speceyes_plugins.engines.openai.addresses import api_key, parse_address
@@ -27,7 +28,7 @@ from speceyes_plugins.engines.openai.client import (
     RetryLimits,
 )
 from speceyes_plugins.engines.openai.pictures import PictureWriter
-from speceyes_plugins.engines.openai.probe import Probe, continues_turns
+from speceyes_plugins.engines.openai.probe import Probe, turn_hindrance
 from speceyes_plugins.engines.openai.wire import (
     first_choice,
     piece,
@@ -63,7 +64,8 @@ class OpenAIEngine:
             self._endpoint.close()
             raise
         self._pictures = PictureWriter(self._finding.rule)
-        self._continues: bool | None = None
+        self._turns: list[str | None] = []
+        """What was found of turns that go on, once it was needed."""
         self._lock = threading.Lock()
 
     @property
@@ -75,6 +77,18 @@ class OpenAIEngine:
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
         """Answer each ask; raises `RunStopError` for what no later ask could escape."""
         return [self._answer(ask) for ask in asks]
+
+    def rehearse(self, ask: Ask) -> str | None:
+        """What keeps the server from this ask, as far as it can be told; None: nothing.
+
+        Its chat template is not at hand: only a turn that goes on is tried.
+        """
+        try:
+            hindrance = self._turn_hindrance() if ask.continue_turn else None
+        except EndpointError as error:
+            address = f"--{self._options.role} {self._address.url}"
+            raise UsageError(f"{address}: {error}.") from None
+        return f"the server {hindrance}" if hindrance else None
 
     def forget(self, trajectory: str) -> None:
         """Drop the trajectory's encoded pictures."""
@@ -99,8 +113,8 @@ class OpenAIEngine:
         self._endpoint.close()
 
     def _answer(self, ask: Ask) -> Reply | Exception:
-        if ask.continue_turn:
-            self._require_continuing()
+        if ask.continue_turn and (hindrance := self._turn_hindrance()):
+            raise RunStopError(f"{self._address.url} {hindrance}.")
         frames: list[Size] = []
 
         def show(picture: Picture) -> str:
@@ -125,16 +139,12 @@ class OpenAIEngine:
         except Exception as error:  # noqa: BLE001 - a picture or an answer that cannot be read
             return error
 
-    def _require_continuing(self) -> None:
-        """Refuse an agent that writes on in its own turn where the server opens a new one."""
+    def _turn_hindrance(self) -> str | None:
+        """What keeps the server from going on within an assistant turn; asked for once."""
         with self._lock:
-            if self._continues is None:
-                self._continues = continues_turns(self._endpoint, self._finding.model)
-        if not self._continues:
-            raise RunStopError(
-                f"{self._address.url} does not go on within an assistant turn "
-                "(continue_final_message), as this agent needs; serve it with vLLM or SGLang."
-            )
+            if not self._turns:
+                self._turns.append(turn_hindrance(self._endpoint, self._finding.model))
+            return self._turns[0]
 
 
 def read_reply(ask: Ask, answered: Completion, frames: tuple[Size, ...]) -> Reply:

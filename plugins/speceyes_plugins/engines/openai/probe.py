@@ -47,6 +47,15 @@ BOXES: Mapping[BoxFrame | None, str] = {
     None: "boxes taken for pixels",
 }
 
+OPENS_TURNS = (
+    "does not go on within an assistant turn (continue_final_message), as this agent needs; serve "
+    "it with vLLM or SGLang"
+)
+DROPS_PICTURES = (
+    "shows the model no picture within an assistant turn, as this agent needs: the chat template "
+    "leaves it out; name the model itself, or vllm:MODEL, in the place of the address"
+)
+
 Mode = Literal["raw", "processed", "unknown"]
 
 
@@ -297,22 +306,34 @@ def told_when_slow(sentence: str) -> Iterator[None]:
         timer.cancel()
 
 
-def continues_turns(endpoint: EndpointClient, model: str) -> bool:
-    """Whether the server goes on within an assistant turn: its prompt then has no new header."""
-    messages = [
-        {"role": "user", "content": "Count."},
-        {"role": "assistant", "content": "one two"},
-    ]
-    body = {"model": model, "messages": messages, "max_tokens": 1, **GREEDY}
+def turn_hindrance(endpoint: EndpointClient, model: str) -> str | None:
+    """What keeps the server from going on within an assistant turn that shows a picture.
+
+    None: nothing. The prompt of such a turn has no new header, and more tokens with the picture.
+    """
+    asked = {"role": "user", "content": "Count."}
     going_on = {"add_generation_prompt": False, "continue_final_message": True}
+
+    def prompt_tokens(content: Any, **more: Any) -> int | None:
+        messages = [asked, {"role": "assistant", "content": content}]
+        body = {"model": model, "messages": messages, "max_tokens": 1, **GREEDY, **more}
+        return _prompt_tokens(endpoint.look(body, RETRIES))
+
     try:
-        fresh = _prompt_tokens(endpoint.look(body, RETRIES))
-        begun = _prompt_tokens(endpoint.look({**body, **going_on}, RETRIES))
+        fresh, begun = prompt_tokens("one two"), prompt_tokens("one two", **going_on)
     except EndpointError as error:
         if error.status in (400, 422):
-            return False
+            return OPENS_TURNS
         raise
-    return fresh is not None and begun is not None and begun < fresh
+    if fresh is None or begun is None or begun >= fresh:
+        return OPENS_TURNS
+    try:
+        shown = prompt_tokens([_text("one"), _picture(SQUARE), _text(" two")], **going_on)
+    except EndpointError as error:
+        if error.status in (400, 422, 500):
+            return DROPS_PICTURES
+        raise
+    return DROPS_PICTURES if shown is None or shown <= begun + MARKS else None
 
 
 def _budgets(bounds: Bounds) -> Iterable[Mapping[str, Any]]:

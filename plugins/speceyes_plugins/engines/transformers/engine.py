@@ -41,7 +41,7 @@ class TransformersEngine:
         self.group = "cpu" if device.type == "cpu" else f"{device}:{options.role}"
         processor = self._loaded.processor
         self._tokenizer = processor.tokenizer
-        self._writer = PromptWriter(processor)
+        self._writer = PromptWriter(processor, f"--{options.role} {options.model}")
         self._pictures = PictureEncoder(self._loaded.model, processor.image_processor)
         self._patch = processor.image_processor.patch_size
         self._decoder = Decoder(self._ends(), self._text)
@@ -69,6 +69,10 @@ class TransformersEngine:
         log.warning("out of memory at a batch of %d: going on with %d", len(asks), half)
         self.max_batch = max(1, half)
         return [*self.generate(asks[:half]), *self.generate(asks[half:])]
+
+    def rehearse(self, ask: Ask) -> str | None:
+        """What the model would not read of this ask, in words; None: it reads all of it."""
+        return self._writer.rehearse(ask)
 
     def prepare(self, asks: Sequence[Ask]) -> None:
         """Open and resize the pictures of the asks that come next."""

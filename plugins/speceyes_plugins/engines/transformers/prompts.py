@@ -12,10 +12,12 @@ from speceyes_plugins.engines.chat_rendering import ChatRenderer
 class PromptWriter:
     """Renders asks; pictures become as many placeholder tokens as they have visual tokens."""
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(self, processor: Any, name: str = "The model") -> None:
+        """Raises `UsageError`, which begins with `name`, where the template shows no pictures."""
         self._processor = processor
         self._placeholder = processor.image_token
-        self._chat = ChatRenderer(processor)
+        self._chat = ChatRenderer(processor, name)
+        self.rehearse = self._chat.rehearse
 
     def write(self, asks: Sequence[tuple[Ask, Sequence[int]]]) -> list[list[int]]:
         """Token ids of each ask's prompt, given how many visual tokens each of its pictures has."""

@@ -64,7 +64,8 @@ class VLLMEngine:
         self.workers = places
         self.group = f"vllm:{options.role}"
         self._tokenizer = model.get_tokenizer()
-        self._chat = ChatRenderer(processor)
+        self._chat = ChatRenderer(processor, f"--{options.role} {options.model}")
+        self.rehearse = self._chat.rehearse
         self._scores = StepScores()
         _MODELS.add(model)
         self._thread = StepThread(model.llm_engine, self._scores)

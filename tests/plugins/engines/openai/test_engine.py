@@ -16,7 +16,7 @@ from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from vllm_server import Behaviour
 
 from speceyes_cli.core.chat import Ask, Introduced, Message, Picture, Reply, Role, Size
-from speceyes_cli.core.errors import PictureError, RunStopError
+from speceyes_cli.core.errors import PictureError, RunStopError, UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
 from tests.plugins import asking
@@ -316,6 +316,34 @@ def test_a_server_that_opens_a_new_turn_stops_the_run(
     begun = (*ask(1).messages, Message("assistant", ("one",)))
     with pytest.raises(RunStopError, match="continue_final_message"):
         engine.generate([ask(1, gate=None, messages=begun, continue_turn=True)])
+
+
+def test_a_template_that_leaves_a_turns_picture_out_is_found_before_a_run(
+    serve: Serve, connect: Connect, served: dict[Role, Any]
+) -> None:
+    begun = (*ask(1).messages, Message("assistant", ("one", asking.picture(2), "two")))
+    going_on = ask(1, gate=None, messages=begun, continue_turn=True)
+    whole = connect(serve(Behaviour(), served["large"]), "large")
+    assert whole.rehearse(going_on) is None
+    assert reply(whole, going_on).text
+    engine = connect(serve(Behaviour(drops=True), served["large"]), "large")
+    assert engine.rehearse(ask(1, gate=None)) is None
+    said = engine.rehearse(going_on)
+    assert said is not None
+    assert said.startswith("the server shows the model no picture within an assistant turn")
+    with pytest.raises(RunStopError, match="no picture within an assistant turn"):
+        engine.generate([going_on])
+
+
+def test_a_server_that_is_gone_before_a_run_is_one_sentence(
+    serve: Serve, connect: Connect, served: dict[Role, Any]
+) -> None:
+    does = Behaviour()
+    engine = connect(serve(does, served["large"]), "large")
+    does.key = "sk-other"
+    begun = (*ask(1).messages, Message("assistant", ("one",)))
+    with pytest.raises(UsageError, match=r"--large http.*401"):
+        engine.rehearse(ask(1, gate=None, messages=begun, continue_turn=True))
 
 
 def test_the_key_opens_and_is_told_to_nobody(
