@@ -19,6 +19,7 @@ from speceyes_cli.core.agents import (
     Drop,
     Keeper,
     Policy,
+    ToolCaller,
 )
 from speceyes_cli.core.chat import (
     Answer,
@@ -37,7 +38,10 @@ from speceyes_cli.core.chat import (
     Role,
     Run,
     Size,
+    Tool,
+    ToolCall,
     ToolError,
+    ToolResults,
     chat_pictures,
 )
 from speceyes_cli.core.context import Closeable
@@ -168,12 +172,16 @@ __all__ = [  # noqa: RUF022 - by subject
     "Reply",
     "Role",
     "Run",
+    "Tool",
+    "ToolCall",
     "ToolError",
+    "ToolResults",
     "chat_pictures",
     # Agents.
     "Agent",
     "AgentState",
     "Keeper",
+    "ToolCaller",
     # Engines, and how each token of a draft is scored.
     "BoxFrame",
     "Engine",

@@ -6,7 +6,18 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Reply, Run, Size, ToolError
+from speceyes_cli.core.chat import (
+    Answer,
+    Ask,
+    Message,
+    Observation,
+    Reply,
+    Run,
+    Size,
+    Tool,
+    ToolError,
+    ToolResults,
+)
 from speceyes_cli.core.samples import Sample
 
 
@@ -74,12 +85,20 @@ class Agent(Protocol):
 
     def step(
         self, reply: Reply, state: AgentState
-    ) -> Generator[Run, Observation | ToolError, Observation | Answer | ToolError]:
+    ) -> Generator[Run, Observation | ToolError, Observation | ToolResults | Answer | ToolError]:
         """Read one reply: run tools as needed, then return what the model sees or the answer.
 
         What an `Observation` holds, and a `ToolError`'s text, reach the model word for word: an
-        agent whose model expects them in tags puts the tags there.
+        agent whose model expects them in tags puts the tags there. `ToolResults` reach it in the
+        form that its chat template has for them.
         """
+
+
+@runtime_checkable
+class ToolCaller(Protocol):
+    """What an agent also has when its model is told of its tools by the chat template."""
+
+    tools: tuple[Tool, ...]
 
 
 @runtime_checkable

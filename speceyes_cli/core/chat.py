@@ -46,11 +46,47 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that a model may call, as chat templates and OpenAI's interface know it."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """Its arguments, as a JSON schema."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that templates and endpoints take."""
+        return {
+            "type": "function",
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": self.parameters,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that came apart from the text, as an endpoint gives it."""
+
+    name: str
+    arguments: str
+    """JSON as the model wrote it: nobody has read it yet."""
+    id: str = ""
+    """What the endpoint knows the call by; its answer says it again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One chat turn: text and pictures in the order the model reads them."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: tuple[str | Picture, ...]
+    calls: tuple[ToolCall, ...] = ()
+    """An assistant's calls that are not in its text."""
+    call_id: str = ""
+    """Which call a tool's message answers; empty where the call was read from the text."""
 
 
 def chat_pictures(messages: Iterable[Message]) -> list[Picture]:
@@ -85,6 +121,8 @@ class Ask:
 
     It returns at once and raises nothing. An engine that gets whole texts only never calls it.
     """
+    tools: tuple[Tool, ...] = ()
+    """Functions that the model may call: told in the form that its chat template has for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +149,8 @@ class Reply:
     """Tokens of the prompt, its pictures' included; None where the engine does not tell."""
     cached_tokens: int = 0
     """How many of these were not read anew, since they are as in an earlier call."""
+    calls: tuple[ToolCall, ...] = ()
+    """Calls that the engine was given apart from the text; others stand in the text as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +183,14 @@ class ToolError:
     text: str
     notes: tuple[str, ...] = ()
     """What was repaired before it failed; kept in the record, not shown to the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResults:
+    """What the calls of one turn came to; each is told to the model as the answer to its call."""
+
+    results: tuple[Observation | ToolError, ...]
+    """One for each call of the reply, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ BEGIN = "<!-- reference: written by tests/host/plugin_reference.py -->"
 HELPERS = {
     "speceyes_plugins.agents.tags": "For agents: tags in a reply, and prompts",
     "speceyes_plugins.agents.tool_calls": "For agents: tool calls that a model wrote",
+    "speceyes_plugins.agents.native_calls": "For agents: calls of native tools",
     "speceyes_plugins.agents.boxes": "For agents: boxes",
     "speceyes_plugins.agents.zoom": "For agents: the zoom tool",
     "speceyes_plugins.engines.token_scores": "For engines: token scores from log-probabilities",

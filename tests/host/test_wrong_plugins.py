@@ -223,7 +223,7 @@ def test_an_agent_without_published_models_says_so(program: Program) -> None:
         ),
         (
             "def step(self, reply, state):\n        return 'red'\n        yield",
-            "gives the text 'red' from step, not Observation or Answer or ToolError.",
+            "gives the text 'red' from step, not Observation or ToolResults or Answer",
         ),
         (
             "def step(self, reply, state):\n        return Observation('seen')\n        yield",

@@ -55,38 +55,8 @@ WIDTH = 128
 # Tags whole, then words, numbers and runs of punctuation, each with the space before it.
 WORDS = r"</?[a-z_]+>| ?[A-Za-z_]+| ?[0-9]+| ?[^\sA-Za-z0-9_<]+| ?<|\s"
 
-# Qwen3-VL's form: tools in the system turn, their results in the user's.
-CHAT_TEMPLATE = (
-    "{% macro parts(content) %}{% if content is string %}{{ content }}{% elif content %}"
-    "{% for part in content %}{% if part['type'] == 'image' %}"
-    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}{% endif %}{% endmacro %}"
-    "{% if tools %}<|im_start|>system\n"
-    "{% if messages[0]['role'] == 'system' %}{{ parts(messages[0]['content']) }}\n\n{% endif %}"
-    "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
-    "You are provided with function signatures within <tools></tools> XML tags:\n<tools>"
-    "{% for tool in tools %}\n{{ tool | tojson }}{% endfor %}\n</tools>\n\n"
-    "For each function call, return a json object with function name and arguments within "
-    "<tool_call></tool_call> XML tags:\n<tool_call>\n"
-    '{"name": <function-name>, "arguments": <args-json-object>}\n</tool_call><|im_end|>\n'
-    "{% endif %}"
-    "{% for message in messages %}"
-    "{% if message['role'] == 'tool' %}"
-    "{% if loop.first or loop.previtem['role'] != 'tool' %}<|im_start|>user{% endif %}"
-    "\n<tool_response>\n{{ parts(message['content']) }}\n</tool_response>"
-    "{% if loop.last or loop.nextitem['role'] != 'tool' %}<|im_end|>\n{% endif %}"
-    "{% elif not (tools and loop.first and message['role'] == 'system') %}"
-    "<|im_start|>{{ message['role'] }}\n{{ parts(message['content']) }}"
-    "{% for call in message['tool_calls'] or [] %}"
-    "{% if not loop.first or message['content'] %}\n{% endif %}"
-    "{% set call = call['function'] or call %}"
-    '<tool_call>\n{"name": "{{ call[\'name\'] }}", "arguments": '
-    "{{ call['arguments'] if call['arguments'] is string else call['arguments'] | tojson }}}"
-    "\n</tool_call>{% endfor %}"
-    "{% if not (loop.last and continue_final_message is defined and continue_final_message) %}"
-    "<|im_end|>\n{% endif %}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+# Tools, calls and results are written as Qwen3-VL's own template writes them.
+CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

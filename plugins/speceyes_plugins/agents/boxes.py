@@ -15,7 +15,7 @@ from speceyes_cli.plugin import BoxFrame, Size, one_line
 from speceyes_plugins.agents.tolerant_json import UnreadableError, Value, read_value
 from speceyes_plugins.agents.tool_calls import CallError
 
-__all__ = ["Box", "Frame", "read_box"]
+__all__ = ["Box", "Frame", "check_frame", "read_box"]
 
 BOX_FRAMES: tuple[BoxFrame, ...] = get_args(BoxFrame)
 BOX = "bbox_2d"
@@ -41,6 +41,9 @@ FARTHEST = 1e9
 """Coordinates beyond it are brought to it: they are outside any picture."""
 RELATIVE_SIDE = 1000
 """What Qwen's relative boxes call the whole width, and the whole height."""
+ABOVE = 1.1
+"""Sides of the picture within which a box ends: models point a little beyond the edge, numbers
+farther out are measured in something else."""
 PIXELS = re.compile(r"([+-]?[\d.]{1,20})\s*+px", re.IGNORECASE)
 
 
@@ -69,6 +72,11 @@ class Frame(NamedTuple):
             return "pixels of the picture"
         return f"pixels of the picture as shown ({self.seen.width}x{self.seen.height})"
 
+    @property
+    def sides(self) -> Size | None:
+        """The picture's width and height in these units, where that is known."""
+        return Size(RELATIVE_SIDE, RELATIVE_SIDE) if self.kind == "relative" else self.seen
+
 
 def read_box(arguments: Value, frame: Frame) -> tuple[Box, tuple[str, ...]]:
     """The box among a call's arguments and what was mended; raises `CallError`, kind "bad_box"."""
@@ -78,7 +86,7 @@ def read_box(arguments: Value, frame: Frame) -> tuple[Box, tuple[str, ...]]:
     if not all(math.isfinite(number) for number in numbers):
         raise _bad("bbox_2d must be four finite numbers.")
     if all(0 <= number <= 1 for number in numbers):
-        raise _bad(f"bbox_2d seems to be fractions: {frame.meant} are meant.")
+        raise _wrong_frame(f"bbox_2d seems to be fractions: {frame.meant} are meant.")
     left, top, right, bottom = (min(max(n, -FARTHEST), FARTHEST) for n in numbers)
     if left == right or top == bottom:
         raise _bad("bbox_2d is empty: x1 < x2 and y1 < y2 are needed.")
@@ -88,8 +96,22 @@ def read_box(arguments: Value, frame: Frame) -> tuple[Box, tuple[str, ...]]:
     return box, tuple(reader.mends)
 
 
+def check_frame(box: Box, frame: Frame) -> None:
+    """Raise `CallError`, kind "wrong_frame", for a box that is measured in something else.
+
+    It reaches farther beyond the picture than a model that points at its edge does.
+    """
+    sides = frame.sides
+    if sides and (box.right > ABOVE * sides.width or box.bottom > ABOVE * sides.height):
+        raise _wrong_frame(f"bbox_2d is above the frame: {frame.meant} are meant.")
+
+
 def _bad(text: str) -> CallError:
     return CallError("bad_box", text)
+
+
+def _wrong_frame(text: str) -> CallError:
+    return CallError("wrong_frame", text)
 
 
 class _BoxReader:
@@ -209,10 +231,10 @@ class _BoxReader:
     def _number_as_text(self, text: str) -> float:
         text = text.strip()
         if text.endswith("%"):
-            raise _bad(f"bbox_2d has percentages: {self.frame.meant} are meant.")
+            raise _wrong_frame(f"bbox_2d has percentages: {self.frame.meant} are meant.")
         pixels = PIXELS.fullmatch(text)
         if pixels is not None and self.frame.kind == "relative":
-            raise _bad(f"bbox_2d has pixels: {self.frame.meant} are meant.")
+            raise _wrong_frame(f"bbox_2d has pixels: {self.frame.meant} are meant.")
         try:
             text = pixels.group(1) if pixels else text
             read = read_value(text)

@@ -15,6 +15,7 @@ from speceyes_cli.plugin import Answer, Reply, UsageError
 __all__ = [
     "Tagged",
     "after_thought",
+    "all_tagged",
     "last_tagged",
     "load_prompts",
     "untagged_answer",
@@ -51,20 +52,29 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def last_tagged(text: str, name: str) -> Tagged | None:
-    """What follows the last opening tag, up to its closing tag or the end of the text.
+    """What follows the last opening tag, as in `all_tagged`; None where there is none."""
+    found = all_tagged(text, name)
+    return found[-1] if found else None
+
+
+def all_tagged(text: str, name: str) -> list[Tagged]:
+    """What follows each opening tag, up to its closing tag, the next opening one or the end.
 
     Tags may be in any case, hold blanks and attributes: `< Answer >`, `<tool_call id="1">`. A
     closing tag of which only the beginning is there, such as `</ans`, is left out.
     """
-    opening = _last(_tag(name, ""), text)
-    if opening is None:
-        return None
-    closing = _tag(name, r"/\s*+").search(text, opening.end())
-    if closing is None:
-        content = without_partial_tag(text[opening.end() :])
-        return Tagged(content, opening.start(), len(text), closed=False)
-    content = text[opening.end() : closing.start()]
-    return Tagged(content, opening.start(), closing.end(), closed=True)
+    openings = list(_tag(name, "").finditer(text))
+    found: list[Tagged] = []
+    for opening, following in zip(openings, [*openings[1:], None], strict=False):
+        end = following.start() if following is not None else len(text)
+        closing = _tag(name, r"/\s*+").search(text, opening.end(), end)
+        stop = end if closing is None else closing.start()
+        content = text[opening.end() : stop]
+        if closing is None:
+            found.append(Tagged(without_partial_tag(content), opening.start(), end, closed=False))
+        else:
+            found.append(Tagged(content, opening.start(), closing.end(), closed=True))
+    return found
 
 
 def untagged_code(text: str) -> str | None:

@@ -19,7 +19,7 @@ from speceyes_plugins.agents.tolerant_json import (
     read_value,
 )
 
-__all__ = ["Call", "CallError", "read_call"]
+__all__ = ["Call", "CallError", "read_call", "read_index", "read_number", "without"]
 
 MAX_LENGTH = 10_000
 """Characters of a call that are read."""
@@ -200,3 +200,73 @@ def _read_markup(text: str, *, complete: bool) -> Call | None:
         else:
             arguments[tag["name"] if kind == "parameter" else key] = held
     return Call(name or None, arguments, ("arguments in tags",))
+
+
+def without(arguments: Value, key: str) -> Value:
+    """A call's arguments without one of them."""
+    if not isinstance(arguments, dict):
+        return arguments
+    return {name: value for name, value in arguments.items() if name != key}
+
+
+def read_index(
+    arguments: Value, key: str, count: int, usual: int = 0, *, first: int = 0
+) -> tuple[int, tuple[str, ...]]:
+    """Which of `count` pictures a call means, from 0, and what was mended; raises `CallError`.
+
+    A call that does not say means the `usual` one. `first` is the number that the model knows the
+    first one by. The error is of the kind "no_picture".
+    """
+    if count == 0:
+        raise CallError("no_picture", "There is no picture.")
+    held = _under(arguments, key, ("img_index", "image_idx", "image_index", "index", "idx"))
+    if held is None:
+        return usual, (f"no {key}: picture {usual + first}",)
+    mends = () if held.key == key else (f'"{held.key}" for "{key}"',)
+    number = _number(held.value)
+    if number is None or not number.is_integer():
+        raise CallError("no_picture", f"{key} must be a whole number: a picture, from {first}.")
+    if isinstance(held.value, str):
+        mends = (*mends, "a number as text")
+    if not first <= number < first + count:
+        last = first + count - 1
+        known = f"there is picture {first} only" if count == 1 else f"there are {first} to {last}"
+        raise CallError("no_picture", f"There is no picture {number:g}: {known}.")
+    return int(number) - first, mends
+
+
+def read_number(arguments: Value, key: str) -> float:
+    """A number among a call's arguments; raises `CallError`, kind "bad_argument"."""
+    held = _under(arguments, key, ())
+    number = None if held is None else _number(held.value)
+    if number is None:
+        raise CallError("bad_argument", f"{key} must be a number.")
+    return number
+
+
+class _Held(NamedTuple):
+    key: str
+    value: Value
+
+
+def _under(arguments: Value, key: str, others: tuple[str, ...]) -> _Held | None:
+    """The argument of that name, in any case, or of another name for it; None for null too."""
+    if not isinstance(arguments, dict):
+        return None
+    known = {name.strip().lower(): name for name in arguments}
+    found = next((known[name] for name in (key, *others) if name in known), None)
+    return None if found is None or arguments[found] is None else _Held(found, arguments[found])
+
+
+def _number(value: Value) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = read_value(value.strip()).value
+        except UnreadableError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None

@@ -10,7 +10,7 @@ from PIL import Image
 from speceyes_cli.plugin import BoxFrame, Observation, Picture, Size, ToolError
 from speceyes_plugins.agents.boxes import RELATIVE_SIDE, Box, Frame
 
-__all__ = ["Region", "zoom"]
+__all__ = ["CropSizes", "Region", "zoom"]
 
 Rounding = Literal["outward", "truncate"]
 """To whole pixels: every pixel that the box touches, or all four corners cut to integers."""
@@ -26,6 +26,18 @@ MOST_TIMES = 100
 Qwen's image processors refuse more than 200 to 1, and rounding a short side to their grid can come
 near to doubling it.
 """
+
+
+class CropSizes(NamedTuple):
+    """What a crop is resized to before the model sees it."""
+
+    grid: int = GRID
+    """Both sides are multiples of it, in pixels."""
+    least: int = MIN_PIXELS
+    """Pixels of the smallest."""
+
+
+CROPS = CropSizes()
 
 
 class Region(NamedTuple):
@@ -50,6 +62,7 @@ def zoom(
     frame: Size | None,
     turn: int,
     rounding: Rounding = "outward",
+    sizes: CropSizes = CROPS,
 ) -> Observation | ToolError:
     """Crop the original picture; `box` is in units of `box_frame`.
 
@@ -76,7 +89,7 @@ def zoom(
             f"other, and {MOST_TIMES} times is the most that can be shown. Give a wider box.",
         )
     crop = original.crop(region)
-    crop = crop.resize(crop_size(crop.size), Image.Resampling.BICUBIC)
+    crop = crop.resize(crop_size(crop.size, sizes), Image.Resampling.BICUBIC)
     notes = () if inside(box, extent) else (f"box {list(box)} was cut to the picture",)
     return Observation((Picture(f"crop {turn + 1} {tuple(region)}", lambda: crop),), notes)
 
@@ -108,16 +121,17 @@ def whole_pixels(box: Box, rounding: Rounding) -> Region:
     return Region(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
-def crop_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The nearest multiples of 28 within the pixel limits, keeping the shape as far as possible.
+def crop_size(size: tuple[int, int], sizes: CropSizes = CROPS) -> tuple[int, int]:
+    """The nearest multiples of the grid within the limits, keeping the shape as far as possible.
 
     Neither side is more than `MOST_TIMES` times the other.
     """
-    width, height = (max(GRID, round(v / GRID) * GRID) for v in size)
+    grid, least = sizes
+    width, height = (max(grid, round(v / grid) * grid) for v in size)
     if width * height > MAX_PIXELS:
         scale = math.sqrt(size[0] * size[1] / MAX_PIXELS)
-        width, height = (max(GRID, math.floor(v / scale / GRID) * GRID) for v in size)
-    elif width * height < MIN_PIXELS:
-        scale = math.sqrt(MIN_PIXELS / (size[0] * size[1]))
-        width, height = (math.ceil(v * scale / GRID) * GRID for v in size)
+        width, height = (max(grid, math.floor(v / scale / grid) * grid) for v in size)
+    elif width * height < least:
+        scale = math.sqrt(least / (size[0] * size[1]))
+        width, height = (math.ceil(v * scale / grid) * grid for v in size)
     return min(width, MOST_TIMES * height), min(height, MOST_TIMES * width)

@@ -9,14 +9,30 @@ model goes on from the very tokens that it read and wrote.
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from speceyes_cli.plugin import Ask, Message, Picture, UsageError, chat_pictures, without_tokens
+from speceyes_cli.plugin import (
+    Ask,
+    Message,
+    Picture,
+    Tool,
+    ToolCall,
+    UsageError,
+    chat_pictures,
+    without_tokens,
+)
+from speceyes_plugins.engines.tool_texts import spell_out
+
+log = logging.getLogger(__name__)
 
 MARKS = ("What stands first?", "What stands second?", "What stands third?")
 """Texts of the marked conversation, around its two pictures."""
+MARKED_TOOL = Tool("marked_tool", "What is done?", {"type": "object", "properties": {}})
 AT_ONCE = ("screen", "draft")
 """Phases whose answer is a word or two: where the template can, it keeps thoughts out."""
 THINKING = "enable_thinking"
@@ -45,11 +61,15 @@ class ChatRenderer:
         """
         at_once = self._thinks and ask.phase in AT_ONCE and not ask.scored_after
         more = {THINKING: False} if at_once else {}
+        messages, tools = ask.messages, ask.tools
+        has_tools = bool(tools) or any(one.role == "tool" or one.calls for one in messages)
+        if has_tools and not self._tells_tools:
+            messages, tools = spell_out(messages, tools), ()
         if not ask.continue_turn:
-            return self._apply(ask.messages, **more)
-        *before, unfinished = ask.messages
+            return self._apply(messages, tools, **more)
+        *before, unfinished = messages
         written = [self._write(part) for part in unfinished.content]
-        return self._apply(before, **more) + "".join(written)
+        return self._apply(before, tools, **more) + "".join(written)
 
     def rehearse(self, ask: Ask) -> str | None:
         """What the model would not read of this ask, in words; None: it reads all of it.
@@ -72,15 +92,45 @@ class ChatRenderer:
                 return f"its chat template leaves out text of the {message.role} turn"
         return None
 
-    def _apply(self, messages: Sequence[Message], **more: Any) -> str:
-        chat = [
-            {"role": message.role, "content": [self._part(part) for part in message.content]}
-            for message in messages
-        ]
+    def _apply(self, messages: Sequence[Message], tools: Sequence[Tool] = (), **more: Any) -> str:
+        if tools:
+            more["tools"] = [tool.as_json() for tool in tools]
+        chat = [self._turn(message) for message in messages]
         text: str = self._processor.apply_chat_template(
             chat, tokenize=False, add_generation_prompt=True, **more
         )
         return text
+
+    @cached_property
+    def _tells_tools(self) -> bool:
+        """Whether the template shows tools, and a picture within a tool's result."""
+        marked = (
+            Message("user", (MARKS[0],)),
+            Message("assistant", (MARKS[1],)),
+            Message("tool", (Picture("marked", _never_opened), MARKS[2])),
+        )
+        try:
+            text = self._apply(marked, (MARKED_TOOL,))
+        except Exception as error:
+            log.debug("the chat template takes no tools", exc_info=error)
+            text = ""
+        shown = all(mark in text for mark in (*MARKS, MARKED_TOOL.name, MARKED_TOOL.description))
+        tells = shown and text.count(self._placeholder) == 1
+        if not tells:
+            log.warning(
+                "the model's chat template has no form for tools and their pictures: they are told "
+                "in Qwen's form, within the system turn and user turns"
+            )
+        return tells
+
+    def _turn(self, message: Message) -> dict[str, Any]:
+        content = [self._part(part) for part in message.content]
+        turn: dict[str, Any] = {"role": message.role, "content": content}
+        if message.calls:
+            turn["tool_calls"] = [_call(call) for call in message.calls]
+        if message.call_id:
+            turn["tool_call_id"] = message.call_id
+        return turn
 
     def _part(self, part: str | Picture) -> dict[str, str]:
         if isinstance(part, Picture):
@@ -114,6 +164,17 @@ class ChatRenderer:
         found = {text.partition(one)[2].partition(other)[0] for one, other in pairwise(MARKS)}
         [shown, *others] = found
         return None if others or self._placeholder not in shown else shown
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    """A call as templates take it, its arguments an object, or text where they are none."""
+    try:
+        read = json.loads(call.arguments)
+    except ValueError:
+        read = None
+    arguments = read if isinstance(read, dict) else call.arguments
+    function = {"name": call.name, "arguments": arguments}
+    return {"type": "function", "id": call.id, "function": function}
 
 
 def special_tokens(processor: Any) -> frozenset[str]:

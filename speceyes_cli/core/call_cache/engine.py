@@ -89,8 +89,13 @@ class CachedEngine:
         gate = ask.gate
         scored = None if gate is None else (gate.top_k, gate.kept, ask.scored_after)
         yield json.dumps([ask.max_new_tokens, ask.stop, ask.continue_turn, scored])
+        if ask.tools:
+            yield f"tools {json.dumps([tool.as_json() for tool in ask.tools])}"
         for message in ask.messages:
             yield f"role {message.role}"
+            if message.calls or message.call_id:
+                calls = [(call.name, call.arguments, call.id) for call in message.calls]
+                yield f"calls {json.dumps([calls, message.call_id])}"
             for part in message.content:
                 if isinstance(part, Picture):
                     yield f"picture {self._picture(ask.trajectory, part)}"

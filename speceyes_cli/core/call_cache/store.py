@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from speceyes_cli.core.chat import Reply, Size
+from speceyes_cli.core.chat import Reply, Size, ToolCall
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.token import TokenScore
 
@@ -152,6 +152,7 @@ def _write(reply: Reply) -> str:
             "pieces": reply.pieces,
             "prompt_tokens": reply.prompt_tokens,
             "cached_tokens": reply.cached_tokens,
+            "calls": [(call.name, call.arguments, call.id) for call in reply.calls],
         }
     )
 
@@ -163,6 +164,7 @@ def _read(key: str, body: Any, checksum: Any) -> Reply | None:
     held["statistics"] = tuple(_score(*values) for values in held["statistics"])
     held["frames"] = tuple(Size(*size) for size in held["frames"])
     held["pieces"] = tuple(held["pieces"])
+    held["calls"] = tuple(ToolCall(*call) for call in held.get("calls", ()))
     return Reply(**held, cached=True)
 
 

@@ -8,8 +8,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy
-from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Reply, Role, ToolError
+from speceyes_cli.core.agents import Agent, AgentState, Keeper, Policy, ToolCaller
+from speceyes_cli.core.chat import (
+    Answer,
+    Ask,
+    Message,
+    Observation,
+    Picture,
+    Reply,
+    Role,
+    ToolError,
+    ToolResults,
+)
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.method_options import PAPER, MethodOptions
 from speceyes_cli.core.methods.prompts import draft_messages, score_messages
@@ -100,8 +110,10 @@ def _write(ask: Ask) -> Generator[Ask, Reply, Step]:
 def _speculate(ask: Ask, *, least: float) -> Generator[Ask, Reply, Step]:
     """The small model writes; the large one scores, and writes itself below the least score."""
     proposal = yield replace(ask, role="small", phase="propose")
-    messages = score_messages(ask.messages, proposal.text)
-    scored = yield Ask("large", messages, max_new_tokens=SHORT_TOKENS, phase="score")
+    messages = score_messages(ask.messages, written_out(proposal))
+    scored = yield Ask(
+        "large", messages, max_new_tokens=SHORT_TOKENS, phase="score", tools=ask.tools
+    )
     score = read_score(scored.text)
     if score is not None and score >= least:
         return Step(proposal, "small", {"by": "small", "score": score})
@@ -127,6 +139,7 @@ def _turns(sample: Sample, agent: Agent, write: Writer) -> Policy:
             stop=agent.stop,
             continue_turn=agent.continues_turn and turn > 0,
             phase="agent",
+            tools=agent.tools if isinstance(agent, ToolCaller) else (),
         )
         step = yield from write(ask)
         state = AgentState(sample, messages, turn, step.reply.frames)
@@ -178,7 +191,7 @@ def draft_ask(sample: Sample, gate: Gate, method_options: MethodOptions = PAPER)
 def extend(
     messages: tuple[Message, ...],
     reply: Reply,
-    seen: Observation | ToolError,
+    seen: Observation | ToolError | ToolResults,
     *,
     continues_turn: bool,
 ) -> tuple[Message, ...]:
@@ -186,7 +199,13 @@ def extend(
 
     With `continues_turn` both go into one assistant message, which the next ask goes on with.
     """
-    content = seen.content if isinstance(seen, Observation) else (seen.text,)
+    if isinstance(seen, ToolResults):
+        said = Message("assistant", (reply.text,) if reply.text else (), reply.calls)
+        ids = [call.id for call in reply.calls] or [""] * len(seen.results)
+        results = zip(ids, seen.results, strict=True)
+        told = (Message("tool", shown(one), call_id=call) for call, one in results)
+        return (*messages, said, *told)
+    content = shown(seen)
     if not continues_turn:
         return (*messages, Message("assistant", (reply.text,)), Message("user", content))
     if messages and messages[-1].role == "assistant":
@@ -197,7 +216,21 @@ def extend(
     return (*messages, Message("assistant", (*begun, reply.text, *content)))
 
 
-def turn_note(outcome: Observation | Answer | ToolError) -> dict[str, Any]:
+def written_out(reply: Reply) -> str:
+    """What was said, calls that came apart from the text included.
+
+    An endpoint refuses a conversation with a call that nobody has answered.
+    """
+    calls = (f"\n{call.name} {call.arguments}" for call in reply.calls)
+    return "".join((reply.text, *calls))
+
+
+def shown(seen: Observation | ToolError) -> tuple[str | Picture, ...]:
+    """What the model reads of a tool's result."""
+    return seen.content if isinstance(seen, Observation) else (seen.text,)
+
+
+def turn_note(outcome: Observation | ToolResults | Answer | ToolError) -> dict[str, Any]:
     """How one turn of the agent ended, for the record."""
     match outcome:
         case Answer():
@@ -206,6 +239,14 @@ def turn_note(outcome: Observation | Answer | ToolError) -> dict[str, Any]:
             return {"outcome": "tool_error", "kind": kind}
         case Observation(notes=notes):
             return {"outcome": "observation", "notes": list(notes)}
+        case ToolResults(results=results):
+            kinds = [one.kind for one in results if isinstance(one, ToolError)]
+            return {
+                "outcome": "tool_error" if len(kinds) == len(results) else "observation",
+                "calls": len(results),
+                "kinds": kinds,
+                "notes": [note for one in results for note in one.notes],
+            }
 
 
 def finite(confidence: float) -> float | None:

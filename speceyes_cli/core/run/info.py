@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 import speceyes_cli
-from speceyes_cli.core.agents import Agent
+from speceyes_cli.core.agents import Agent, ToolCaller
 from speceyes_cli.core.chat import Message, Picture
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.files import read_file_text
@@ -280,7 +280,11 @@ def prompt_hashes(agent: Agent) -> dict[str, str]:
         "agent": agent.open(probe),
         "score": score_messages((), ""),
     }
-    return {phase: _hash_messages(messages) for phase, messages in prompts.items()}
+    hashes = {phase: _hash_messages(messages) for phase, messages in prompts.items()}
+    if isinstance(agent, ToolCaller) and agent.tools:
+        told = json.dumps([tool.as_json() for tool in agent.tools])
+        hashes["tools"] = hashlib.sha256(told.encode()).hexdigest()
+    return hashes
 
 
 def _hash_messages(messages: tuple[Message, ...]) -> str:

@@ -7,7 +7,17 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Picture, Reply, Role, Size
+from speceyes_cli.core.chat import (
+    Answer,
+    Ask,
+    Message,
+    Observation,
+    Picture,
+    Reply,
+    Role,
+    Size,
+    ToolCall,
+)
 from speceyes_cli.core.digests import digest_row
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.gate.decision import Gate
@@ -21,6 +31,7 @@ from speceyes_cli.core.run.records import (
     DraftNote,
     ErrorNote,
     MessageNote,
+    NativeCall,
     PictureNote,
     Record,
     TokenNote,
@@ -146,7 +157,12 @@ def _call_note(event: Asked) -> CallNote:
         cached=reply.cached,
         prompt_tokens=reply.prompt_tokens,
         cached_tokens=reply.cached_tokens,
+        calls=_native_calls(reply.calls),
     )
+
+
+def _native_calls(calls: Sequence[ToolCall]) -> tuple[NativeCall, ...]:
+    return tuple(NativeCall(name=c.name, arguments=c.arguments, id=c.id) for c in calls)
 
 
 def _tool_note(event: Ran) -> ToolNote:
@@ -179,7 +195,8 @@ def _conversations(asked: Sequence[Asked]) -> dict[str, tuple[MessageNote, ...]]
 def _conversation(ask: Ask, reply: Reply) -> tuple[MessageNote, ...]:
     sizes = iter(reply.frames)
     notes = [_message_note(message, sizes) for message in ask.messages]
-    return (*notes, MessageNote(role="assistant", content=(reply.text,)))
+    said = MessageNote(role="assistant", content=(reply.text,), calls=_native_calls(reply.calls))
+    return (*notes, said)
 
 
 def _message_note(message: Message, sizes: Any) -> MessageNote:
@@ -191,7 +208,12 @@ def _message_note(message: Message, sizes: Any) -> MessageNote:
             size: Size | None = next(sizes, None)
             width, height = size or (None, None)
             content.append(PictureNote(picture=part.name, width=width, height=height))
-    return MessageNote(role=message.role, content=tuple(content))
+    return MessageNote(
+        role=message.role,
+        content=tuple(content),
+        calls=_native_calls(message.calls),
+        call_id=message.call_id,
+    )
 
 
 def _error_note(finished: Finished) -> ErrorNote | None:

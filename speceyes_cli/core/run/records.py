@@ -59,13 +59,28 @@ class PictureNote(_Model):
     """Pixels the model saw down; None when the engine did not tell."""
 
 
+class NativeCall(_Model):
+    """A call that an endpoint gave apart from the text."""
+
+    name: Text
+    """The function."""
+    arguments: Text
+    """JSON as the model wrote it."""
+    id: Text = ""
+    """What the endpoint knows it by."""
+
+
 class MessageNote(_Model):
     """One chat turn without pixels."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     """Whose turn it is."""
     content: tuple[Text | PictureNote, ...]
     """Texts and pictures in the order the model read them."""
+    calls: tuple[NativeCall, ...] = ()
+    """An assistant's calls that are not in its text."""
+    call_id: Text = ""
+    """Which of them a tool's message answers."""
 
 
 class TokenNote(_Model):
@@ -108,6 +123,8 @@ class CallNote(_Model):
     """Tokens of the prompt, its pictures' included; None where the engine did not tell."""
     cached_tokens: int = 0
     """How many of these were not read anew."""
+    calls: tuple[NativeCall, ...] = ()
+    """Calls of tools that are not in its text."""
 
 
 class ToolNote(_Model):

@@ -8,7 +8,17 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from speceyes_cli.core.agents import Agent, AgentState, Await, Begin, Drop, Keeper, Policy
-from speceyes_cli.core.chat import Answer, Ask, Message, Observation, Reply, Run, ToolError
+from speceyes_cli.core.chat import (
+    Answer,
+    Ask,
+    Message,
+    Observation,
+    Reply,
+    Run,
+    Tool,
+    ToolError,
+    ToolResults,
+)
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.offers import Offer
 from speceyes_cli.host.type_check import misfit
@@ -38,6 +48,11 @@ class WatchedAgent:
         self.max_new_tokens = agent.max_new_tokens
         self.stop = tuple(agent.stop)
         self.continues_turn = agent.continues_turn
+        tools = getattr(agent, "tools", ())
+        wrong = misfit(tools, tuple[Tool, ...])
+        if wrong is not None:
+            raise offer.wrong(f"is not complete: its tools {wrong}")
+        self.tools: tuple[Tool, ...] = tuple(tools)
         self._agent = agent
         self._offer = offer
 
@@ -54,14 +69,18 @@ class WatchedAgent:
 
     def step(
         self, reply: Reply, state: AgentState
-    ) -> Generator[Run, Observation | ToolError, Observation | Answer | ToolError]:
+    ) -> Generator[Run, Observation | ToolError, Observation | ToolResults | Answer | ToolError]:
         """The agent's own step."""
         with self._offer.named("step"):
             steps = self._agent.step(reply, state)
         ended = yield from relay(steps, (Run,), "step", self._offer)
-        outcome: Observation | Answer | ToolError = self._offer.check(
-            ended, (Observation, Answer, ToolError), "step"
+        outcome: Observation | ToolResults | Answer | ToolError = self._offer.check(
+            ended, (Observation, ToolResults, Answer, ToolError), "step"
         )
+        if isinstance(outcome, ToolResults):
+            given, made = len(outcome.results), len(reply.calls)
+            if given != made and (made or not given):
+                raise self._offer.wrong(f"gives {given} results from step to {made} calls")
         return outcome
 
     def forget(self, key: str) -> None:

@@ -16,6 +16,7 @@ from speceyes_cli.plugin import (
     writable,
 )
 from speceyes_plugins.engines.openai.client import EndpointError
+from speceyes_plugins.engines.tool_texts import spell_out
 
 GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
 """vLLM applies the checkpoint's own sampling settings to whatever is not said."""
@@ -31,9 +32,10 @@ Gemma, InternVL. The server's own tokenizer is not at hand."""
 
 def write_ask(ask: Ask, model: str, show: Callable[[Picture], str]) -> dict[str, Any]:
     """The request's body; `show` gives the URL of each picture."""
+    messages = spell_out(ask.messages, ask.tools)
     body: dict[str, Any] = {
         "model": model,
-        "messages": [write_message(message, show) for message in ask.messages],
+        "messages": [write_message(message, show) for message in messages],
         "max_tokens": ask.max_new_tokens,
         **GREEDY,
     }

@@ -86,7 +86,7 @@ def test_a_call_is_read_in_every_form_and_what_was_mended_is_noted(call: str) ->
         ("image_rotate\n" + ARGUMENTS[0], "unknown_tool", TOOL),
         ('{"image_rotate": {"angle": 90}}', "unknown_tool", TOOL),
         ("<function=image_rotate><parameter=angle>90</parameter>", "unknown_tool", TOOL),
-        (plain('{"bbox_2d": [0.01, 0.02, 0.1, 0.15]}'), "bad_box", "1000x800"),
+        (plain('{"bbox_2d": [0.01, 0.02, 0.1, 0.15]}'), "wrong_frame", "1000x800"),
         (plain('{"bbox_2d": [0, 300, 1000, 301]}'), "bad_box", "too thin"),
         (plain('{"bbox_2d": [2000, 0, 3000, 9]}'), "bad_box", "outside"),
         (plain('{"label": "a sign"}'), "bad_box", "no bbox_2d"),
