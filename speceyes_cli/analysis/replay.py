@@ -113,11 +113,9 @@ def baseline_seconds(table: ScoreTable, baseline: LoadedRun | None) -> list[floa
     """
     if baseline is None:
         return [agent_seconds(sample) for sample in table.samples]
-    known = {
-        SampleKey(record.split, record.sample_id): record.seconds
-        for record in baseline.records
-        if record.error is None
-    }
+    columns = baseline.columns
+    seconds, answered = columns.seconds.tolist(), columns.answered.tolist()
+    known = {key: seconds[place] for key, place in columns.by_key.items() if answered[place]}
     return [known.get(SampleKey(sample.split, sample.sample_id)) for sample in table.samples]
 
 

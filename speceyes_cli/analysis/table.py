@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from speceyes_cli.core.chat import Finish, Role
+from speceyes_cli.core.chat import Finish
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.gate.token import TokenScore, score_from
+from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.run.columns import UNKNOWN, YES, Columns
 from speceyes_cli.core.run.info import RunConfig, same_data
-from speceyes_cli.core.run.records import DraftNote, PictureNote, Record, VerdictNote
 from speceyes_cli.core.tables.summaries import LoadedRun
 
 
@@ -21,7 +22,7 @@ class ScoredDraft:
     text: str
     finish: Finish
     """How it ended; "rejected": the gate ended it early, as hopeless."""
-    tokens: tuple[TokenScore, ...]
+    tokens: Sequence[TokenScore]
     """NaN where undefined, as the gate saw them."""
 
     @property
@@ -39,8 +40,6 @@ class ScoredSample:
     category: str | None
     cluster: str
     """Samples that share this are not independent; one that shares nothing has its own."""
-    picture: str | None
-    """The picture's name."""
     picture_digest: str | None
     """The digest of the encoded picture; None where it is not known."""
     route: Literal["small", "large"]
@@ -81,15 +80,16 @@ class ScoreTable:
 
 def read_table(run: LoadedRun) -> ScoreTable:
     """The run's answered samples; `DataError` when there is none."""
-    answered = [record for record in run.records if record.error is None]
-    if not answered:
+    columns = run.columns
+    samples = tuple(_samples(columns))
+    if not samples:
         raise DataError(f"{run.folder} holds no answered sample; run `speceyes eval` first.")
     return ScoreTable(
         run=run.info.name,
         config=run.info.config,
-        samples=tuple(_sample(record) for record in answered),
-        errors=len(run.records) - len(answered),
-        undecided=sum(_undecided(record) for record in answered),
+        samples=samples,
+        errors=len(columns) - len(samples),
+        undecided=_undecided(columns),
     )
 
 
@@ -119,61 +119,79 @@ def require_both_branches(table: ScoreTable) -> None:
         )
 
 
-def _undecided(record: Record) -> int:
-    verdicts: list[VerdictNote | None] = [branch.verdict for branch in record.branches.values()]
-    return sum(v is None or v.right is None for v in verdicts or [record.verdict])
+class StoredTokens(Sequence[TokenScore]):
+    """The tokens of one draft, made of the run's columns each time they are looked at."""
+
+    __slots__ = ("_columns", "_place")
+
+    def __init__(self, columns: Columns, place: int) -> None:
+        self._columns = columns
+        self._place = place
+
+    def __len__(self) -> int:
+        first = self._columns.drafts.first
+        return int(first[self._place + 1] - first[self._place])
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._columns.token_scores(self._place)[place]
+
+    def __iter__(self) -> Iterator[TokenScore]:
+        return iter(self._columns.token_scores(self._place))
 
 
-def _sample(record: Record) -> ScoredSample:
-    right = record.verdict is not None and record.verdict.right is True
-    judged: dict[Role, bool] = {
-        role: branch.verdict.right is True for role, branch in record.branches.items()
-    }
-    if not judged and record.route != "error":
-        judged = {record.route: right}
-    return ScoredSample(
-        sample_id=record.sample_id,
-        split=record.split,
-        category=record.category,
-        cluster=_cluster(record),
-        picture=_picture(record),
-        picture_digest=record.picture_digest,
-        route="small" if record.route == "small" else "large",
-        right=right,
-        passed_screen=record.passed_screen,
-        draft=_draft(record.draft, _finish(record)) if record.draft is not None else None,
-        draft_right=judged.get("small"),
-        agent_right=judged.get("large"),
-        seconds=dict(record.phase_seconds),
-    )
+def _undecided(columns: Columns) -> int:
+    """Answers that no rule could judge: of each branch where branches were run."""
+    alone, count = columns.answered, 0
+    for branch in columns.branches.values():
+        made = branch.made
+        alone = alone & ~made
+        count += int((columns.answered & made & (branch.right == UNKNOWN)).sum())
+    return count + int((alone & (columns.right == UNKNOWN)).sum())
 
 
-def _cluster(record: Record) -> str:
+def _samples(columns: Columns) -> Iterator[ScoredSample]:
+    """The answered records, in the run's order."""
+    phases = {phase: seconds.tolist() for phase, seconds in columns.phase_seconds.items()}
+    rights, passed = columns.right.tolist(), columns.passed_screen.tolist()
+    accepted = columns.drafts.accepted.tolist()
+    branches = {role: (b.right.tolist(), b.provenance) for role, b in columns.branches.items()}
+    for place in columns.places()[columns.answered].tolist():
+        judged: dict[str, bool] = {
+            role: right[place] == YES
+            for role, (right, provenance) in branches.items()
+            if provenance[place] is not None
+        }
+        right, route = rights[place] == YES, columns.route[place]
+        judged = judged or {route: right}
+        yield ScoredSample(
+            sample_id=columns.sample_id[place],
+            split=columns.split[place],
+            category=columns.category[place],
+            cluster=_cluster(columns, place),
+            picture_digest=columns.picture_digest[place],
+            route="small" if route == "small" else "large",
+            right=right,
+            passed_screen=None if passed[place] == UNKNOWN else passed[place] == YES,
+            draft=_draft(columns, place) if accepted[place] != UNKNOWN else None,
+            draft_right=judged.get("small"),
+            agent_right=judged.get("large"),
+            seconds={p: s[place] for p, s in phases.items() if not math.isnan(s[place])},
+        )
+
+
+def _cluster(columns: Columns, place: int) -> str:
     """Clusters are shared by splits: POPE asks about the same pictures in each of its three."""
-    if record.cluster is not None:
-        return f"cluster {record.cluster}"
-    return f"sample {record.split}/{record.sample_id}"
-
-
-def _picture(record: Record) -> str | None:
-    parts = (
-        part
-        for messages in record.messages.values()
-        for message in messages
-        for part in message.content
+    cluster = columns.cluster[place]
+    return (
+        f"sample {columns.split[place]}/{columns.sample_id[place]}"
+        if cluster is None
+        else f"cluster {cluster}"
     )
-    return next((part.picture for part in parts if isinstance(part, PictureNote)), None)
 
 
-def _finish(record: Record) -> Finish:
-    """How the last draft ended: the gate judged that one."""
-    ends = [call.finish for call in record.calls if call.phase == "draft"]
-    return ends[-1] if ends else "stop"
-
-
-def _draft(note: DraftNote, finish: Finish) -> ScoredDraft:
+def _draft(columns: Columns, place: int) -> ScoredDraft:
     return ScoredDraft(
-        text=note.text,
-        finish=finish,
-        tokens=tuple(score_from(token) for token in note.tokens),
+        text=columns.drafts.text[place] or "",
+        finish=columns.drafts.finish[place],
+        tokens=StoredTokens(columns, place),
     )

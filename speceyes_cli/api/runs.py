@@ -18,13 +18,13 @@ from speceyes_cli.api.table import ResultTable, arrow_table, data_frame
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.processes import Launch
 from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.store import read_run as read_records
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.tables.summaries import (
     LoadedRun,
     SummaryRow,
     baselines_beside,
     find_baseline,
-    load_run,
     summarize,
 )
 from speceyes_cli.host.gathering import find_all, gather_rows, load_named, take_latest
@@ -150,7 +150,8 @@ def read_run(folder: Folder) -> FinishedRun:
     >>> run.to_arrow().column("route").to_pylist()
     ['small', 'small']
     """
-    return _finished(load_run(Path(folder)), installed())
+    place = Path(folder)
+    return _finished(LoadedRun.of(place, *read_records(place)), installed())
 
 
 def gather(*paths: Folder, baseline: Iterable[Folder] = ()) -> ResultTable[SummaryRow]:

@@ -114,7 +114,7 @@ def run_of(specs: Sequence[Spec], folder: Path = Path("runs"), **changes: object
     info = describe_run(config, {}, ())
     threshold = 1.0 if config.threshold is None else config.threshold
     records = [record_of(i, spec, threshold) for i, spec in enumerate(specs)]
-    return LoadedRun(folder / info.name, info, records)
+    return LoadedRun.of(folder / info.name, info, records)
 
 
 MakeRun = Callable[..., LoadedRun]

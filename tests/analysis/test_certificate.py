@@ -160,7 +160,8 @@ def test_an_exchanged_picture_is_refused(run: LoadedRun) -> None:
     def digested(record: Record) -> Record:
         return record.model_copy(update={"picture_digest": "a" * 32})
 
-    bound = certify(run._replace(records=[digested(record) for record in run.records]))
+    records = [digested(record) for record in run.records]
+    bound = certify(LoadedRun.of(run.folder, run.info, records))
     name = next(record.sample_id for record in run.records if record.split == "test")
     same = [sample(name, "a" * 32), sample(name, None), sample("stranger", "c" * 32)]
     require_pictures(bound, same)

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.text import Text
 
 from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.run.database import DATABASE
 from speceyes_cli.core.run.info import RUN_FILE
-from speceyes_cli.core.run.store import DATABASE
 from speceyes_cli.core.tables.summaries import LoadedRun, load_run
 from speceyes_cli.core.tables.upstream.files import find_results
 from speceyes_cli.core.text import one_line

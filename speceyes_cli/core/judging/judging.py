@@ -22,17 +22,10 @@ from speceyes_cli.core.judging.verdicts import (
     overlay,
     read_verdicts,
 )
+from speceyes_cli.core.run.database import DATABASE, connect, rows_in_order, told, transaction
 from speceyes_cli.core.run.info import RunInfo, read_run_info, write_atomically
 from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.run.store import (
-    DATABASE,
-    VERDICTS,
-    connect,
-    read_records,
-    take_lock,
-    told,
-    transaction,
-)
+from speceyes_cli.core.run.store import VERDICTS, parse_record, take_lock
 from speceyes_cli.core.samples import Sample
 
 # A verdict that decided is never overwritten; what is open gives way.
@@ -55,7 +48,8 @@ class Judging(Closeable):
         with told(folder):
             self._database = connect(folder / DATABASE)
             self._database.execute(SCHEMA)
-            self.records = read_records(self._database, folder, info)
+            rows = rows_in_order(self._database, info.config.splits)
+            self.records = [parse_record(body, folder) for *_, body in rows]
             self.verdicts = read_verdicts(self._database)
         self._options: dict[str, Any] = {}
 

@@ -63,11 +63,17 @@ def kind_of(right: bool | None, provenance: str) -> str:  # noqa: FBT001 - a ver
     return provenance if provenance in (LLM, CACHE) else RULE
 
 
-def read_verdicts(connection: sqlite3.Connection) -> dict[ClaimKey, JudgedNote]:
-    """Every verdict of a run; none where no judge has been."""
+def read_verdicts(
+    connection: sqlite3.Connection, sample: tuple[str, str] | None = None
+) -> dict[ClaimKey, JudgedNote]:
+    """Every verdict of a run, or of one sample (split, id); none where no judge has been."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'verdicts'").fetchone():
         return {}
-    rows = connection.execute("SELECT split, sample_id, said, body FROM verdicts").fetchall()
+    select = "SELECT split, sample_id, said, body FROM verdicts"
+    if sample is None:
+        rows = connection.execute(select).fetchall()
+    else:
+        rows = connection.execute(f"{select} WHERE split = ? AND sample_id = ?", sample).fetchall()
     try:
         return {ClaimKey(*key): JudgedNote.model_validate_json(body) for *key, body in rows}
     except (ValidationError, TypeError) as error:  # a damaged database may hold no text

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import shutil
 import sqlite3
@@ -21,7 +20,16 @@ from pydantic import ValidationError
 from speceyes_cli.core.context import Closeable
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.files import require_file
-from speceyes_cli.core.judging.verdicts import overlay, read_verdicts
+from speceyes_cli.core.judging.judges import ClaimKey
+from speceyes_cli.core.judging.verdicts import JudgedNote, overlay, read_verdicts
+from speceyes_cli.core.run.database import (
+    DATABASE,
+    connect,
+    connect_to_read,
+    rows_in_order,
+    told,
+    transaction,
+)
 from speceyes_cli.core.run.info import (
     RUN_FILE,
     RunConfig,
@@ -36,12 +44,9 @@ from speceyes_cli.core.run.info import (
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.tags import tags_of
 
-DATABASE = "run.sqlite"
 EXPORT = "records.jsonl"
 VERDICTS = "verdicts.jsonl"
 LOCK = "run.lock"
-FREE_SPACE = "free some space and start the same command again: finished samples are kept"
-DAMAGED = "it is damaged: eval --fresh starts the run again"
 DRAFTS = "drafts.jsonl"
 """What `infer` exports beside the records."""
 IMAGES = "images"
@@ -58,16 +63,6 @@ _OURS = {
     *(f".{name}.new" for name in _WRITTEN),
 }
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-    split TEXT NOT NULL,
-    sample_id TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    route TEXT NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (split, sample_id)
-) STRICT
-"""
 # A finished sample is never overwritten; only an error gives way, to a later try.
 _INSERT = """
 INSERT INTO records (split, sample_id, position, route, body) VALUES (?, ?, ?, ?, ?)
@@ -152,8 +147,9 @@ class RunStore(Closeable):
         Those in `known` were just written and are not read back.
         """
         with told(self.folder):
-            for key, body in _rows(self._database, self.info.config.splits):
-                yield known[key] if key in known else _parse(body, self.folder)
+            for *place, body in rows_in_order(self._database, self.info.config.splits):
+                earlier = known.get(SampleKey(*place))
+                yield earlier or parse_record(body, self.folder)
 
     def bind_engines(self, engines: Mapping[str, Mapping[str, Any]]) -> None:
         """Note the loaded engines; `DataError` when an earlier session used others."""
@@ -174,7 +170,8 @@ class RunStore(Closeable):
         """Write `records.jsonl`, whole or not at all."""
         path = self.folder / EXPORT
         with told(self.folder):
-            write_atomically(path, (f"{body}\n" for body in self._bodies()))
+            rows = rows_in_order(self._database, self.info.config.splits)
+            write_atomically(path, (f"{body}\n" for *_, body in rows))
         return path
 
     def discard_if_empty(self) -> None:
@@ -193,9 +190,6 @@ class RunStore(Closeable):
             self._database.execute("PRAGMA journal_mode = DELETE")
         self._database.close()
         self._lock.close()
-
-    def _bodies(self) -> Iterator[str]:
-        return _bodies(self._database, self.info.config.splits)
 
 
 def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) -> RunStore:
@@ -232,103 +226,79 @@ def open_store(folder: Path, info: RunInfo, mode: Literal["resume", "fresh"]) ->
 def read_done(folder: Path) -> dict[SampleKey, str]:
     """The route of every sample that has a record, also while the run is being written."""
     database = folder / DATABASE
-    with told(folder), contextlib.closing(_connect_to_read(database)) as connection:
+    with told(folder), contextlib.closing(connect_to_read(database)) as connection:
         rows = connection.execute("SELECT split, sample_id, route FROM records")
         return {SampleKey(split, sample): route for split, sample, route in rows}
 
 
 def read_run(folder: Path) -> tuple[RunInfo, list[Record]]:
-    """A run's description and records, also while it is being written.
+    """A run's description and all that is kept of each sample, also while it is being written.
 
-    Where a judge has been, its verdicts stand in the place of the dataset's rule.
+    Where a judge has been, its verdicts stand in the place of the dataset's rule. `reading` has
+    what takes less time and memory. Raises `DataError` for what is no run or cannot be read.
     """
     info = read_run_info(folder)
-    database = folder / DATABASE
-    if not database.exists():
-        return info, _read_export(folder)
-    with told(folder), contextlib.closing(_connect_to_read(database)) as connection:
-        try:
-            records = read_records(connection, folder, info)
-            verdicts = read_verdicts(connection)
-        except sqlite3.OperationalError as error:
-            if "malformed" in str(error):
-                raise
-            return info, _read_export(folder)  # killed before its first record, or read-only
-    return info, overlay(records, verdicts)
+    with open_stored(folder, info) as stored:
+        records = [parse_record(body, folder) for body in stored.bodies]
+    return info, overlay(records, stored.verdicts)
 
 
-def read_records(connection: sqlite3.Connection, folder: Path, info: RunInfo) -> list[Record]:
-    """Every record of an open database, splits in the run's order."""
-    return [_parse(body, folder) for body in _bodies(connection, info.config.splits)]
+class Stored(NamedTuple):
+    """What a run's folder holds of its samples."""
 
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection whose every statement is a transaction that reaches the disk."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.text_factory = _strict_text
-    try:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:  # a file system without shared memory, such as NFS
-            connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(_SCHEMA)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    bodies: Iterable[Any]
+    """The JSON of each record, in the run's order."""
+    verdicts: Mapping[ClaimKey, JudgedNote]
+    """The judge's."""
 
 
 @contextlib.contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Keep all that is written inside, or none of it where something fails."""
-    database.execute("BEGIN IMMEDIATE")
-    with database:
-        yield
+def open_stored(folder: Path, info: RunInfo, key: SampleKey | None = None) -> Iterator[Stored]:
+    """What the database holds, or else the export; only of one sample where a key is given.
+
+    A run that was copied without its database, or has none yet, is read from its export, which
+    gives every sample.
+    """
+    database, export = folder / DATABASE, folder / EXPORT
+    if database.exists():
+        with told(folder), contextlib.closing(connect_to_read(database)) as connection:
+            try:
+                verdicts = read_verdicts(connection, key)
+                connection.execute("SELECT 1 FROM records")
+            except sqlite3.OperationalError as error:
+                if "malformed" in str(error):
+                    raise  # else it was killed before its first record, or is read-only
+            else:
+                yield Stored(_bodies(connection, info, key), verdicts)
+                return
+    if not export.exists():
+        yield Stored((), {})
+        return
+    with told(export):
+        require_file(export)
+        with export.open(encoding="utf-8", newline="\n") as lines:
+            yield Stored(lines, {})
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-    connection.text_factory = _strict_text
-    return connection
+def _bodies(connection: sqlite3.Connection, info: RunInfo, key: SampleKey | None) -> Iterator[Any]:
+    if key is None:
+        return (body for *_, body in rows_in_order(connection, info.config.splits))
+    select = "SELECT body FROM records WHERE split = ? AND sample_id = ?"
+    return (body for (body,) in connection.execute(select, key))
 
 
-def _strict_text(data: bytes) -> str:
-    """Text as it was written; a damaged one raises `UnicodeDecodeError`, which `told` knows."""
-    return data.decode("utf-8")
-
-
-def _rows(
-    connection: sqlite3.Connection, splits: tuple[str, ...]
-) -> Iterator[tuple[SampleKey, str]]:
-    select = "SELECT sample_id, body FROM records WHERE split = ? ORDER BY position, sample_id"
-    for split in splits:
-        for sample_id, body in connection.execute(select, (split,)):
-            yield SampleKey(split, sample_id), body
-
-
-def _bodies(connection: sqlite3.Connection, splits: tuple[str, ...]) -> Iterator[str]:
-    return (body for _, body in _rows(connection, splits))
-
-
-def _read_export(folder: Path) -> list[Record]:
-    """The records of a run that was copied without its database, or has none yet."""
-    path = folder / EXPORT
-    if not path.exists():
-        return []
-    with told(path):
-        require_file(path)
-        with path.open(encoding="utf-8", newline="\n") as lines:
-            return [_parse(line, path) for line in lines]
-
-
-def _parse(body: Any, where: Path) -> Record:
-    """The record in a text; a damaged database may hold something else."""
+def parse_record(body: Any, where: Path) -> Record:
+    """The record in a text; `DataError` for what is none, as in a damaged database."""
     try:
         return Record.model_validate_json(body)
     except (ValidationError, TypeError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no text"
-        raise DataError(f"{where} holds a record this version cannot read: {reason}.") from None
+        raise unreadable(where, error) from None
+
+
+def unreadable(where: Path, error: ValidationError | TypeError) -> DataError:
+    """What to raise for a record that cannot be parsed."""
+    reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no text"
+    return DataError(f"{where} holds a record this version cannot read: {reason}.")
 
 
 def take_lock(folder: Path, otherwise: str = "") -> IO[str]:
@@ -369,25 +339,3 @@ def _refuse_differences(folder: Path, earlier: Mapping[str, Any], now: Mapping[s
             f"{folder} was made by another configuration: {'; '.join(different)}. "
             "Name another folder with --out, or start again with --fresh."
         )
-
-
-@contextlib.contextmanager
-def told(place: Path) -> Iterator[None]:
-    """Say in one sentence what the disk or the database would not do."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise DataError(f"{place}: a text is no UTF-8; {DAMAGED}.") from error
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "full" in text:
-            advice = FREE_SPACE
-        elif isinstance(error, sqlite3.OperationalError) and "malformed" not in text:
-            advice = "finished samples are kept"
-        else:
-            advice = DAMAGED
-        raise DataError(f"{place / DATABASE}: {text}; {advice}.") from error
-    except OSError as error:
-        advice = f"; {FREE_SPACE}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        told = f"{place} cannot be written: {error.strerror or error}{advice}."
-        raise DataError(told) from error

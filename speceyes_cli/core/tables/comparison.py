@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from speceyes_cli.core.judging.verdicts import ERROR
-from speceyes_cli.core.run.records import Record, VerdictNote
+from speceyes_cli.core.run.columns import YES, Columns
+from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.core.tables.intervals import (
     Interval,
     clustered_share,
@@ -15,15 +15,42 @@ from speceyes_cli.core.tables.intervals import (
     wilson,
 )
 
+if TYPE_CHECKING:
+    from speceyes_cli.core.run.columns import Ints
+
 MIN_CLUSTERS = 10
 """With fewer, resampling clusters tells nothing."""
 
 
-class Pair(NamedTuple):
-    """One sample that both runs answered."""
+class Pairs(NamedTuple):
+    """The samples that two runs answered; two arrays of places, pair by pair."""
 
-    before: Record
-    after: Record
+    before: Columns
+    """The baseline's."""
+    after: Columns
+    """The run's."""
+    places_before: Ints
+    places_after: Ints
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.places_after)
+
+    @property
+    def cached(self) -> bool:
+        """Whether any of their time was replayed from the call cache."""
+        before = self.before.cached_seconds[self.places_before]
+        return bool(before.any() or self.after.cached_seconds[self.places_after].any())
+
+    def among(self, places: Ints) -> Pairs:
+        """Only those whose places in the run are among these."""
+        import numpy as np  # noqa: PLC0415 - slow to import
+
+        kept = np.isin(self.places_after, places)
+        return self._replace(
+            places_before=self.places_before[kept], places_after=self.places_after[kept]
+        )
 
 
 class NetBenefit(NamedTuple):
@@ -37,56 +64,72 @@ class NetBenefit(NamedTuple):
     """The agent alone would have been right."""
 
 
-def paired(before: Sequence[Record], after: Sequence[Record]) -> list[Pair]:
+def paired(before: Columns, after: Columns) -> Pairs:
     """The samples that both answered, in the order of `after`."""
-    known = {(record.split, record.sample_id): record for record in before if not record.error}
-    return [
-        Pair(known[record.split, record.sample_id], record)
-        for record in after
-        if not record.error and (record.split, record.sample_id) in known
-    ]
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    known = before.by_key
+    keys = map(SampleKey, after.split, after.sample_id)
+    there = np.fromiter((known.get(key, -1) for key in keys), dtype=np.int64, count=len(after))
+    places = np.flatnonzero((there >= 0) & after.answered)
+    places = places[before.answered[there[places]]]
+    return Pairs(before, after, there[places], places)
 
 
-def speedup_of(pairs: Sequence[Pair]) -> Interval | None:
+def speedup_of(pairs: Pairs) -> Interval | None:
     """The baseline's mean seconds over the run's; clusters are drawn whole where there are any."""
     return paired_speedup(
-        [pair.before.seconds for pair in pairs],
-        [pair.after.seconds for pair in pairs],
-        _clusters([pair.after for pair in pairs]),
+        pairs.before.seconds[pairs.places_before].tolist(),
+        pairs.after.seconds[pairs.places_after].tolist(),
+        _clusters(pairs.after, pairs.places_after),
     )
 
 
-def mcnemar_of(pairs: Sequence[Pair]) -> float | None:
+def mcnemar_of(pairs: Pairs) -> float | None:
     """McNemar's p that both are right equally often; None without samples that both judged."""
-    both = [pair for pair in pairs if is_judged(pair.before) and is_judged(pair.after)]
-    if not both:
+    before, after = pairs.before, pairs.after
+    both = before.judged[pairs.places_before] & after.judged[pairs.places_after]
+    if not both.any():
         return None
-    return mcnemar([is_right(p.before) for p in both], [is_right(p.after) for p in both])
+    first = before.right[pairs.places_before[both]] == YES
+    second = after.right[pairs.places_after[both]] == YES
+    return mcnemar(first.tolist(), second.tolist())
 
 
-def net_benefit(records: Sequence[Record], pairs: Sequence[Pair]) -> NetBenefit:
+def net_benefit(columns: Columns, places: Ints, pairs: Pairs | None) -> NetBenefit:
     """Accepted samples by who was right; the agent's own branch counts before the baseline's."""
-    baseline = {(p.after.split, p.after.sample_id): p.before for p in pairs}
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    agent = np.full(len(columns), None, dtype=object)
+    if pairs is not None:
+        told = pairs.before.judged & pairs.before.has_verdict
+        kept = told[pairs.places_before]
+        found = pairs.before.right[pairs.places_before[kept]] == YES
+        agent[pairs.places_after[kept]] = found
+    if (branch := columns.branches.get("large")) is not None:
+        for place, provenance in enumerate(branch.provenance):
+            if provenance is not None:
+                agent[place] = None if provenance == ERROR else branch.right[place] == YES
+    stood = places[(columns.drafts.accepted[places] == YES) & columns.judged[places]]
     counts = {(True, True): 0, (False, False): 0, (True, False): 0, (False, True): 0}
-    known = False
-    for record in records:
-        if record.draft is None or not record.draft.accepted or not is_judged(record):
-            continue
-        agent = _agents_verdict(record, baseline.get((record.split, record.sample_id)))
-        if agent is not None:
-            known = True
-            counts[is_right(record), agent.right is True] += 1
-    if not known:
+    views = [
+        (bool(columns.right[place] == YES), bool(agent[place]))
+        for place in stood
+        if agent[place] is not None
+    ]
+    for view in views:
+        counts[view] += 1
+    if not views:
         return NetBenefit()
     return NetBenefit(
         counts[True, True], counts[False, False], counts[True, False], counts[False, True]
     )
 
 
-def accuracy_of(records: Sequence[Record]) -> Interval | None:
+def accuracy_of(columns: Columns, places: Ints) -> Interval | None:
     """The share of right answers: Wilson's interval, or by clusters where samples share them."""
-    right = [is_right(record) for record in records]
-    clusters = _clusters(records)
+    right = (columns.right[places] == YES).tolist()
+    clusters = _clusters(columns, places)
     if clusters is None:
         return wilson(sum(right), len(right))
     if sum(right) in (0, len(right)):  # resampling would find no spread at all
@@ -95,31 +138,9 @@ def accuracy_of(records: Sequence[Record]) -> Interval | None:
     return clustered_share(right, clusters)
 
 
-def is_right(record: Record) -> bool:
-    """Whether the answer was found right; undecided is not."""
-    return record.verdict is not None and record.verdict.right is True
-
-
-def is_judged(record: Record) -> bool:
-    """Whether there is an answer on which no judge failed."""
-    failed = record.verdict is not None and record.verdict.provenance == ERROR
-    return record.error is None and not failed
-
-
-def _agents_verdict(record: Record, before: Record | None) -> VerdictNote | None:
-    if "large" in record.branches:
-        verdict = record.branches["large"].verdict
-        return None if verdict.provenance == ERROR else verdict
-    return before.verdict if before is not None and is_judged(before) else None
-
-
-def _clusters(records: Sequence[Record]) -> list[str] | None:
+def _clusters(columns: Columns, places: Ints) -> list[str] | None:
     """A cluster for each record; None where no two share one, or there are too few."""
-    names = list(_names(records))
+    named = ((place, columns.cluster[place]) for place in places.tolist())
+    names = [f"alone {place}" if name is None else f"cluster {name}" for place, name in named]
     distinct = len(set(names))
     return names if MIN_CLUSTERS <= distinct < len(names) else None
-
-
-def _names(records: Sequence[Record]) -> Iterator[str]:
-    for place, record in enumerate(records):
-        yield f"alone {place}" if record.cluster is None else f"cluster {record.cluster}"

@@ -80,7 +80,10 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     gained = sum(after and not before for before, after in zip(first, second, strict=True))
     lost = sum(before and not after for before, after in zip(first, second, strict=True))
     differing = gained + lost
-    tail = sum(math.comb(differing, rarer) for rarer in range(min(gained, lost) + 1))
+    tail, ways = 0, 1  # of choosing `rarer` among those that differ
+    for rarer in range(min(gained, lost) + 1):
+        tail += ways
+        ways = ways * (differing - rarer) // (rarer + 1)
     return float(min(1.0, 2 * tail / 2**differing))
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from speceyes_cli.core.replies.choices import parse_choice
-from speceyes_cli.core.run.records import Record
+
+if TYPE_CHECKING:
+    from speceyes_cli.core.run.columns import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +27,42 @@ class PositionBias:
     """Of the right options."""
 
 
-def position_bias(records: Iterable[Record]) -> PositionBias | None:
-    """The shares over multiple-choice records; None when no record has options and an answer.
+class Letters(NamedTuple):
+    """The places of options, 0 for the first, in one multiple-choice record."""
+
+    right: int
+    said: int | None
+    """None: the answer names no option, or several."""
+    options: int
+    """How many there are."""
+
+
+def read_letters(columns: Columns) -> list[Letters | None]:
+    """Where each answer falls; None for a record without options among which the answer is."""
+    known: dict[tuple[str, tuple[str, ...]], int | None] = {}
+    found: list[Letters | None] = []
+    for text, options, answer in zip(columns.text, columns.options, columns.answer, strict=True):
+        if answer is None or answer not in options:
+            found.append(None)
+            continue
+        said = (text or "", options)
+        if said not in known:
+            known[said] = parse_choice(*said).option
+        found.append(Letters(options.index(answer), known[said], len(options)))
+    return found
+
+
+def position_bias(letters: Iterable[Letters | None]) -> PositionBias | None:
+    """The shares over multiple-choice records; None when there is none.
 
     An answer that names no option or several counts for no letter.
     """
-    predicted: Counter[int] = Counter()
-    golden: Counter[int] = Counter()
-    places = 0
-    for record in records:
-        if record.answer not in record.options:
-            continue
-        places = max(places, len(record.options))
-        golden[record.options.index(record.answer)] += 1
-        option = parse_choice(record.text or "", record.options).option
-        if option is not None:
-            predicted[option] += 1
-    if not places:
+    read = [one for one in letters if one is not None]
+    if not read:
         return None
+    places = max(one.options for one in read)
+    predicted = Counter(one.said for one in read if one.said is not None)
+    golden = Counter(one.right for one in read)
     return PositionBias(_shares(predicted, places), _shares(golden, places))
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.core.errors import DataError
-from speceyes_cli.core.judging.verdicts import KINDS, kind_of
+from speceyes_cli.core.run.columns import UNKNOWN, Columns, columns_of
 from speceyes_cli.core.run.info import (
     RUN_FILE,
     RunConfig,
@@ -19,27 +18,22 @@ from speceyes_cli.core.run.info import (
     read_run_info,
     same_data,
 )
+from speceyes_cli.core.run.reading import read_columns, read_record
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import read_run
 from speceyes_cli.core.run.tags import AGENT_KEYS, tagged
-from speceyes_cli.core.tables.comparison import (
-    accuracy_of,
-    is_judged,
-    mcnemar_of,
-    net_benefit,
-    paired,
-    speedup_of,
-)
-from speceyes_cli.core.tables.intervals import percentile
-from speceyes_cli.core.tables.position_bias import position_bias
+from speceyes_cli.core.tables.comparison import Pairs, mcnemar_of, net_benefit, paired
+from speceyes_cli.core.tables.measures import accuracies, shares, speedups, times, verdict_shares
+from speceyes_cli.core.tables.position_bias import Letters, position_bias, read_letters
+
+if TYPE_CHECKING:
+    from speceyes_cli.core.run.columns import Ints
 
 Used = TypeVar("Used")
 ALL = "all"
 SHOWN = 5
 """Places of which nothing can be made that a sentence names."""
 BASELINE = "baseline"
-_PHASES = ("screen", "draft", "propose", "score", "agent", "tool")
-"""The order in which people think of them."""
 
 
 class SummaryRow(BaseModel):
@@ -85,6 +79,8 @@ class SummaryRow(BaseModel):
     """Upper bound of `speedup`."""
     cached_share: float = 0.0
     """Share of this row's seconds that was replayed from the call cache, not measured."""
+    speedup_n: int | None = None
+    """Samples that `speedup` rests on: those that both runs answered."""
     speedup_cached: bool = False
     """`speedup` rests on cached calls, of this run or of its baseline."""
     alpha: float | None
@@ -152,76 +148,84 @@ class LoadedRun(NamedTuple):
 
     folder: Path
     info: RunInfo
-    records: list[Record]
+    columns: Columns
+    """Its records as arrays."""
+    known: Sequence[Record] | None = None
+    """The records where they are in memory, as those just answered are; None: in the folder."""
+
+    @classmethod
+    def of(cls, folder: Path, info: RunInfo, records: Sequence[Record]) -> Self:
+        """A run whose records are in memory."""
+        return cls(folder, info, columns_of(records), records)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Every record whole: of a large run this takes more memory than its columns."""
+        return self.known if self.known is not None else read_run(self.folder)[1]
+
+    def record(self, place: int) -> Record:
+        """The record in one place of the columns."""
+        if self.known is not None:
+            return self.known[place]
+        return read_record(self.folder, self.columns.key(place))
+
+
+class _Part(NamedTuple):
+    """The samples of one row."""
+
+    split: str
+    places: Ints
+    """Theirs in the run's columns."""
+    pairs: Pairs | None
+    """Those that the baseline answered too; None without a baseline."""
+    letters: Sequence[Letters | None]
 
 
 def summarize(run: LoadedRun, baseline: LoadedRun | None) -> list[SummaryRow]:
     """A row per split in the run's order, then the row of all."""
-    config = run.info.config
-    splits = [s for s in config.splits if any(record.split == s for record in run.records)]
-    groups = [(split, [r for r in run.records if r.split == split]) for split in splits]
-    groups.append((ALL, run.records))
-    return [_row(run.info, split, records, baseline) for split, records in groups]
+    columns = run.columns
+    pairs = paired(baseline.columns, columns) if baseline is not None else None
+    letters = read_letters(columns)
+    present = set(columns.split)
+    groups = [(s, columns.places(s)) for s in run.info.config.splits if s in present]
+    groups.append((ALL, columns.places()))
+    rows = []
+    for split, places in groups:
+        among = pairs.among(places) if pairs is not None else None
+        part = _Part(split, places, among, [letters[place] for place in places.tolist()])
+        rows.append(_row(run, part, baseline.info.name if baseline is not None else None))
+    return rows
 
 
-def _row(
-    info: RunInfo, split: str, records: Sequence[Record], baseline: LoadedRun | None
-) -> SummaryRow:
-    answered = [record for record in records if record.error is None]
-    judged = [record for record in answered if is_judged(record)]
-    undecided = sum(record.verdict is None or record.verdict.right is None for record in judged)
-    accuracy, of_all = accuracy_of(judged), accuracy_of(records)
-    pairs = paired(baseline.records, records) if baseline is not None else []
-    # A both-branches run did the work of two methods: its time is no method's.
-    timed = [] if info.config.both_branches else pairs
-    speedup = speedup_of(timed)
-    seconds = [record.seconds for record in answered]
-    screened = [record for record in records if record.passed_screen is not None]
-    tokens = sum(record.small_tokens + record.large_tokens for record in answered)
-    bias = position_bias(records)
-    passed = [r for r in records if r.passed_screen is not False and r.draft is not None]
-    gated = info.config.threshold is not None
+def _row(run: LoadedRun, part: _Part, baseline: str | None) -> SummaryRow:
+    columns, config, places = run.columns, run.info.config, part.places
+    judged = places[columns.judged[places]]
+    n_answered = int(columns.answered[places].sum())
+    bias = position_bias(part.letters)
     return SummaryRow(
-        run=info.name,
-        method=info.config.method,
-        agent=info.config.agent,
-        dataset=info.config.dataset,
-        split=split,
-        n=len(records),
-        n_error=len(records) - len(answered),
-        n_undecided=undecided,
-        n_unjudged=len(answered) - len(judged),
-        accuracy=accuracy.value if accuracy else None,
-        accuracy_all=of_all.value if of_all else None,
-        accuracy_all_low=of_all.low if of_all else None,
-        accuracy_all_high=of_all.high if of_all else None,
-        accuracy_low=accuracy.low if accuracy else None,
-        accuracy_high=accuracy.high if accuracy else None,
-        speedup=speedup.value if speedup else None,
-        speedup_low=speedup.low if speedup else None,
-        speedup_high=speedup.high if speedup else None,
-        cached_share=_share(math.fsum(r.cached_seconds for r in answered), math.fsum(seconds))
-        or 0.0,
-        speedup_cached=any(r.cached_seconds for pair in timed for r in pair),
-        alpha=_share(sum(r.draft is not None and r.draft.accepted for r in passed), len(passed))
-        if gated
-        else None,
-        beta=_share(sum(r.passed_screen is True for r in screened), len(screened)),
-        accept_rate=_share(sum(r.route == "small" for r in answered), len(answered)),
-        latency_mean_s=_mean(seconds),
-        latency_p50_s=percentile(seconds, 0.5),
-        latency_p95_s=percentile(seconds, 0.95),
-        phase_mean_s=_phase_means(answered),
-        small_tokens=sum(record.small_tokens for record in records),
-        large_tokens=sum(record.large_tokens for record in records),
-        tokens_per_second=tokens / total if (total := math.fsum(seconds)) else None,
+        run=run.info.name,
+        method=config.method,
+        agent=config.agent,
+        dataset=config.dataset,
+        split=part.split,
+        n=len(places),
+        n_error=len(places) - n_answered,
+        n_undecided=int((columns.right[judged] == UNKNOWN).sum()),
+        n_unjudged=n_answered - len(judged),
+        **accuracies(columns, places),
+        **shares(columns, places, gated=config.threshold is not None),
+        **times(columns, places),
+        # A both-branches run did the work of two methods: its time is no method's.
+        **speedups(None if config.both_branches else part.pairs),
+        small_tokens=int(columns.small_tokens[places].sum()),
+        large_tokens=int(columns.large_tokens[places].sum()),
         answers_by_letter=dict(bias.predicted) if bias else {},
         right_by_letter=dict(bias.golden) if bias else {},
-        verdicts=_verdict_shares(answered),
-        **net_benefit(records, pairs)._asdict(),
-        mcnemar_p=mcnemar_of(pairs),
-        baseline=baseline.info.name if baseline is not None else None,
-        **_settings(info.config),
+        verdicts=verdict_shares(columns, places),
+        **net_benefit(columns, places, part.pairs)._asdict(),
+        mcnemar_p=mcnemar_of(part.pairs) if part.pairs is not None else None,
+        baseline=baseline,
+        **_settings(config),
     )
 
 
@@ -230,14 +234,9 @@ def _settings(config: RunConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in names}
 
 
-def _verdict_shares(answered: Sequence[Record]) -> dict[str, float]:
-    kinds = [kind_of(r.verdict.right, r.verdict.provenance) for r in answered if r.verdict]
-    return {kind: kinds.count(kind) / len(answered) for kind in KINDS if kind in kinds}
-
-
 def load_run(folder: Path) -> LoadedRun:
     """Read a run folder; `DataError` when it is none."""
-    return LoadedRun(folder, *read_run(folder))
+    return LoadedRun(folder, *read_columns(folder))
 
 
 class Tried(NamedTuple, Generic[Used]):
@@ -288,9 +287,8 @@ def matching_baselines(run: LoadedRun, others: Iterable[LoadedRun]) -> list[Load
     Of these, those of as many samples if there are any. None when the run is a baseline itself or
     none matches.
     """
-    keys = {(record.split, record.sample_id) for record in run.records}
     shared = [
-        (len(keys & {(r.split, r.sample_id) for r in other.records}), other)
+        (len(run.columns.by_key.keys() & other.columns.by_key.keys()), other)
         for other in others
         if _is_baseline_of(run.info.config, other.info.config)
     ]
@@ -324,21 +322,3 @@ def _is_baseline_of(config: RunConfig, other: RunConfig) -> bool:
     return all(mine[name] == theirs[name] for name in decisive) and all(
         mine[name].get(key) == theirs[name].get(key) for name in keyed for key in AGENT_KEYS
     )
-
-
-def _phase_means(answered: Sequence[Record]) -> dict[str, float]:
-    found = dict.fromkeys(phase for record in answered for phase in record.phase_seconds)
-    phases = [phase for phase in _PHASES if phase in found]
-    phases += [phase for phase in found if phase not in _PHASES]
-    return {
-        phase: math.fsum(r.phase_seconds.get(phase, 0.0) for r in answered) / len(answered)
-        for phase in phases
-    }
-
-
-def _share(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None

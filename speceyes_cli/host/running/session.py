@@ -87,7 +87,7 @@ class RunSession:
                 merge_others(self.launch, store)
             except KeyboardInterrupt:
                 raise RunInterrupt(len(store.done())) from None
-            return LoadedRun(plan.folder, store.info, list(store.records(written)))
+            return LoadedRun.of(plan.folder, store.info, list(store.records(written)))
 
     def _answer_samples(
         self,

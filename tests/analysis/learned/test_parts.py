@@ -28,7 +28,6 @@ def sample(number: int, cluster: str, digest: str | None) -> ScoredSample:
         split="test",
         category=None,
         cluster=cluster,
-        picture=None,
         picture_digest=digest,
         route="large",
         right=True,

@@ -81,7 +81,7 @@ def test_a_baseline_shares_what_decides_the_agents_answers_and_time(
     records = [make_record("s1")]
 
     def loaded(config: RunConfig) -> LoadedRun:
-        return LoadedRun(None, info.model_copy(update={"config": config}), records)  # type: ignore[arg-type]
+        return LoadedRun.of(None, info.model_copy(update={"config": config}), records)  # type: ignore[arg-type]
 
     run = loaded(info.config)
     other = change(info.config.model_copy(update={"method": "baseline"}), name)

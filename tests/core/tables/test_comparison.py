@@ -5,21 +5,37 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from speceyes_cli.core.run.columns import columns_of
 from speceyes_cli.core.run.records import BranchNote, Record, VerdictNote
 from speceyes_cli.core.tables.comparison import (
     NetBenefit,
+    Pairs,
     accuracy_of,
     mcnemar_of,
     net_benefit,
     paired,
     speedup_of,
 )
-from speceyes_cli.core.tables.intervals import clustered_share, wilson
+from speceyes_cli.core.tables.intervals import Interval, clustered_share, wilson
 
 MakeRecord = Callable[..., Record]
 RIGHT, WRONG = (VerdictNote(right=right, provenance="text") for right in (True, False))
 OPEN = VerdictNote(right=None, provenance="none")
 FAILED = VerdictNote(right=None, provenance="error")
+
+
+def pairs_of(before: list[Record], after: list[Record]) -> Pairs:
+    return paired(columns_of(before), columns_of(after))
+
+
+def benefit(after: list[Record], before: list[Record]) -> NetBenefit:
+    pairs = pairs_of(before, after)
+    return net_benefit(pairs.after, pairs.after.places(), pairs)
+
+
+def accuracy(records: list[Record]) -> Interval | None:
+    columns = columns_of(records)
+    return accuracy_of(columns, columns.places())
 
 
 @pytest.fixture
@@ -43,8 +59,8 @@ def test_gain_and_harm_are_counted_over_accepted_samples(
     before = [make_record(f"s{i}", verdict=agents) for i, (_, agents) in enumerate(cases)]
     after += [make_record("fell back", verdict=RIGHT), accepted("unjudged", verdict=FAILED)]
     before += [make_record("fell back", verdict=WRONG), make_record("unjudged", verdict=WRONG)]
-    assert net_benefit(after, paired(before, after)) == NetBenefit(3, 2, 4, 1)
-    assert net_benefit(after, []) == NetBenefit()
+    assert benefit(after, before) == NetBenefit(3, 2, 4, 1)
+    assert benefit(after, []) == NetBenefit()
 
 
 def test_a_branch_of_its_own_counts_before_the_baseline(
@@ -53,15 +69,15 @@ def test_a_branch_of_its_own_counts_before_the_baseline(
     branches = {"large": BranchNote(text="x", verdict=WRONG)}
     after = [accepted("a", verdict=RIGHT, branches=branches)]
     before = [make_record("a", verdict=RIGHT)]
-    assert net_benefit(after, paired(before, after)).gain == 1
+    assert benefit(after, before).gain == 1
 
 
 def test_mcnemar_leaves_out_what_no_judge_judged(make_record: MakeRecord) -> None:
     verdicts = [(RIGHT, WRONG)] * 6 + [(FAILED, RIGHT)] * 9
     before = [make_record(str(i), verdict=first) for i, (first, _) in enumerate(verdicts)]
     after = [make_record(str(i), verdict=second) for i, (_, second) in enumerate(verdicts)]
-    assert mcnemar_of(paired(before, after)) == pytest.approx(2 / 2**6)
-    assert mcnemar_of([]) is None
+    assert mcnemar_of(pairs_of(before, after)) == pytest.approx(2 / 2**6)
+    assert mcnemar_of(pairs_of([], [])) is None
 
 
 def test_samples_that_share_a_picture_widen_the_interval(make_record: MakeRecord) -> None:
@@ -75,7 +91,7 @@ def test_samples_that_share_a_picture_widen_the_interval(make_record: MakeRecord
             for number in range(180)
         ]
 
-    alone, together = accuracy_of(made(False)), accuracy_of(made(True))
+    alone, together = accuracy(made(False)), accuracy(made(True))
     assert alone is not None
     assert together is not None
     assert alone.value == together.value == 2 / 3
@@ -85,12 +101,12 @@ def test_samples_that_share_a_picture_widen_the_interval(make_record: MakeRecord
 
 def test_all_right_is_as_sure_as_there_are_clusters(make_record: MakeRecord) -> None:
     records = [make_record(str(n), verdict=RIGHT, cluster=str(n // 4)) for n in range(80)]
-    assert accuracy_of(records) == wilson(20, 20)
+    assert accuracy(records) == wilson(20, 20)
 
 
 def test_few_clusters_are_no_basis(make_record: MakeRecord) -> None:
     records = [make_record(str(n), verdict=RIGHT, cluster="one") for n in range(8)]
-    assert accuracy_of(records) == wilson(8, 8)
+    assert accuracy(records) == wilson(8, 8)
 
 
 def test_the_cluster_bootstrap_against_its_definition() -> None:
@@ -119,7 +135,7 @@ def test_the_speedup_draws_clusters_whole(make_record: MakeRecord) -> None:
             slow = 4.0 if number // 6 % 2 else 1.0
             before.append(make_record(str(number), seconds=slow, **cluster))
             after.append(make_record(str(number), seconds=1.0, **cluster))
-        speedup = speedup_of(paired(before, after))
+        speedup = speedup_of(pairs_of(before, after))
         assert speedup is not None
         assert speedup.value == 2.5
         return speedup.high - speedup.low

@@ -1,17 +1,29 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.tables.position_bias import position_bias
+from speceyes_cli.core.tables.position_bias import PositionBias, position_bias, read_letters
 
 COLOURS = ("red", "green", "blue")
 
 
-def record(text: str | None, answer: str | None, options: tuple[str, ...] = COLOURS) -> Record:
-    return Record.model_construct(text=text, answer=answer, options=options)
+Said = tuple[str | None, str | None, tuple[str, ...]]
+
+
+def record(text: str | None, answer: str | None, options: tuple[str, ...] = COLOURS) -> Said:
+    return text, answer, options
+
+
+def bias_of(records: list[Said]) -> PositionBias | None:
+    columns: Any = SimpleNamespace(
+        text=[text for text, _, _ in records],
+        answer=[answer for _, answer, _ in records],
+        options=[options for _, _, options in records],
+    )
+    return position_bias(read_letters(columns))
 
 
 def test_shares_of_answers_and_of_right_options() -> None:
@@ -23,7 +35,7 @@ def test_shares_of_answers_and_of_right_options() -> None:
         record("A or B", "red"),
         record(None, "red"),
     ]
-    bias = position_bias(records)
+    bias = bias_of(records)
     assert bias is not None
     assert bias.predicted == {"A": 0.75, "B": 0.0, "C": 0.25}
     assert bias.golden == pytest.approx({"A": 3 / 6, "B": 1 / 6, "C": 2 / 6})
@@ -32,11 +44,11 @@ def test_shares_of_answers_and_of_right_options() -> None:
 @pytest.mark.parametrize(
     "records", [[], [record("yes", "yes", ())], [record("A", None)], [record("A", "pink")]]
 )
-def test_without_multiple_choice_there_is_none(records: list[Any]) -> None:
-    assert position_bias(records) is None
+def test_without_multiple_choice_there_is_none(records: list[Said]) -> None:
+    assert bias_of(records) is None
 
 
 def test_nobody_answered() -> None:
-    bias = position_bias([record(None, "red")])
+    bias = bias_of([record(None, "red")])
     assert bias is not None
     assert set(bias.predicted.values()) == {0.0}

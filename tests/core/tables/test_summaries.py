@@ -64,7 +64,7 @@ def records(make_record: MakeRecord) -> list[Record]:
 
 def loaded(info: RunInfo, records: list[Record], **config: object) -> LoadedRun:
     changed = info.config.model_copy(update=config)
-    return LoadedRun(Path("r"), info.model_copy(update={"config": changed}), records)
+    return LoadedRun.of(Path("r"), info.model_copy(update={"config": changed}), records)
 
 
 def row_of(rows: list[SummaryRow], split: str) -> SummaryRow:

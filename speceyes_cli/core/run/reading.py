@@ -1,0 +1,140 @@
+"""Reading a run as columns, or one record of it, without every record in memory.
+
+Of each record's JSON only what `columns` holds becomes Python objects: the conversations, most of
+what is kept, are passed over by the parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Le
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from speceyes_cli.core.chat import Role
+from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.judging.judges import ClaimKey
+from speceyes_cli.core.judging.verdicts import JudgedNote, overlay
+from speceyes_cli.core.run.columns import Columns, columns_of
+from speceyes_cli.core.run.info import RunInfo, read_run_info
+from speceyes_cli.core.run.records import SCHEMA_VERSION, Record
+from speceyes_cli.core.run.store import (
+    SampleKey,
+    Stored,
+    open_stored,
+    parse_record,
+    unreadable,
+)
+
+
+def read_columns(folder: Path) -> tuple[RunInfo, Columns]:
+    """A run's description and its records as columns, also while it is being written.
+
+    Where a judge has been, its verdicts stand in the place of the dataset's rule. Raises
+    `DataError` for what is no run or cannot be read.
+    """
+    info = read_run_info(folder)
+    with open_stored(folder, info) as stored:
+        return info, columns_of(_rows(stored, folder))
+
+
+def read_record(folder: Path, key: SampleKey) -> Record:
+    """All that is kept of one sample; `DataError` when the run has no record of it."""
+    with open_stored(folder, read_run_info(folder), key) as stored:
+        for body in stored.bodies:
+            record = parse_record(body, folder)
+            if (record.split, record.sample_id) == key:
+                return overlay([record], stored.verdicts)[0]
+    raise DataError(f"{folder} holds no record of {key.split}/{key.sample_id}.")
+
+
+class _Part(BaseModel):
+    """Some fields of what stands in `records` under the same name; the others are passed over."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class _Verdict(_Part):
+    right: bool | None
+    provenance: str
+
+
+class _Branch(_Part):
+    text: str
+    verdict: _Verdict
+
+
+class _Error(_Part):
+    kind: str
+
+
+class _Call(_Part):
+    phase: str
+    finish: str
+
+
+class _Token(_Part):
+    separability: float | None
+    logprob: float | None
+    margin: float | None
+    entropy: float | None
+    fault: str = ""
+    rivals: list[float] = []
+
+
+class _Draft(_Part):
+    text: str
+    accepted: bool
+    tied_tokens: int
+    tokens: list[_Token]
+
+
+class _Row(_Part):
+    schema_version: Annotated[int, Le(SCHEMA_VERSION)] = SCHEMA_VERSION
+    sample_id: str
+    split: str
+    position: int
+    question: str
+    options: tuple[str, ...]
+    answer: str | None
+    category: str | None
+    cluster: str | None
+    meta: dict[str, Any]
+    picture_digest: str | None = None
+    route: str
+    text: str | None
+    confidence: float | None
+    passed_screen: bool | None
+    draft: _Draft | None
+    verdict: _Verdict | None
+    branches: dict[Role, _Branch] = {}
+    error: _Error | None
+    calls: list[_Call]
+    small_tokens: int
+    large_tokens: int
+    phase_seconds: dict[str, float]
+    seconds: float
+    cached_seconds: float = 0.0
+
+
+def _rows(stored: Stored, where: Path) -> Iterator[_Row]:
+    for body in stored.bodies:
+        try:
+            row = _Row.model_validate_json(body)
+        except (ValidationError, TypeError) as error:
+            raise unreadable(where, error) from None
+        if stored.verdicts:
+            _lay_over(row, stored.verdicts)
+        yield row
+
+
+def _lay_over(row: _Row, verdicts: Mapping[ClaimKey, JudgedNote]) -> None:
+    """Put the judge's verdicts, where there are any, in the place of the rule's."""
+    answers: list[_Row | _Branch] = [row, *row.branches.values()]
+    for answer in answers:
+        if answer.text is not None:
+            found = verdicts.get(ClaimKey(row.split, row.sample_id, answer.text))
+            if found is not None:
+                answer.verdict = _Verdict(right=found.right, provenance=found.provenance)
