@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from speceyes_cli.analysis.certified_points import (
     share_of_risk,
 )
 from speceyes_cli.analysis.learned.gate_file import LearnedGate
-from speceyes_cli.analysis.learned.parts import PICTURE_DIGITS, key_of, picture_of
+from speceyes_cli.analysis.learned.parts import PICTURE_DIGITS, group_names, key_of, picture_of
 from speceyes_cli.analysis.replay import screen_passed
 from speceyes_cli.analysis.settings import (
     data_of,
@@ -139,9 +139,7 @@ def make_certificate(
     chosen = choose(points, levels, cost)
     values = candidates[Measure(chosen.gate, chosen.top_k)]
     pairs = len(candidates) * len(levels.max_losses)
-    sizes: dict[str, int] = defaultdict(int)
-    for sample in table.samples:
-        sizes[sample.cluster] += 1
+    sizes = Counter(group_names(table.samples))
     claim = Guarantee(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         program=library_versions()["speceyes"],
@@ -182,9 +180,10 @@ def _scores_by_cluster(
     table: ScoreTable, values: Sequence[float]
 ) -> tuple[tuple[float | None, ...], ...]:
     clusters: dict[str, list[float | None]] = defaultdict(list)
-    for sample, value in zip(table.samples, values, strict=True):
+    groups = group_names(table.samples)
+    for group, sample, value in zip(groups, table.samples, values, strict=True):
         if screen_passed(sample):
-            clusters[sample.cluster].append(value if math.isfinite(value) else None)
+            clusters[group].append(value if math.isfinite(value) else None)
     return tuple(tuple(scores) for scores in clusters.values())
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.analysis.calibration import Certified, Test, Unit, examine, gather_units, grid
 from speceyes_cli.analysis.calibration import certify as certify_units
+from speceyes_cli.analysis.learned.parts import group_names
 from speceyes_cli.analysis.replay import agent_seconds, screen_passed, seconds_if
 from speceyes_cli.analysis.table import ScoredSample, ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
@@ -120,14 +121,17 @@ def check_cost(cost: Cost) -> None:
 def judged_samples(
     samples: Sequence[ScoredSample], values: Sequence[float]
 ) -> list[tuple[str, float, bool]]:
-    """Each sample's cluster, confidence (-inf: never accepted) and whether accepting does harm."""
+    """Each sample's group, confidence (-inf: never accepted) and whether accepting does harm.
+
+    Samples that share a cluster or a picture are of one group.
+    """
     return [
         (
-            sample.cluster,
+            group,
             value if screen_passed(sample) else -math.inf,
             bool(sample.agent_right) and not sample.draft_right,
         )
-        for sample, value in zip(samples, values, strict=True)
+        for group, sample, value in zip(group_names(samples), samples, values, strict=True)
     ]
 
 

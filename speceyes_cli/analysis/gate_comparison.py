@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.analysis.certified_points import judged_samples
 from speceyes_cli.analysis.confidence import risk_by_coverage
-from speceyes_cli.analysis.table import ScoreTable
+from speceyes_cli.analysis.learned.parts import group_names
+from speceyes_cli.analysis.table import ScoredSample, ScoreTable
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.tables.intervals import CONFIDENCE
 
@@ -118,13 +119,13 @@ def coverage_at(score: Any, harmful: Any, harm: float) -> float:
     return float(allowed.max() / len(score)) if len(allowed) else 0.0
 
 
-def _draws(samples: Sequence[Any]) -> Any:
+def _draws(samples: Sequence[ScoredSample]) -> Any:
     """Places of samples, whole clusters drawn with replacement, again and again."""
     import numpy as np  # noqa: PLC0415 - slow to import
 
     members: dict[str, list[int]] = {}
-    for place, sample in enumerate(samples):
-        members.setdefault(sample.cluster, []).append(place)
+    for place, group in enumerate(group_names(samples)):
+        members.setdefault(group, []).append(place)
     clusters = [np.array(members[name]) for name in sorted(members)]
     generator = np.random.default_rng(SEED)
     for _ in range(RESAMPLES):

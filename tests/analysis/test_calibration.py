@@ -193,3 +193,32 @@ def test_the_p_value_only_grows_as_the_threshold_loosens(
     test_at = examine(units, max_loss)
     values = [test_at(threshold).p_value for threshold in grid()[::50]]
     assert all(later >= before for before, later in pairwise(values))
+
+
+def test_a_threshold_above_all_scores_stops_no_walk_and_spoils_holms_procedure() -> None:
+    risk_control = pytest.importorskip("mapie.risk_control")
+    samples = draw(np.random.default_rng(0), 512, 1)
+    scores = np.array([value for _, value, _ in samples]).reshape(-1, 1)
+    harmless = np.array([not harm for *_, harm in samples], dtype=int)
+
+    def valid(thresholds: list[float], **options: str) -> list[float]:
+        controller = risk_control.BinaryClassificationController(
+            predict_function=lambda x: np.hstack([1 - x, x]),
+            risk="precision",
+            target_level=0.8,
+            confidence_level=0.9,
+            best_predict_param_choice="recall",
+            list_predict_params=np.array(thresholds),
+            **options,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library's own
+            controller.calibrate(scores, harmless)
+        return sorted(np.asarray(controller.valid_predict_params).tolist())
+
+    assert valid([0.5, 0.9]) == [0.5, 0.9]
+    assert valid([1.5, 0.5, 0.9]) == []
+    assert valid([1.5, 0.9, 0.5], fwer_method="fixed_sequence") == [0.5, 0.9]
+    found = certify(gather_units(samples), 0.2, 0.1)
+    assert found is not None
+    assert found.threshold < 0.5 < max(scores) < grid()[0]

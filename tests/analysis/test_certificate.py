@@ -18,6 +18,7 @@ from speceyes_cli.analysis.certificate import (
 )
 from speceyes_cli.analysis.certified_points import Levels, Measure
 from speceyes_cli.analysis.scores import acceptable, confidences
+from speceyes_cli.analysis.signed_files import digest_of
 from speceyes_cli.analysis.table import read_table
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.errors import DataError, UsageError
@@ -73,6 +74,26 @@ def test_clusters_count_once(make_run: MakeRun) -> None:
     specs[7] = Spec(0.8, draft_right=False, cluster="picture 3")
     found = certify(make_run(specs), max_loss=0.03)
     assert (found.n, found.clusters, found.harmful, found.samples) == (150, 150, 1, 300)
+
+
+def test_samples_of_one_picture_count_once(run: LoadedRun) -> None:
+    def paired(place: int, record: Record) -> Record:
+        return record.model_copy(update={"picture_digest": f"{place // 2:032d}"[::-1]})
+
+    records = [paired(place, record) for place, record in enumerate(run.records[:140])]
+    found = certify(run._replace(records=records), max_loss=0.05)
+    assert (found.samples, found.n, found.clusters) == (140, 70, 70)
+
+
+def test_a_certificate_of_the_first_version_is_read(
+    certificate: Certificate, tmp_path: Path
+) -> None:
+    later = ("risk_each", "test", "cost_wrong", "cost_second", "frontier", "learned", "digest")
+    fields = json.loads(certificate.model_dump_json(exclude=set(later)))
+    fields["schema_version"] = 1
+    (tmp_path / "c.json").write_text(json.dumps({**fields, "digest": digest_of(fields)}))
+    found = read_certificate(tmp_path / "c.json")
+    assert (found.threshold, found.frontier) == (certificate.threshold, ())
 
 
 def test_it_is_read_as_it_was_written(certificate: Certificate, tmp_path: Path) -> None:
@@ -157,13 +178,16 @@ def test_an_exchanged_picture_is_refused(run: LoadedRun) -> None:
         picture = Picture(name, lambda: Image.new("RGB", (1, 1)), lambda: digest)
         return Sample(name, "test", picture, "?")
 
+    def digest(name: str) -> str:
+        return f"{int(name.removeprefix('s')):016d}" * 2
+
     def digested(record: Record) -> Record:
-        return record.model_copy(update={"picture_digest": "a" * 32})
+        return record.model_copy(update={"picture_digest": digest(record.sample_id)})
 
     records = [digested(record) for record in run.records]
     bound = certify(LoadedRun.of(run.folder, run.info, records))
     name = next(record.sample_id for record in run.records if record.split == "test")
-    same = [sample(name, "a" * 32), sample(name, None), sample("stranger", "c" * 32)]
+    same = [sample(name, digest(name)), sample(name, None), sample("stranger", "c" * 32)]
     require_pictures(bound, same)
     require_pictures(certify(run), [sample(name, "b" * 32)])
     with pytest.raises(UsageError, match=f"the picture of test/{name} is another"):

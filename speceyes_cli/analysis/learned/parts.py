@@ -57,6 +57,15 @@ def independent_groups(samples: Sequence[ScoredSample]) -> list[list[int]]:
     return list(groups.values())
 
 
+def group_names(samples: Sequence[ScoredSample]) -> list[str]:
+    """Each sample's independent group by name: its cluster's, or that of one it shares with."""
+    names = [sample.cluster for sample in samples]
+    for group in independent_groups(samples):
+        for place in group:
+            names[place] = samples[group[0]].cluster
+    return names
+
+
 def divide(samples: Sequence[ScoredSample], share: float) -> Parts:
     """Whole groups at random, of which the first part takes about this share of the samples.
 
