@@ -50,6 +50,7 @@ COMMANDS = {
     "judge": Command("judge.command", "judge_command", "Judge the answers of runs."),
     "gather": Command("gather.command", "gather_command", "Put runs side by side in one table."),
     "serve": Command("serve", "serve_command", "Serve the cascade to any OpenAI client."),
+    "view": Command("view", "view_command", "Look at runs in the browser."),
     "plugins": Command("plugins", "plugins_command", "List all plugins and where they come from."),
     "doctor": Command("doctor", "doctor_command", "Look at what this machine can run."),
     "analyze": Command("analyze", "analyze_app", "Read runs: confidence, threshold, certificate."),

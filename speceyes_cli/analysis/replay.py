@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from speceyes_cli.analysis.branches import Branches, sweep
 from speceyes_cli.analysis.table import ScoredSample, ScoreTable
 from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.core.tables.intervals import paired_speedup, wilson
@@ -119,6 +120,21 @@ def baseline_seconds(table: ScoreTable, baseline: LoadedRun | None) -> list[floa
     return [known.get(SampleKey(sample.split, sample.sample_id)) for sample in table.samples]
 
 
+def branches_of(samples: Sequence[ScoredSample], baseline: Sequence[float | None]) -> Branches:
+    """What both branches of each sample did; `baseline` is what the agent alone costs each."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    agent = [agent_seconds(sample) for sample in samples]
+    return Branches(
+        passed=np.array([screen_passed(sample) for sample in samples], dtype=bool),
+        draft_right=np.array([bool(sample.draft_right) for sample in samples], dtype=bool),
+        agent_right=np.array([bool(sample.agent_right) for sample in samples], dtype=bool),
+        spent=np.array([seconds_if(sample, accepted=True) for sample in samples], dtype=float),
+        agent=np.array(agent, dtype=float),
+        baseline=np.array([math.nan if b is None else b for b in baseline], dtype=float),
+    )
+
+
 def replay(
     table: ScoreTable,
     values: Sequence[float],
@@ -132,36 +148,39 @@ def replay(
     what the agent alone costs each; both in the table's order.
     """
     rows = [
-        (sample, accepts(sample, value, choice.threshold), before)
+        (sample, value, before)
         for sample, value, before in zip(table.samples, values, baseline, strict=True)
         if split in (ALL, sample.split)
     ]
     n = len(rows)
-    kept = [sample for sample, accepted, _ in rows if accepted]
-    views = [(bool(sample.draft_right), bool(sample.agent_right)) for sample in kept]
-    right = sum(bool(s.draft_right if accepted else s.agent_right) for s, accepted, _ in rows)
-    costs = [(before, seconds_if(s, accepted=accepted)) for s, accepted, before in rows]
-    timed = [(before, after) for before, after in costs if before is not None]
-    accuracy = wilson(right, n)
+    branches = branches_of([sample for sample, _, _ in rows], [before for _, _, before in rows])
+    found = sweep(branches, [value for _, value, _ in rows], [choice.threshold])
+    counts = {name: int(value[0]) for name, value in found._asdict().items()}
+    accuracy = wilson(counts["right"], n)
     assert accuracy is not None  # noqa: S101 - a table has samples
-    speedup = paired_speedup([before for before, _ in timed], [after for _, after in timed])
+    costs = [
+        (before, seconds_if(sample, accepted=accepts(sample, value, choice.threshold)))
+        for sample, value, before in rows
+        if before is not None
+    ]
+    speedup = paired_speedup([before for before, _ in costs], [after for _, after in costs])
     return Replayed(
         split=split,
         gate=choice.gate,
         top_k=choice.top_k,
         threshold=choice.threshold,
         n=n,
-        coverage=len(kept) / n,
+        coverage=counts["accepted"] / n,
         accuracy=accuracy.value,
         accuracy_low=accuracy.low,
         accuracy_high=accuracy.high,
-        agent_accuracy=sum(bool(s.agent_right) for s, _, _ in rows) / n,
-        draft_accuracy=sum(bool(s.draft_right) for s, _, _ in rows) / n,
-        harm=views.count((False, True)) / n,
-        gain=views.count((True, False)) / n,
-        both_right=views.count((True, True)) / n,
-        both_wrong=views.count((False, False)) / n,
-        seconds=math.fsum(after for _, after in costs) / n,
+        agent_accuracy=int(branches.agent_right.sum()) / n,
+        draft_accuracy=int(branches.draft_right.sum()) / n,
+        harm=counts["harm"] / n,
+        gain=counts["gain"] / n,
+        both_right=counts["both_right"] / n,
+        both_wrong=counts["both_wrong"] / n,
+        seconds=float(found.seconds[0]) / n,
         speedup=speedup.value if speedup else None,
         speedup_low=speedup.low if speedup else None,
         speedup_high=speedup.high if speedup else None,

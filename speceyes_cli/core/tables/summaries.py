@@ -290,7 +290,7 @@ def matching_baselines(run: LoadedRun, others: Iterable[LoadedRun]) -> list[Load
     shared = [
         (len(run.columns.by_key.keys() & other.columns.by_key.keys()), other)
         for other in others
-        if _is_baseline_of(run.info.config, other.info.config)
+        if is_baseline_of(run.info.config, other.info.config)
     ]
     most = max((count for count, _ in shared), default=0)
     best = [other for count, other in shared if count == most and most]
@@ -302,14 +302,15 @@ def baselines_beside(run: LoadedRun) -> list[LoadedRun]:
     found = []
     for file in sorted(run.folder.resolve().parent.glob(f"*/{RUN_FILE}")):
         try:
-            if _is_baseline_of(run.info.config, read_run_info(file.parent).config):
+            if is_baseline_of(run.info.config, read_run_info(file.parent).config):
                 found.append(load_run(file.parent))
         except DataError:
             continue
     return found
 
 
-def _is_baseline_of(config: RunConfig, other: RunConfig) -> bool:
+def is_baseline_of(config: RunConfig, other: RunConfig) -> bool:
+    """Whether a run of the other configuration is a baseline of one of this."""
     if config.method == BASELINE or other.method != BASELINE:
         return False
     mine, theirs = identity_of(config), identity_of(other)

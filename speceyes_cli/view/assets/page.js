@@ -1,0 +1,123 @@
+// What every page has: keys, the list of runs that refreshes itself, the choice of two to compare,
+// and the picture that zooms.
+
+const WAIT = 2000; // milliseconds between two looks at whether something changed
+
+function keys() {
+  const writing = (element) => element.closest("input, select, textarea, [contenteditable]");
+  const items = () => [...document.querySelectorAll("[data-item]")];
+  const step = (by) => {
+    const neighbour = document.querySelector(by > 0 ? "[data-next]" : "[data-previous]");
+    if (neighbour) {
+      neighbour.click();
+      return;
+    }
+    const all = items();
+    const at = all.indexOf(document.activeElement);
+    const to = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : at + by];
+    if (to) to.focus();
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || writing(event.target)) return;
+    const scrolls = event.target.closest("[tabindex='0'], .frame");
+    if (event.key === "j" || (event.key === "ArrowRight" && !scrolls)) step(1);
+    else if (event.key === "k" || (event.key === "ArrowLeft" && !scrolls)) step(-1);
+    else if (event.key === "u") (document.querySelector("[data-up]") || document.querySelector(".path a")).click();
+    else return;
+    event.preventDefault();
+  });
+}
+
+function compareTwo() {
+  const boxes = () => [...document.querySelectorAll("input[name=run][type=checkbox]")];
+  const tell = () => {
+    const button = document.getElementById("compare");
+    if (!button) return;
+    const ticked = boxes().filter((box) => box.checked).length;
+    button.disabled = ticked !== 2;
+    document.getElementById("compare-hint").textContent =
+      ticked === 2 ? "" : ticked < 2 ? "Tick two runs." : "Tick two runs, no more.";
+  };
+  document.addEventListener("change", tell);
+  tell();
+  return { ticked: () => boxes().filter((box) => box.checked).map((box) => box.value), tell };
+}
+
+function live(compare) {
+  const main = document.querySelector("main[data-version]");
+  const part = document.querySelector("[data-live]");
+  if (!main || !part) return;
+  const refresh = async () => {
+    const answer = await fetch(location.href);
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("[data-live]");
+    if (!fresh) return;
+    const ticked = compare.ticked();
+    const focused = document.activeElement;
+    const place = focused && part.contains(focused) ? focused.getAttribute("href") : null;
+    const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    part.replaceChildren(...fresh.childNodes);
+    for (const box of part.querySelectorAll("input[name=run]")) box.checked = ticked.includes(box.value);
+    if (place) {
+      const again = [...part.querySelectorAll("a")].find((link) => link.getAttribute("href") === place);
+      if (again) again.focus();
+    }
+    part.querySelectorAll(".scroll").forEach((box, at) => (box.scrollLeft = scrolled[at] || 0));
+    main.dataset.version = page.querySelector("main").dataset.version;
+    compare.tell();
+  };
+  const look = async () => {
+    if (!document.hidden) {
+      try {
+        const answer = await fetch("/version");
+        if (answer.ok && String((await answer.json()).version) !== main.dataset.version) await refresh();
+      } catch {
+        return; // the command was stopped: the page stays as it is
+      }
+    }
+    setTimeout(look, WAIT);
+  };
+  setTimeout(look, WAIT);
+}
+
+function picture() {
+  const figure = document.querySelector("[data-picture]");
+  if (!figure) return;
+  const frame = figure.querySelector(".frame");
+  const canvas = figure.querySelector(".canvas");
+  const image = figure.querySelector("img");
+  let scale = 1;
+  for (const tag of figure.querySelectorAll(".tag")) {
+    tag.style.left = `${tag.dataset.left}%`;
+    tag.style.top = `${tag.dataset.top}%`;
+  }
+  const zoom = (to) => {
+    const x = (frame.scrollLeft + frame.clientWidth / 2) / canvas.clientWidth;
+    const y = (frame.scrollTop + frame.clientHeight / 2) / canvas.clientHeight;
+    scale = Math.min(16, Math.max(1, to));
+    if (scale > 1 && !image.src.endsWith("?whole")) image.src = image.dataset.whole;
+    canvas.style.width = `${100 * scale}%`;
+    frame.scrollLeft = x * canvas.clientWidth - frame.clientWidth / 2;
+    frame.scrollTop = y * canvas.clientHeight - frame.clientHeight / 2;
+  };
+  const steps = { in: () => zoom(scale * 1.5), out: () => zoom(scale / 1.5), fit: () => zoom(1) };
+  for (const button of figure.querySelectorAll("[data-zoom]")) {
+    button.addEventListener("click", steps[button.dataset.zoom]);
+  }
+  frame.addEventListener("keydown", (event) => {
+    const wanted = { "+": "in", "=": "in", "-": "out", 0: "fit" }[event.key];
+    if (wanted) steps[wanted]();
+  });
+  const mark = (turn, on) => {
+    for (const box of figure.querySelectorAll(`.box[data-turn="${turn}"]`)) box.classList.toggle("marked", on);
+  };
+  for (const turn of document.querySelectorAll(".turn")) {
+    turn.addEventListener("mouseenter", () => mark(turn.dataset.turn, true));
+    turn.addEventListener("mouseleave", () => mark(turn.dataset.turn, false));
+  }
+}
+
+keys();
+live(compareTwo());
+picture();

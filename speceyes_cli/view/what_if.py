@@ -1,0 +1,87 @@
+"""What a both-branches run would have done at any threshold, ready for a slider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speceyes_cli.analysis.branches import Branches, sweep
+from speceyes_cli.analysis.calibration import gather_units, grid
+from speceyes_cli.analysis.certified_points import judged_samples
+from speceyes_cli.analysis.loss_bounds import loss_bounds
+from speceyes_cli.analysis.replay import ReplaySetting, branches_of
+from speceyes_cli.analysis.scores import SMALLEST_K, largest_k
+from speceyes_cli.core.tables.intervals import wilson
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.replaying import open_replay
+from speceyes_cli.host.run_scores import Scores, own_choice, told_gates
+
+RISKS = (0.1, 0.05, 0.01)
+"""Chances, offered to the reader, that a certificate's promise is broken; its default first."""
+OFFERED_K = (2, 4, 8, 16, 32, 64, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """One both-branches run; the gates' scores are reckoned when first wanted, and kept."""
+
+    scores: Scores
+    branches: Branches
+    own: ReplaySetting
+    gates: tuple[str, ...]
+    """Gates that can be told from the run's records."""
+    top_ks: tuple[int, ...]
+    """K that can be told from them, the run's own among them."""
+    measured: str | None
+    """The baseline run that the speedup is over; None: the run's own agent phase."""
+
+    def curve(self, gate: str, top_k: int, risk: float) -> dict[str, Any]:
+        """What every threshold of the certificate's grid does, loosest first.
+
+        Shares are 0 to 1; `UsageError` for a gate or K that the records cannot tell.
+        """
+        values = self.scores.of(gate, top_k)
+        thresholds = sorted({*grid(), self.own.threshold})
+        found = sweep(self.branches, values, thresholds)
+        n = len(values)
+        accuracies = [wilson(int(right), n) for right in found.right]
+        return {
+            "n": n,
+            "threshold": thresholds,
+            "coverage": _shares(found.accepted, n),
+            "accuracy": _shares(found.right, n),
+            "accuracy_low": [share.low for share in accuracies if share],
+            "accuracy_high": [share.high for share in accuracies if share],
+            "gain": _shares(found.gain, n),
+            "harm": _shares(found.harm, n),
+            "speedup": [
+                float(before / after) if after > 0 else None
+                for before, after in zip(found.before, found.after, strict=True)
+            ],
+            "bound": loss_bounds(
+                gather_units(judged_samples(self.scores.table.samples, values)), thresholds, risk
+            ),
+            "agent_accuracy": int(self.branches.agent_right.sum()) / n,
+            "draft_accuracy": int(self.branches.draft_right.sum()) / n,
+        }
+
+
+def open_what_if(folder: Path, host: Host) -> WhatIf:
+    """A both-branches run; `DataError` for any other."""
+    opened = open_replay(folder, host)
+    table = opened.scores.table
+    own, most = own_choice(table), largest_k(table)
+    reached = [k for k in OFFERED_K if most is not None and SMALLEST_K <= k <= most]
+    return WhatIf(
+        scores=opened.scores,
+        branches=branches_of(table.samples, opened.baseline),
+        own=own,
+        gates=tuple(told_gates(table, host)),
+        top_ks=tuple(sorted({*reached, own.top_k})),
+        measured=opened.measured.info.name if opened.measured is not None else None,
+    )
+
+
+def _shares(counts: Any, n: int) -> list[float]:
+    return [float(share) for share in counts / n]

@@ -1,0 +1,122 @@
+"""A reader with a browser: opens pages, clicks, types, and looks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+PROCESS = Path(__file__).with_name("browser_process.py")
+SECONDS = 20.0
+
+
+class Reader:
+    """One window of the browser."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def _ask(self, *words: Any) -> Any:
+        pipe_in, pipe_out = self._process.stdin, self._process.stdout
+        assert pipe_in is not None
+        assert pipe_out is not None
+        return ask(pipe_in, pipe_out, *words)
+
+    def open(self, address: str) -> None:
+        assert self._ask("open", address)
+        self.wait("true")
+
+    def run(self, script: str) -> Any:
+        """What a script gives, as JSON."""
+        found = self._ask("run", f"JSON.stringify((() => {{ {script} }})() ?? null)")
+        return json.loads(found) if found else None
+
+    def wait(self, expression: str) -> Any:
+        """The expression's value, once it is true."""
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            script = f"const v = document.readyState === 'complete' && ({expression});"
+            if found := self.run(f"{script} return v instanceof Node || v;"):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"never true: {expression}; page: {self.text[:2000]}")
+
+    @property
+    def text(self) -> str:
+        return str(self.run("return document.body ? document.body.innerText : ''"))
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self._ask("key", key)
+
+    def click(self, selector: str) -> None:
+        """Click the middle of the first element that fits, brought into view."""
+        name = json.dumps(selector)
+        x, y = self.wait(
+            f"(() => {{ const e = document.querySelector({name}); if (!e) return null; "
+            "e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'}); "
+            "const r = e.getBoundingClientRect(); "
+            "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        )
+        self._ask("click", x, y)
+
+    def follow(self, selector: str, then: str) -> None:
+        """Click a link and wait for something of the page that it leads to."""
+        self.click(selector)
+        self.wait(then)
+
+    def resize(self, width: int) -> None:
+        self._ask("size", width)
+
+    def shot(self, path: Path, *, whole: bool = False) -> None:
+        self._ask("shot", str(path), whole)
+
+    @property
+    def clipboard(self) -> str:
+        return str(self._ask("clipboard"))
+
+    @property
+    def console(self) -> list[str]:
+        return list(self._ask("told")["console"])
+
+    @property
+    def requests(self) -> list[str]:
+        return list(self._ask("told")["requests"])
+
+
+def ask(pipe_in: IO[str], pipe_out: IO[str], *words: Any) -> Any:
+    pipe_in.write(json.dumps(words) + "\n")
+    pipe_in.flush()
+    line = pipe_out.readline()
+    assert line, "the browser is gone"
+    return json.loads(line)
+
+
+@contextlib.contextmanager
+def browser(width: int, mode: str) -> Iterator[Reader]:
+    """A browser window; skips where its system libraries are missing."""
+    with subprocess.Popen(
+        [sys.executable, PROCESS, str(width), mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        if not process.stdout.readline():
+            why = process.stderr.read()
+            if "ImportError" in why or "ModuleNotFoundError" in why:
+                pytest.skip(f"the browser cannot be loaded here: {why.splitlines()[-1]}")
+            raise AssertionError(why)
+        try:
+            yield Reader(process)
+        finally:
+            process.kill()

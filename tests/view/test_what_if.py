@@ -1,0 +1,110 @@
+"""The slider's figures are those of `analyze replay` and `analyze calibrate`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import Result
+
+from speceyes_cli.analysis.calibration import certify, gather_units, grid, loss_bounds, smallest_n
+from speceyes_cli.host.manager import Host
+from speceyes_cli.host.replaying import choices, open_replay, replay_choices
+from speceyes_cli.view.command_line import eval_command
+from speceyes_cli.view.what_if import open_what_if
+from tests.analysis.conftest import Spec
+from tests.view.conftest import View, WriteRun
+
+SPECS = [
+    Spec(0.5 + 0.49 * place / 60, place % 3 > 0, place % 5 > 0, passed=place % 7 > 0)
+    for place in range(60)
+]
+
+
+def test_every_threshold_is_what_a_replay_says(write_run: WriteRun, host: Host) -> None:
+    folder = write_run("a", SPECS)
+    found = open_what_if(folder, host)
+    assert found.own == ("min", 64, 0.98)
+    opened = open_replay(folder, host)
+    for gate in found.gates:
+        curve = found.curve(gate, 64, 0.1)
+        assert curve["threshold"] == sorted({*grid(), 0.98})
+        for threshold in (0.0, 0.7, 0.9, 0.98, 1.0):
+            at = curve["threshold"].index(threshold)
+            wanted = choices(opened.scores, [gate], [64], [threshold])
+            [row] = replay_choices(opened.scores, opened.baseline, wanted)
+            for name in ("coverage", "accuracy", "accuracy_low", "accuracy_high", "gain", "harm"):
+                assert curve[name][at] == getattr(row, name), (gate, threshold, name)
+            assert curve["speedup"][at] == pytest.approx(row.speedup)
+
+
+@given(
+    units=st.lists(
+        st.tuples(st.integers(0, 60), st.floats(0, 1), st.booleans()), min_size=1, max_size=60
+    ),
+    threshold=st.sampled_from(grid()),
+    risk=st.sampled_from([0.1, 0.05, 0.01]),
+)
+def test_the_bound_is_what_a_certificate_could_promise(
+    units: list[tuple[int, float, bool]], threshold: float, risk: float
+) -> None:
+    gathered = gather_units((str(cluster), value, harmful) for cluster, value, harmful in units)
+    [bound] = loss_bounds(gathered, [threshold], risk)
+    assert 0 < bound <= 1
+    above = bound + 1e-6
+    if above < 1:
+        certified = certify(gathered, above, risk)
+        assert certified is not None
+        assert certified.threshold <= threshold
+    below = bound - 1e-6
+    if below > 0 and len(gathered) >= smallest_n(below, risk):
+        certified = certify(gathered, below, risk)
+        assert certified is None or certified.threshold > threshold
+
+
+def test_the_curve_is_served_and_what_cannot_be_told_is_said(
+    view: View, write_run: WriteRun, tmp_path: Path
+) -> None:
+    write_run("both", SPECS)
+    write_run("one", [Spec(one_branch=True), Spec(0.5, one_branch=True)])
+    shown = view(tmp_path)
+    both, one = shown.run("both").id, shown.run("one").id
+    curve = shown.get(f"/runs/{both}/what-if/curve?gate=min&k=64&risk=0.05").json()
+    assert len(curve["threshold"]) == len(curve["bound"]) == len(curve["speedup"])
+    assert curve["n"] == 60
+    for query, told in (
+        ("gate=nonsense", "nonsense"),
+        ("k=7", "cannot tell K = 7"),
+        ("risk=2", "probability"),
+    ):
+        answer = shown.get(f"/runs/{both}/what-if/curve?{query}")
+        assert answer.status_code == 422
+        assert told in answer.json()["told"]
+    assert "eval --both-branches" in shown.page(f"/runs/{one}/what-if").text
+    assert "eval --both-branches" in shown.get(f"/runs/{one}/what-if/curve").json()["told"]
+    assert "told" in shown.get(f"/runs/{one}/curves").json()
+    charts = shown.get(f"/runs/{both}/curves").json()
+    assert len(charts["confidence"]) == len(charts["right"]) == len(charts["wrong"])
+
+
+def test_the_command_makes_the_run_that_was_asked_for(
+    view: View, evaluate: Callable[..., Result], invoke: Callable[..., Result], tmp_path: Path
+) -> None:
+    made = evaluate("--both-branches", "--max-turns", "3", "--out", "runs/both")
+    assert made.exit_code == 0
+    shown = view(tmp_path / "runs")
+    info = shown.run("both").info
+    assert info is not None
+    words = shlex.split(eval_command(info))
+    assert words[:2] == ["speceyes", "eval"]
+    done = invoke(*words[1:], "--gate", "log", "--top-k", "64", "--threshold", "0.5")
+    assert done.exit_code == 0, done.output
+    [name] = {path.name for path in (tmp_path / "runs").iterdir()} - {"both", ".cache"}
+    new = shown.run(name).info
+    assert new is not None
+    changed = {"gate": "log", "threshold": 0.5, "both_branches": False}
+    assert new.config == info.config.model_copy(update=changed)
