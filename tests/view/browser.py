@@ -30,8 +30,12 @@ class Reader:
         return ask(pipe_in, pipe_out, *words)
 
     def open(self, address: str) -> None:
-        assert self._ask("open", address)
-        self.wait("true")
+        self._ask("open", address)
+        self._seen()
+
+    def _seen(self) -> None:
+        """Wait for the first paint: until then a browser takes no click and no key."""
+        self.wait("performance.getEntriesByType('paint').length")
 
     def run(self, script: str) -> Any:
         """What a script gives, as JSON."""
@@ -53,11 +57,13 @@ class Reader:
         return str(self.run("return document.body ? document.body.innerText : ''"))
 
     def press(self, *keys: str) -> None:
+        self._seen()
         for key in keys:
             self._ask("key", key)
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that fits, brought into view."""
+        self._seen()
         name = json.dumps(selector)
         x, y = self.wait(
             f"(() => {{ const e = document.querySelector({name}); if (!e) return null; "

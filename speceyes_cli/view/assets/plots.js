@@ -36,7 +36,13 @@ export function draw(place, { axes, series, data, x = {}, hooks = {}, scales = {
   );
   const again = () => plot.redraw(false);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
-  new ResizeObserver(() => plot.setSize({ width: width(), height: 300 })).observe(place);
+  let drawn = width();
+  const fit = () => {
+    if (width() === drawn) return;
+    drawn = width();
+    plot.setSize({ width: drawn, height: 300 });
+  };
+  new ResizeObserver(() => requestAnimationFrame(fit)).observe(place);
   return plot;
 }
 
