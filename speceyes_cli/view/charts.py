@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_cli.analysis.confidence import analyze_gate, judged_drafts
-from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.tables.summaries import SummaryRow
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.run_scores import Scores, open_table, own_choice
@@ -20,7 +20,7 @@ def confidence_curves(folder: Path, host: Host) -> dict[str, Any]:
         own = own_choice(table)
         values = Scores(table, host).of(own.gate, own.top_k)
         found = analyze_gate(table, own.gate, [values[i] for i in judged.places], judged.right)
-    except DataError as error:
+    except SpecEyesError as error:
         return {"told": str(error)}
     figures, curves = found.figures, found.curves
     return {

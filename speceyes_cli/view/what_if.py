@@ -71,13 +71,16 @@ def open_what_if(folder: Path, host: Host) -> WhatIf:
     """A both-branches run; `DataError` for any other."""
     opened = open_replay(folder, host)
     table = opened.scores.table
-    own, most = own_choice(table), largest_k(table)
+    gates, most = told_gates(table, host), largest_k(table)
+    own = own_choice(table)
+    if own.gate not in gates:  # a learned one, whose file was not named
+        own = own._replace(gate=gates[0])
     reached = [k for k in OFFERED_K if most is not None and SMALLEST_K <= k <= most]
     return WhatIf(
         scores=opened.scores,
         branches=branches_of(table.samples, opened.baseline),
         own=own,
-        gates=tuple(told_gates(table, host)),
+        gates=tuple(gates),
         top_ks=tuple(sorted({*reached, own.top_k})),
         measured=opened.measured.info.name if opened.measured is not None else None,
     )

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import Result
 
-from speceyes_cli.analysis.calibration import certify, gather_units, grid, loss_bounds, smallest_n
+from speceyes_cli.analysis.calibration import grid
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.replaying import choices, open_replay, replay_choices
 from speceyes_cli.view.command_line import eval_command
@@ -40,30 +38,6 @@ def test_every_threshold_is_what_a_replay_says(write_run: WriteRun, host: Host) 
             for name in ("coverage", "accuracy", "accuracy_low", "accuracy_high", "gain", "harm"):
                 assert curve[name][at] == getattr(row, name), (gate, threshold, name)
             assert curve["speedup"][at] == pytest.approx(row.speedup)
-
-
-@given(
-    units=st.lists(
-        st.tuples(st.integers(0, 60), st.floats(0, 1), st.booleans()), min_size=1, max_size=60
-    ),
-    threshold=st.sampled_from(grid()),
-    risk=st.sampled_from([0.1, 0.05, 0.01]),
-)
-def test_the_bound_is_what_a_certificate_could_promise(
-    units: list[tuple[int, float, bool]], threshold: float, risk: float
-) -> None:
-    gathered = gather_units((str(cluster), value, harmful) for cluster, value, harmful in units)
-    [bound] = loss_bounds(gathered, [threshold], risk)
-    assert 0 < bound <= 1
-    above = bound + 1e-6
-    if above < 1:
-        certified = certify(gathered, above, risk)
-        assert certified is not None
-        assert certified.threshold <= threshold
-    below = bound - 1e-6
-    if below > 0 and len(gathered) >= smallest_n(below, risk):
-        certified = certify(gathered, below, risk)
-        assert certified is None or certified.threshold > threshold
 
 
 def test_the_curve_is_served_and_what_cannot_be_told_is_said(
