@@ -52,7 +52,7 @@ def loaded_run(folder: Path, info: RunInfo, index: RecordIndex) -> LoadedRun:
         }
         spent = {name: s for name, s in zip(phases, seconds, strict=True) if not math.isnan(s)}
         records.append(_record(fields | names, spent))
-    return LoadedRun(folder, info, records)
+    return LoadedRun.of(folder, info, records)
 
 
 def in_order(info: RunInfo, index: RecordIndex) -> list[int]:

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
 from pydantic_core import from_json
 
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.files import require_file
 from speceyes_cli.core.judging.judges import ClaimKey
-from speceyes_cli.core.judging.verdicts import JudgedNote, claims_of, overlay, read_verdicts
+from speceyes_cli.core.judging.verdicts import JudgedNote, overlay, read_verdicts
+from speceyes_cli.core.run.database import DATABASE, connect_to_read, told
 from speceyes_cli.core.run.info import RUN_FILE, RunInfo, read_run_info
 from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.run.store import DATABASE, EXPORT, connect_to_read, told
+from speceyes_cli.core.run.store import EXPORT, parse_record
 from speceyes_cli.view.record_index import ROUTES, RecordIndex
 
 CHUNK = 500
@@ -141,13 +141,12 @@ def read_whole(folder: Path, place: int) -> WholeRecord:
     with _database(folder) as connection:
         body = _body(connection, place) if connection is not None else None
         if connection is not None and body:
-            rule = _parse(body)
-            every = read_verdicts(connection)
-            judged = {key: every[key] for key in claims_of(rule) if key in every}
+            rule = parse_record(body, folder)
+            judged = read_verdicts(connection, (rule.split, rule.sample_id))
             return WholeRecord(overlay([rule], judged)[0], rule, judged)
     with told(folder / EXPORT), (folder / EXPORT).open("rb") as file:
         file.seek(place)
-        rule = _parse(file.readline())
+        rule = parse_record(file.readline(), folder / EXPORT)
     return WholeRecord(rule, rule, judged)
 
 
@@ -208,14 +207,6 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             for line in file:
                 yield place, line
                 place += len(line)
-
-
-def _parse(body: str | bytes) -> Record:
-    try:
-        return Record.model_validate_json(body)
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise DataError(f"The record cannot be read by this version: {reason}.") from None
 
 
 def _state(path: Path) -> _FileState | None:
