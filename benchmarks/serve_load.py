@@ -1,6 +1,7 @@
 """`speceyes serve` under load: steady clients, ten times its capacity, killed clients, a stop.
 
-    python benchmarks/serve_load.py [--seconds 120] [--clients 32] [-- OPTIONS OF serve]
+    python benchmarks/serve_load.py [--seconds 120] [--clients 32] [--requests N]
+                                         [-- OPTIONS OF serve]
 
 Starts the real program on the embedded pair, drives it with the real OpenAI client, and prints what
 came back and what the server's memory did. Exits 1 when a step misses what it must show.
@@ -42,8 +43,9 @@ def bodies(count: int) -> list[dict[str, Any]]:
     from speceyes_cli.host.specs import DataSource
 
     dataset = build_host().datasets.get("needle")
+    splits = zip(*(dataset.open(split, DataSource()) for split in dataset.splits), strict=True)
     made = []
-    for sample in itertools.islice(dataset.open(dataset.splits[0], DataSource()), count):
+    for sample in itertools.islice(itertools.chain.from_iterable(splits), count):
         out = io.BytesIO()
         sample.picture.open().save(out, "PNG")
         url = f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
@@ -137,22 +139,32 @@ class Driven(NamedTuple):
 
 
 async def drive(
-    server: Server, asked: list[dict[str, Any]], clients: int, seconds: float
+    server: Server, asked: list[dict[str, Any]], clients: int, seconds: float, requests: int = 0
 ) -> Driven:
-    """Clients that each send the next request when they have their answer."""
+    """Clients that each send the next request when they have their answer.
+
+    With `requests` they send so many, however long that takes.
+    """
     tally, numbers, memory = Tally(), itertools.count(), list[float]()
     began = time.perf_counter()
     end = began + seconds
+    sent = 0
+
+    def goes_on() -> bool:
+        return sent < requests if requests else time.perf_counter() < end
+
     async with server.client() as client:
 
         async def one() -> None:
-            while time.perf_counter() < end:
+            nonlocal sent
+            while goes_on():
+                sent += 1
                 await tally.send(client, asked[next(numbers) % len(asked)])
 
         async def watch() -> None:
-            while time.perf_counter() < end:
+            while goes_on():
                 memory.append(server.memory_mb())
-                await asyncio.sleep(seconds / 40)
+                await asyncio.sleep(1.0 if requests else seconds / 40)
 
         await asyncio.gather(watch(), *(one() for _ in range(clients)))
     quarter = max(1, len(memory) // 4)
@@ -160,11 +172,12 @@ async def drive(
     return Driven(tally, max(memory[:quarter]), max(memory[-quarter:]), took)
 
 
-async def steady(server: Server, asked: list[dict[str, Any]], clients: int, seconds: float) -> bool:
-    driven = await drive(server, asked, clients, seconds)
+async def steady(server: Server, asked: list[dict[str, Any]], options: argparse.Namespace) -> bool:
+    clients = options.clients
+    driven = await drive(server, asked, clients, options.seconds, options.requests)
     tally = driven.tally
     pace = tally.statuses["200"] / driven.seconds
-    print(f"steady: {clients} clients, {seconds:.0f} s: {dict(tally.statuses)}, ", end="")
+    print(f"steady: {clients} clients, {driven.seconds:.0f} s: {dict(tally.statuses)}, ", end="")
     print(f"{pace:.2f} answers/s; {tally.spread('200')}")
     print(f"  {driven.told()}")
     print(
@@ -268,7 +281,7 @@ async def measure(options: argparse.Namespace) -> bool:
     print(f"bodies of {sum(len(json.dumps(b)) for b in asked) / len(asked) / 1024:.0f} KiB")
     server = Server(options.serve)
     try:
-        fine = [await steady(server, asked, options.clients, options.seconds)]
+        fine = [await steady(server, asked, options)]
         fine.append(await overload(server, asked))
         fine.append(await killed(server, options.clients))
         fine.append(await stopped(server, asked))
@@ -282,6 +295,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--requests", type=int, default=0, help="so many, however long it takes")
     parser.add_argument("--crowd", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("serve", nargs="*", help="options of speceyes serve, after --")

@@ -21,8 +21,10 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 def serve_command(context: typer.Context, options: ServeOptions) -> None:
     """Serve the cascade to any OpenAI client.
 
-    POST /v1/chat/completions takes one question with one picture, streaming or not. The answer
-    tells its route, confidence and threshold in the field `speceyes` and in X-SpecEyes headers.
+    POST /v1/chat/completions takes a conversation whose last turn asks something, with pictures
+    anywhere in it or none, streaming or not. The answer tells its route, confidence and threshold
+    in the field `speceyes` and in X-SpecEyes headers. What the cascade cannot speculate on, such
+    as tools, is passed on where the large model is an endpoint.
     GET /healthz, /readyz and /metrics are for whoever watches it.
 
     Exit codes: 0 stopped, 2 something to mend, 130 stopped before it served.

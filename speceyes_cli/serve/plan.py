@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.methods.words import answer_words
 from speceyes_cli.core.run.evaluate import loop_limits
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.secrets import check_key, refuse_shared_key
@@ -17,6 +20,7 @@ from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.learned import settle_gate
 from speceyes_cli.host.planning.models import Load, plan_loads, require_statistics, works_on
 from speceyes_cli.host.planning.options import (
+    DECISION,
     AgentChoice,
     DecisionOptions,
     FallbackOptions,
@@ -37,6 +41,7 @@ from speceyes_cli.serve.service import Range, ServeLimits, Service
 
 SERVER = "The server"
 LIMITS = "What a request may do"
+ORIGIN = re.compile(r"https?://[^/?#\s]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +59,10 @@ class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
     )
     stop_seconds: float = option(30.0, "Time that a stop leaves to what is in flight.", SERVER)
     max_waiting: int = option(64, "Requests that may wait; more are answered 429.", LIMITS)
-    max_picture_mb: float = option(20.0, "Size of an encoded picture in MiB.", LIMITS)
+    max_pictures: int = option(32, "Pictures of a conversation.", LIMITS)
+    max_picture_mb: float = option(
+        20.0, "Size of a request's encoded pictures together, in MiB.", LIMITS
+    )
     max_picture_pixels: int = option(36_000_000, "Width times height of a picture.", LIMITS)
     fetch_pictures: bool = option(
         default=False,
@@ -67,6 +75,15 @@ class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
     )
     request_gates: str = option(
         "all", "Gates that a request may choose: all, none, or names with commas.", LIMITS
+    )
+    words: str = option(
+        "large",
+        "Model that is asked first where no picture is in sight: large at once, or small, whose "
+        "answer stands where the gate accepts it.",
+        DECISION,
+    )
+    cors_origins: str = option(
+        "", "Origins whose web pages may ask, with commas; * for any.", SERVER
     )
 
 
@@ -96,8 +113,13 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     agent = make_agent(run, host)
     loads = plan_loads(method, run, host)
 
+    words = read_words(options.words)
+
     def start(sample: Sample, gate: Gate) -> Policy:
-        return policy(sample, agent, gate, method_options)
+        if sample.pictures or "large" not in method.roles:
+            return policy(sample, agent, gate, method_options)
+        drafts = gate if words == "small" and "small" in method.roles else None
+        return answer_words(sample, drafts, agent.max_new_tokens, method_options)
 
     service = Service(
         name=options.served_name,
@@ -108,6 +130,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
         limits=limits,
         phase_limits=loop_limits(options.fallbacks),
         api_key=key,
+        origins=read_origins(options.cors_origins),
     )
     return ServePlan(service, options.agent, loads, host.learned.get(gate.name))
 
@@ -121,6 +144,27 @@ def read_key(options: ServeOptions) -> str | None:
     if not key:
         raise UsageError("--api-key is empty; leave it out to let anyone in.")
     return key
+
+
+def read_words(chosen: str) -> Role:
+    """The model that is asked first where no picture is in sight; raises `UsageError`."""
+    roles: tuple[Role, ...] = get_args(Role)
+    for role in roles:
+        if chosen == role:
+            return role
+    raise UsageError(f"--words is large or small, not {chosen}.")
+
+
+def read_origins(named: str) -> tuple[str, ...]:
+    """Origins as browsers name them; raises `UsageError` for what none of them is."""
+    origins = tuple(one.strip() for one in named.split(",") if one.strip())
+    for origin in origins:
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise UsageError(
+                f"--cors-origins {origin}: an origin is http(s)://HOST or http(s)://HOST:PORT, "
+                "without a path; * is any."
+            )
+    return origins
 
 
 def choose_gates(
@@ -156,6 +200,7 @@ def read_limits(options: ServeOptions) -> ServeLimits:
     wrong = {
         "--port": (options.port, 0 <= options.port <= 65_535),  # noqa: PLR2004 - ports have 16 bits
         "--max-waiting": (options.max_waiting, options.max_waiting >= 0),
+        "--max-pictures": (options.max_pictures, options.max_pictures > 0),
         "--max-picture-mb": (options.max_picture_mb, 0 < options.max_picture_mb <= 100),  # noqa: PLR2004 - the loader's own limit
         "--max-picture-pixels": (options.max_picture_pixels, options.max_picture_pixels > 0),
         "--stop-seconds": (options.stop_seconds, options.stop_seconds >= 0),
@@ -167,6 +212,7 @@ def read_limits(options: ServeOptions) -> ServeLimits:
         waiting=options.max_waiting,
         picture_bytes=int(options.max_picture_mb * 2**20),
         picture_pixels=options.max_picture_pixels,
+        pictures=options.max_pictures,
         fetch=options.fetch_pictures,
         thresholds=thresholds,
     )

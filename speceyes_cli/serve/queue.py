@@ -11,20 +11,20 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from functools import partial
 
-from speceyes_cli.core.agents import Keeper
-from speceyes_cli.core.chat import Engine, Role
+from speceyes_cli.core.agents import Keeper, Policy
+from speceyes_cli.core.chat import Engine, Forwarding, Role
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.pictures.decoded_cache import DecodedPictures
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.scheduling.scheduler import Scheduler
 from speceyes_cli.core.scheduling.trajectories import Finished, Task
+from speceyes_cli.serve.savings import AgentCosts, Saving
 from speceyes_cli.serve.service import Service
 
 log = logging.getLogger(__name__)
@@ -45,12 +45,15 @@ class AnsweredRequest:
 
     record: Record
     waited: float
+    saving: Saving | None = None
+    """Against the agent alone; None where that cannot be estimated."""
 
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
     sample: Sample
     gate: Gate
+    start: Callable[[], Policy]
     future: Future[AnsweredRequest] = field(default_factory=Future)
     handed_in: float = field(default_factory=time.monotonic)
     waited: float = 0.0
@@ -62,7 +65,10 @@ class RequestQueue:
     def __init__(self, service: Service, engines: Mapping[Role, Engine]) -> None:
         self._service = service
         self._scheduler = Scheduler(engines, limits=service.phase_limits, outlives_servers=True)
-        self.pictures = DecodedPictures()
+        large = engines.get("large")
+        self.forwarding = large if isinstance(large, Forwarding) else None
+        """Who answers a request as it was written, where somebody does."""
+        self._costs = AgentCosts()
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
         self._live: dict[str, _Ticket] = {}
@@ -91,9 +97,11 @@ class RequestQueue:
         """Whether questions are taken."""
         return self._thread.is_alive() and not self._closing
 
-    def submit(self, sample: Sample, gate: Gate) -> Future[AnsweredRequest]:
-        """Submit a question, its id unique; raises `QueueClosedError`."""
-        ticket = _Ticket(sample, gate)
+    def submit(
+        self, sample: Sample, gate: Gate, start: Callable[[], Policy]
+    ) -> Future[AnsweredRequest]:
+        """Submit a question, its id unique, and its policy; raises `QueueClosedError`."""
+        ticket = _Ticket(sample, gate, start)
         with self._lock:
             if not self.is_open:
                 raise QueueClosedError
@@ -154,7 +162,6 @@ class RequestQueue:
                 if ticket is not None and not ticket.future.cancelled():
                     self._live[ticket.sample.key] = ticket
                 elif ticket is not None:
-                    self.pictures.forget(ticket.sample.key)
                     continue
                 elif self._closing:
                     return
@@ -162,25 +169,23 @@ class RequestQueue:
                 yield None
             else:
                 ticket.waited = time.monotonic() - ticket.handed_in
-                yield Task(
-                    ticket.sample.key, partial(self._service.start, ticket.sample, ticket.gate)
-                )
+                yield Task(ticket.sample.key, ticket.start)
 
     def _settle(self, finished: Finished) -> None:
         with self._lock:
             ticket = self._live.pop(finished.key)
-        self.pictures.forget(finished.key)
         if ticket.future.cancelled():
             return
         self._endings.append(time.monotonic())
         try:
             record = build_record(ticket.sample, 0, finished, ticket.gate, None)
+            saving = self._costs.estimate(record) if ticket.sample.pictures else None
         except Exception as error:  # noqa: BLE001 - a plugin's odd answer fails its question only
             with contextlib.suppress(InvalidStateError):
                 ticket.future.set_exception(error)
             return
         with contextlib.suppress(InvalidStateError):  # cancelled this instant
-            ticket.future.set_result(AnsweredRequest(record, ticket.waited))
+            ticket.future.set_result(AnsweredRequest(record, ticket.waited, saving))
 
     def _drop_if_cancelled(self, key: str, future: Future[AnsweredRequest]) -> None:
         if future.cancelled():

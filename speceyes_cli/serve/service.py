@@ -27,9 +27,11 @@ class ServeLimits:
     waiting: int = 64
     """Requests that may wait beyond those at work."""
     picture_bytes: int = 20 * 2**20
-    """Of the encoded picture."""
+    """Of the encoded pictures of a request together."""
     picture_pixels: int = 36_000_000
     """8K has 33 million (7680x4320)."""
+    pictures: int = 32
+    """Of a conversation."""
     fetch: bool = False
     """Whether http(s) pictures are fetched."""
     thresholds: Range = field(default_factory=Range)
@@ -37,7 +39,7 @@ class ServeLimits:
 
     @property
     def body_bytes(self) -> int:
-        """A request's body: the picture in base64, and its text."""
+        """A request's body: its pictures in base64, and its text."""
         return self.picture_bytes * 4 // 3 + 2**20
 
 
@@ -56,6 +58,8 @@ class Service:
     phase_limits: Mapping[str, int] = field(default_factory=dict)
     """Trajectories that may be in a phase at once."""
     api_key: str | None = field(default=None, repr=False)
+    origins: tuple[str, ...] = ()
+    """Origins whose pages may ask."""
 
 
 def choose_gate(question: ChatQuestion, service: Service) -> Gate:

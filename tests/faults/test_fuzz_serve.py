@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from speceyes_cli.serve.http.requests import IGNORED, REFUSED, ChatRequest
+from speceyes_cli.serve.http.fields import IGNORED, PASSED
+from speceyes_cli.serve.http.requests import ChatRequest
 from tests.serve.conftest import Serve, Served, ask, data_url
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
@@ -54,7 +55,7 @@ MESSAGE = st.fixed_dictionaries(
         "content": st.text() | PARTS | JSON,
     }
 )
-FIELDS = st.sampled_from(sorted([*ChatRequest.model_fields, *IGNORED, *REFUSED])) | st.text()
+FIELDS = st.sampled_from(sorted([*ChatRequest.model_fields, *IGNORED, *PASSED])) | st.text()
 FIELD_VALUES = {
     "messages": st.lists(MESSAGE | JSON, max_size=3) | JSON,
     "model": st.sampled_from(["speceyes", "other"]) | JSON,

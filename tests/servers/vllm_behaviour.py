@@ -101,6 +101,8 @@ class Behaviour:
     """Every answer is a web page, as from a proxy."""
     delay: float = 0.0
     """Seconds before every chat answer."""
+    pace: float = 0.0
+    """Seconds between the pieces of a stream."""
     faults: deque[str] = field(default_factory=deque)
     """One for each chat request to come: "429", "500", "503", "cut", "drip", "page", "garbage",
     "odd", "echo" or ""."""

@@ -69,14 +69,15 @@ def _of_words(body: Mapping[str, Any], does: Behaviour) -> Iterator[RefusedError
         and parts[-1]["type"] == "image_url"
     ):
         yield RefusedError(500, "Failed to apply prompt replacement for mm_items['image'][0]")
-    stops = body.get("stop", [])
+    stops = body.get("stop") or []
+    stops = [stops] if isinstance(stops, str) else stops
     if len(stops) > MOST_STOPS:
         yield RefusedError(
             400, f"List should have at most {MOST_STOPS} items after validation, not {len(stops)}"
         )
     if "" in stops:
         yield RefusedError(400, "stop cannot contain an empty string.")
-    most = body["max_tokens"]
+    most = body.get("max_tokens") or 1
     if most > does.context:
         yield RefusedError(
             400,
@@ -121,7 +122,7 @@ def too_long(context: int, prompt: int) -> str:
 
 def count_pictures(body: Mapping[str, Any]) -> int:
     """Pictures in a request."""
-    parts = [m["content"] for m in body["messages"] if not isinstance(m["content"], str)]
+    parts = [m["content"] for m in body["messages"] if isinstance(m.get("content"), list)]
     return sum(
         not isinstance(part, str) and part["type"] == "image_url"
         for content in parts

@@ -28,6 +28,7 @@ from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from transformers.image_utils import SizeDict
 from vllm_behaviour import Behaviour, Load
 from vllm_refusals import RefusedError, check_request, too_long
+from vllm_stream import chunks
 
 from speceyes_cli.core.chat import Ask, Message, Picture
 from speceyes_cli.host.specs import EngineOptions
@@ -292,6 +293,9 @@ class Handler(BaseHTTPRequestHandler):
         except RefusedError as error:
             self._refuse(error.status, str(error))
             return
+        if body.get("stream") and not fault:
+            self._send_stream(told, body)
+            return
         data = json.dumps({"surprise": 1} if fault == "odd" else told).encode()
         if fault == "garbage":
             data = b"{" + data
@@ -299,6 +303,17 @@ class Handler(BaseHTTPRequestHandler):
             self._send_badly(data, fault)
         else:
             self._send(200, data)
+
+    def _send_stream(self, told: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):  # the client has had enough
+            for piece in chunks(told, body):
+                self.wfile.write(piece)
+                self.wfile.flush()
+                time.sleep(self.does.pace)
 
     def _may_enter(self) -> bool:
         return not self.does.key or self.headers.get("Authorization") == f"Bearer {self.does.key}"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from speceyes_cli.core.chat import Reply
 
 THOUGHT_BEGIN = "<think>"
 THOUGHT_END = "</think>"
+THOUGHTS = re.compile(r"<(?P<end>/?)(?P<name>think|tool_call|code)(?:\s[^<>]*)?>", re.IGNORECASE)
+BEGUN = re.compile(
+    r"</?(?:(?:think|tool_call|code)(?:\s[^<>]*)?|t(?:h|hi|hin|o|oo|ool|ool_|ool_c|ool_ca|ool_cal)?"
+    r"|c(?:o|od)?)?",
+    re.IGNORECASE,
+)
+"""What may yet become one of these tags."""
 
 
 def without_thought(reply: Reply, *, scored_after: str) -> Reply:
@@ -25,3 +33,30 @@ def without_thought(reply: Reply, *, scored_after: str) -> Reply:
     if begun or (scored_after and reply.finish != "stop"):
         return replace(reply, text="", statistics=(), pieces=())
     return reply
+
+
+def split_thoughts(text: str, *, whole: bool = False) -> tuple[str, str]:
+    """What stands within the tags of thoughts and calls, and the rest.
+
+    Of a text that is not `whole` yet, what may become a tag at its end is left out, so that the
+    first only ever gets longer.
+    """
+    inside: list[str] = []
+    outside: list[str] = []
+    opened, place = "", 0
+    for tag in THOUGHTS.finditer(text):
+        name, ends = tag["name"].lower(), bool(tag["end"])
+        if opened and not (ends and name == opened):
+            continue
+        before = text[place : tag.start()]
+        if opened or (ends and name == "think" and not inside):  # the prompt may open the thought
+            inside += [before, "\n"]
+        else:
+            outside.append(before)
+        opened, place = "" if ends else name, tag.end()
+    rest = text[place:]
+    cut = rest.rfind("<")
+    if not whole and cut >= 0 and BEGUN.fullmatch(rest, cut):
+        rest = rest[:cut]
+    (inside if opened else outside).append(rest.removesuffix("\ufffd"))
+    return "".join(inside), "".join(outside)

@@ -7,7 +7,7 @@ from speceyes_cli.core.chat import Answer, Ask, Message
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.method_options import PAPER, MethodOptions
 from speceyes_cli.core.methods.policies import finite, write_draft
-from speceyes_cli.core.methods.thinking import without_thought
+from speceyes_cli.core.methods.thinking import split_thoughts
 from speceyes_cli.core.samples import Sample
 
 ANSWER_PHASE = "answer"
@@ -32,5 +32,5 @@ def answer_words(
     asked = (*sample.earlier, Message("user", (*sample.before_question, sample.question)))
     reply = yield Ask("large", asked, max_new_tokens=max_new_tokens, phase=ANSWER_PHASE)
     details = {"stopped": "max_tokens"} if reply.finish == "length" else {}
-    text = without_thought(reply, scored_after="").text.strip()
+    text = split_thoughts(reply.text, whole=True)[1].strip()
     return Answer(text, source="large", confidence=confidence, details=details)

@@ -5,39 +5,43 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from speceyes_cli.core.chat import Picture
-from speceyes_cli.core.errors import PictureError
+from speceyes_cli.core.chat import Forwarding
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.samples import Sample
-from speceyes_cli.serve.http.answers import completion, decision_headers, event, events
+from speceyes_cli.serve.http.answers import ReplyForm, decision_headers, route_headers
+from speceyes_cli.serve.http.asking import Asking
 from speceyes_cli.serve.http.body import Body, ClientLeftError, Uploads
-from speceyes_cli.serve.http.errors import ApiError, error_body
+from speceyes_cli.serve.http.errors import ApiError, closed, error_body, full
 from speceyes_cli.serve.http.metrics import Metrics
+from speceyes_cli.serve.http.passing import HEADERS, pass_on, reason_to_pass, relayed
 from speceyes_cli.serve.http.requests import ChatQuestion, read_question
-from speceyes_cli.serve.pictures.decoding import NAME, decode
-from speceyes_cli.serve.pictures.reader import PictureReader
-from speceyes_cli.serve.queue import AnsweredRequest, QueueClosedError, RequestQueue
+from speceyes_cli.serve.http.streams import HEARTBEAT_SECONDS, LateStream, late, ready
+from speceyes_cli.serve.live import Live
+from speceyes_cli.serve.queue import RequestQueue
 from speceyes_cli.serve.service import Service, choose_gate
 
-log = logging.getLogger(__name__)
-
-HEARTBEAT_SECONDS = 10.0
-"""How often a stream without an answer says that it lives; proxies give up after a minute."""
 CLIENT_LEFT = 499
+TOLD = (
+    "X-SpecEyes-Route",
+    "X-SpecEyes-Confidence",
+    "X-SpecEyes-Threshold",
+    "X-SpecEyes-Gate",
+    "X-SpecEyes-Seconds",
+    "Retry-After",
+)
+"""Headers that a page of another origin may read."""
 
 
 def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
@@ -57,8 +61,23 @@ def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
             Route("/readyz", endpoint.ready),
             Route("/metrics", endpoint.metrics),
         ],
+        middleware=_middleware(service.origins),
         exception_handlers=handlers,
     )
+
+
+def _middleware(origins: tuple[str, ...]) -> list[Middleware]:
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=list(TOLD),
+        )
+    ]
 
 
 class ChatEndpoint:
@@ -68,8 +87,8 @@ class ChatEndpoint:
         self._service = service
         self._queue = queue
         self._metrics = Metrics(queue)
+        self._asking = Asking(service, queue, self._metrics)
         self._inside = 0
-        self._pictures = PictureReader(service.limits)
         self._uploads = Uploads(service.limits.body_bytes * max(4, queue.capacity // 4))
         self._started = int(time.time())
 
@@ -83,7 +102,7 @@ class ChatEndpoint:
             await body.discard()
             raise
         except asyncio.CancelledError:  # by the server, whose stop has taken its time
-            raise _closed() from None
+            raise closed() from None
         except ClientLeftError:
             self._metrics.note_cancelled()
             response = Response(status_code=CLIENT_LEFT)
@@ -100,77 +119,75 @@ class ChatEndpoint:
         place = Place(self)
         try:
             self._require_model(question.model)
-            gate = choose_gate(question, self._service)
-            work = asyncio.ensure_future(self._answer(question, gate))
-            place.hold(work)
-            finished = await self._first(work, body, question.stream)
+            engine = self._queue.forwarding
+            if reason_to_pass(question, engine) is not None and engine is not None:
+                return await self._pass_on(question, engine, body, place)
+            return await self._answer(question, body, place)
         finally:
             place.leave_unless_held()
-        reply = HttpReply(f"chatcmpl-{uuid.uuid4().hex}", self._service.name, question, gate)
-        if not finished:
-            return LateStream(work, reply.late(work))
+
+    async def _answer(self, question: ChatQuestion, body: Body, place: Place) -> Response:
+        gate = choose_gate(question, self._service)
+        live = Live() if question.stream else None
+        work = asyncio.ensure_future(self._asking.answer(question, gate, live))
+        place.hold(work)
+        finished = await self._first(work, body, live)
+        form = self._form(question, gate)
+        if not finished and live is not None:
+            headers = {}
+            if live.speaking.is_set():
+                headers = route_headers("large", live.confidence, gate)
+            return LateStream(work, late(form, work, live), headers)
         answered = work.result()
         headers = decision_headers(answered, gate)
         if question.stream:
-            return StreamingResponse(
-                reply.now(answered), media_type="text/event-stream", headers=headers
-            )
-        return JSONResponse(reply.whole(answered), headers=headers)
+            events = ready(form, answered)
+            return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+        return JSONResponse(form.whole(answered), headers=headers)
 
-    async def _first(self, work: asyncio.Task[AnsweredRequest], body: Body, stream: bool) -> bool:  # noqa: FBT001 - the request's own word
-        """Wait for the answer, at most a heartbeat for a stream; whether it is there."""
+    async def _pass_on(
+        self, question: ChatQuestion, engine: Forwarding, body: Body, place: Place
+    ) -> Response:
+        live = Live()
+        work = asyncio.ensure_future(pass_on(question, engine, self._asking, live))
+        place.hold(work)
+        finished = await self._first(work, body, live if question.stream else None)
+        if finished:
+            work.result()
+        self._metrics.note_passed()
+        if question.stream:
+            return LateStream(work, relayed(work, live), HEADERS)
+        return JSONResponse(work.result(), headers=HEADERS)
+
+    def _form(self, question: ChatQuestion, gate: Gate) -> ReplyForm:
+        head = {
+            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": self._service.name,
+        }
+        usage = question.include_usage
+        return ReplyForm(head, gate, logprobs=question.logprobs, usage=usage)
+
+    async def _first(self, work: asyncio.Task[Any], body: Body, live: Live | None) -> bool:
+        """Wait for the answer, or of a stream for its first event; whether the answer is there."""
         gone = asyncio.ensure_future(body.gone())
-        seconds = HEARTBEAT_SECONDS if stream else None
+        waited: set[asyncio.Future[Any]] = {work, gone}
+        if live is not None:
+            waited.add(asyncio.ensure_future(live.speaking.wait()))
+        seconds = None if live is None else HEARTBEAT_SECONDS
         try:
-            await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             left = gone.done() and not work.done()
         except asyncio.CancelledError:
             work.cancel()
             raise
         finally:
-            gone.cancel()
+            for one in waited - {work}:
+                one.cancel()
         if left:
             work.cancel()
             raise ClientLeftError
         return work.done()
-
-    async def _answer(self, question: ChatQuestion, gate: Gate) -> AnsweredRequest:
-        """From a question to its record; raises `ApiError` when there is no answer."""
-        try:
-            data = await self._pictures.read(question.picture)
-            sample = Sample(
-                uuid.uuid4().hex, "served", Picture(NAME, lambda: decode(data)), question.text
-            )
-            picture = self._queue.pictures.remember(sample.key, sample.picture)
-            sample = replace(sample, picture=picture)
-            await self._pictures.open(picture)
-            future = self._queue.submit(sample, gate)
-        except PictureError as error:
-            text = f"The picture cannot be used: {error}".rstrip(".")
-            raise ApiError(400, f"{text}.", "messages", "invalid_image") from None
-        except QueueClosedError:
-            raise _closed() from None
-        try:
-            answered = await asyncio.wrap_future(future)
-        except QueueClosedError:
-            raise _closed() from None
-        except asyncio.CancelledError:
-            future.cancel()
-            if not self._queue.is_open:
-                raise _closed() from None
-            raise
-        self._metrics.note_answer(answered)
-        failure = answered.record.error
-        if failure is not None:
-            log.warning(
-                "a question failed in %s: %s: %s", failure.phase, failure.kind, failure.text
-            )
-            raise ApiError(
-                500,
-                f"The question failed in phase {failure.phase!r} ({failure.kind}).",
-                code="failed",
-            )
-        return answered
 
     async def models(self, request: Request) -> Response:
         """`GET /v1/models`, and one of them by name."""
@@ -231,7 +248,7 @@ class ChatEndpoint:
     def _require_room(self) -> None:
         if self._inside < self._queue.capacity:
             return
-        raise _full(f"All {self._queue.capacity} places are taken", self._queue.retry_after())
+        raise full(f"All {self._queue.capacity} places are taken", self._queue.retry_after())
 
     def _require_model(self, name: str) -> None:
         if name != self._service.name:
@@ -259,7 +276,7 @@ class Place:
         self._held = False
         endpoint.enter()
 
-    def hold(self, work: asyncio.Task[AnsweredRequest]) -> None:
+    def hold(self, work: asyncio.Task[Any]) -> None:
         """Keep the place as long as the work lasts."""
         self._held = True
         work.add_done_callback(lambda _: self._endpoint.leave())
@@ -268,65 +285,6 @@ class Place:
         """Give it back, if no work was begun."""
         if not self._held:
             self._endpoint.leave()
-
-
-class HttpReply:
-    """How one answer is worded: whole, as events now, or as events when it comes."""
-
-    def __init__(self, key: str, model: str, question: ChatQuestion, gate: Gate) -> None:
-        self._about = (key, int(time.time()), model)
-        self._question = question
-        self._gate = gate
-
-    def whole(self, answered: AnsweredRequest) -> dict[str, Any]:
-        """The completion's JSON."""
-        return completion(*self._about, answered, self._gate)
-
-    async def now(self, answered: AnsweredRequest) -> AsyncIterator[str]:
-        """The events of an answer that is there."""
-        usage = self._question.include_usage
-        for text in events(*self._about, answered, self._gate, usage=usage):
-            yield text
-
-    async def late(self, work: asyncio.Task[AnsweredRequest]) -> AsyncIterator[str]:
-        """Comments until the answer is there, then its events; the work ends with the stream."""
-        while not work.done():
-            yield ": at work\n\n"
-            await asyncio.wait({work}, timeout=HEARTBEAT_SECONDS)
-        try:
-            answered = work.result()
-        except ApiError as error:
-            yield event(error_body(error))
-            return
-        async for text in self.now(answered):
-            yield text
-
-
-class LateStream(StreamingResponse):
-    """Events of an answer that is not there yet; its work ends with it, whoever ends it."""
-
-    def __init__(self, work: asyncio.Task[AnsweredRequest], content: AsyncIterator[str]) -> None:
-        super().__init__(content, media_type="text/event-stream")
-        self._work = work
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._work.cancel()
-
-
-def _full(told: str, seconds: int) -> ApiError:
-    return ApiError(
-        429,
-        f"{told}; try again in {seconds} s.",
-        code="rate_limit_exceeded",
-        headers={"Retry-After": str(seconds)},
-    )
-
-
-def _closed() -> ApiError:
-    return ApiError(503, "The server is stopping.", code="stopping", headers={"Retry-After": "5"})
 
 
 def _state(fine: bool) -> Response:  # noqa: FBT001 - the one thing to tell

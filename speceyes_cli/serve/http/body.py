@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 
 from starlette.types import Receive
@@ -12,6 +13,8 @@ from speceyes_cli.serve.http.errors import ApiError
 
 SECONDS = 30.0
 DISCARD_SECONDS = 2.0
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
+"""zlib's word for a stream with gzip's head and checksum."""
 
 
 class ClientLeftError(Exception):
@@ -57,7 +60,7 @@ class Body:
     async def read(
         self, headers: Mapping[str, str], most: int, take: Callable[[int], None]
     ) -> bytes:
-        """All of it; raises `ApiError` when it is too long or too slow.
+        """All of it, unpacked; raises `ApiError` when it is too long or too slow.
 
         `take` is told of every byte, and may raise.
         """
@@ -65,17 +68,22 @@ class Body:
         announced = headers.get("content-length", "0")
         if announced.isascii() and announced.isdigit() and int(announced) > most:
             raise too_long
+        unpack = _unpacker(headers.get("content-encoding", ""))
         data = bytearray()
         try:
             async with asyncio.timeout(SECONDS):
                 while not self._complete:
-                    chunk = await self._next()
+                    chunk = unpack(await self._next(), most + 1 - len(data))
                     take(len(chunk))
                     data += chunk
                     if len(data) > most:
                         raise too_long
         except TimeoutError:
             raise ApiError(408, f"The body took over {SECONDS:g} seconds.") from None
+        except zlib.error as error:
+            raise ApiError(
+                400, f"The body is not the gzip that it is said to be: {error}."
+            ) from None
         return bytes(data)
 
     async def discard(self) -> None:
@@ -99,3 +107,18 @@ class Body:
         self._complete = not message.get("more_body", False)
         chunk: bytes = message.get("body", b"")
         return chunk
+
+
+def _unpacker(encoding: str) -> Callable[[bytes, int], bytes]:
+    """What makes the body's bytes of those that are sent, at most so many; raises `ApiError`."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return lambda chunk, _most: chunk
+        case "gzip" | "x-gzip":
+            return zlib.decompressobj(GZIP_WINDOW).decompress
+    raise ApiError(
+        415,
+        f"A body is sent plain or as gzip, not as {encoding[:40]!r}.",
+        code="unsupported_encoding",
+        headers={"Accept-Encoding": "gzip, identity"},
+    )

@@ -39,3 +39,18 @@ def error_body(error: ApiError) -> dict[str, Any]:
             "code": error.code,
         }
     }
+
+
+def full(told: str, seconds: int) -> ApiError:
+    """There is no room now; `told` says why."""
+    return ApiError(
+        429,
+        f"{told}; try again in {seconds} s.",
+        code="rate_limit_exceeded",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def closed() -> ApiError:
+    """The server takes nothing more."""
+    return ApiError(503, "The server is stopping.", code="stopping", headers={"Retry-After": "5"})

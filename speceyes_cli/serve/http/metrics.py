@@ -19,7 +19,7 @@ class Metrics:
         )
         self._answers = Counter(
             "speceyes_answers",
-            "Questions by route: small, large, error.",
+            "Questions by route: small, large, error, passed.",
             ["route"],
             registry=registry,
         )
@@ -93,6 +93,10 @@ class Metrics:
         if record.draft is not None and record.route != "error":
             self._drafts.labels(str(record.draft.accepted).lower()).inc()
             self._alpha.set(_share(self._accepted, record.draft.accepted))
+
+    def note_passed(self) -> None:
+        """Count a request that another endpoint answers by itself."""
+        self._answers.labels("passed").inc()
 
     def note_response(self, status: int) -> None:
         """Count a response."""

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.chat import (
+    ChatCompletionContentPartImageParam,
+    ChatCompletionContentPartTextParam,
+    ChatCompletionStreamOptionsParam,
+    ChatCompletionUserMessageParam,
+)
+from openai.types.chat.chat_completion_content_part_image_param import ImageURL
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 
 from speceyes_cli.serve.http.errors import ApiError, error_body
-from speceyes_cli.serve.http.requests import IGNORED, REFUSED, read_question
+from speceyes_cli.serve.http.fields import IGNORED, PASSED
+from speceyes_cli.serve.http.messages import ImagePart, ImageUrl, TextPart, UserMessage
+from speceyes_cli.serve.http.passing import reason_to_pass
+from speceyes_cli.serve.http.requests import ChatRequest, StreamOptions, read_question
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:,"}}
 
@@ -37,10 +48,10 @@ def test_any_body_is_read_or_refused_in_one_sentence(data: bytes) -> None:
     assert json.dumps(told).isprintable()
 
 
-@given(
-    st.sampled_from(["messages", "stream", "stream_options", "speceyes", "model", "tools", "zzz"]),
-    JSON,
-)
+NAMES = ["messages", "stream", "stream_options", "speceyes", "model", "tools", "max_tokens", "zzz"]
+
+
+@given(st.sampled_from(NAMES), JSON)
 def test_any_field_with_any_value_is_read_or_refused(name: str, value: Any) -> None:
     try:
         told = read_question(body(**{name: value})).text
@@ -50,13 +61,105 @@ def test_any_field_with_any_value_is_read_or_refused(name: str, value: Any) -> N
 
 
 @given(st.sampled_from(sorted(IGNORED)), JSON)
-def test_standard_fields_that_change_nothing_are_let_pass(name: str, value: Any) -> None:
-    assert read_question(body(**{name: value})).picture == "data:,"
+def test_fields_that_change_nothing_are_let_pass(name: str, value: Any) -> None:
+    question = read_question(body(**{name: value}))
+    assert question.addresses == ("data:,",)
+    assert reason_to_pass(question, None) is None
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", PASSED)
 def test_fields_that_would_change_the_answer_are_named(name: str) -> None:
     with pytest.raises(ApiError, match=f"'{name}' is not supported"):
-        read_question(body(**{name: {"odd": 1}}))
-    for harmless in (None, *REFUSED[name]):
-        assert read_question(body(**{name: harmless})).text == "Why?"
+        reason_to_pass(read_question(body(**{name: {"odd": 1}})), None)
+    for harmless in (None, *PASSED[name]):
+        question = read_question(body(**{name: harmless}))
+        assert question.text == "Why?"
+        assert reason_to_pass(question, None) is None
+
+
+def test_every_field_of_the_newest_client_is_known() -> None:
+    """A field that its next version brings is read, let pass or passed on: it must be decided."""
+    sent = {*CompletionCreateParamsBase.__annotations__, "stream"}
+    assert sent <= {*ChatRequest.model_fields, *IGNORED, *PASSED}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (ChatCompletionUserMessageParam, UserMessage),
+        (ChatCompletionContentPartTextParam, TextPart),
+        (ChatCompletionContentPartImageParam, ImagePart),
+        (ImageURL, ImageUrl),
+        (ChatCompletionStreamOptionsParam, StreamOptions),
+    ],
+)
+def test_every_field_of_the_newest_clients_parts_is_known(written: Any, read: Any) -> None:
+    assert set(written.__annotations__) <= set(read.model_fields)
+
+
+def test_every_detail_of_the_newest_client_is_known() -> None:
+    hint = ImageURL.__annotations__["detail"]
+    told = getattr(hint, "__forward_arg__", "")
+    options = (
+        get_args(hint) if get_origin(hint) else [w.strip("\"' ") for w in told[8:-1].split(",")]
+    )
+    assert "original" in options
+    for detail in options:
+        read_question(
+            body(
+                messages=[
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "image_url", "image_url": {"url": "data:,", "detail": detail}},
+                            {"type": "text", "text": "Why?"},
+                        ],
+                    }
+                ]
+            )
+        )
+
+
+def test_an_address_may_stand_as_plain_text() -> None:
+    content = [{"type": "image_url", "image_url": "data:,x"}, {"type": "text", "text": "Why?"}]
+    question = read_question(body(messages=[{"role": "user", "content": content}]))
+    assert question.addresses == ("data:,x",)
+
+
+def test_hints_for_caches_are_let_pass_wherever_they_stand() -> None:
+    hint = {"type": "ephemeral"}
+    content = [
+        {**PICTURE, "uuid": "1", "prompt_cache_breakpoint": {"mode": "explicit"}},
+        {"type": "text", "text": "Why?", "cache_control": hint},
+    ]
+    message = {"role": "user", "content": content, "cache_control": hint}
+    assert read_question(body(messages=[message], cache_control=hint)).text == "Why?"
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+        ({"speceyes": {"treshold": 1}}, "speceyes.treshold"),
+        ({"messages": 1}, "messages"),
+        ({"messages": [1]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [1]}]}, "messages[0].content[0]"),
+        ({"messages": [{"role": "user", "content": [{}]}]}, "messages[0].content[0].type"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "messages[0].content[0].text",
+        ),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"function": {}}]}]},
+            "messages[0].tool_calls[0].function.name",
+        ),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"top_logprobs": -1}, "top_logprobs"),
+    ],
+)
+def test_a_fault_is_placed_as_the_client_wrote_it(fields: dict[str, Any], place: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        read_question(body(**fields))
+    assert refused.value.param == place
+    assert "tagged" not in refused.value.message

@@ -6,14 +6,17 @@ Retries are the client's, with its backoff and jitter; there is no second layer 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from speceyes_cli.plugin import (
+    ForwardingError,
     OptionalFields,
     Secrets,
     hide_userinfo,
@@ -21,6 +24,7 @@ from speceyes_cli.plugin import (
     open_client,
     proxy_before,
     refuses_key,
+    watching,
 )
 from speceyes_plugins.engines.openai.presence import (
     PresenceWatch,
@@ -28,15 +32,24 @@ from speceyes_plugins.engines.openai.presence import (
     Unanswered,
     opens,
 )
+from speceyes_plugins.engines.openai.streaming import STREAMED, Assembly, EventReader
 
 Result = TypeVar("Result")
 
 CONNECT_SECONDS = 10.0
 LOOK_SECONDS = 4.0
 """For a fresh connection that tells whether the server is still there."""
+TOLD_AS_THEY_ARE = (400, 413, 422, 429)
+"""Statuses that are about the request, and so for whoever sent it."""
 NO_SERVICE = (429, 502, 503, 504)
 """Statuses of an overloaded server, or of a gateway whose server is gone."""
-OPTIONAL = ("repetition_penalty", "top_k", "include_stop_str_in_output", "no_stop_trim")
+OPTIONAL = (
+    "repetition_penalty",
+    "top_k",
+    "include_stop_str_in_output",
+    "no_stop_trim",
+    "stream_options",
+)
 """What requests say beyond OpenAI's interface and can do without."""
 CUT_EVERY = 1.0
 """Seconds between two cuts of the pace: refusals of one burst count once."""
@@ -162,10 +175,19 @@ class EndpointClient:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def complete(self, body: Mapping[str, Any]) -> Completion:
-        """POST /chat/completions; raises `EndpointError`."""
+    def complete(
+        self, body: Mapping[str, Any], tell: Callable[[str], None] | None = None
+    ) -> Completion:
+        """POST /chat/completions; raises `EndpointError`.
+
+        With `tell` the answer is streamed, and its text so far told as it comes.
+        """
+        limit = self._limits.seconds
         try:
-            done = self._run(lambda: self._complete(body, self._client, self._limits.seconds))
+            if tell is None:
+                done = self._run(lambda: self._complete(body, self._client, limit))
+            else:
+                done = self._run(lambda: self._stream(body, limit, tell))
         except EndpointError as error:
             if error.status is None or error.status in NO_SERVICE:
                 error.gone |= self._unanswered.given_up()
@@ -194,6 +216,12 @@ class EndpointClient:
         found = listed if isinstance(listed, list) else []
         return [item for item in found if isinstance(item, dict)]
 
+    def forward(
+        self, body: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
+    ) -> Future[None]:
+        """See `Forwarding.forward`; nothing is tried again, which is the client's to do."""
+        return asyncio.run_coroutine_threadsafe(self._forward(body, emit), self._loop)
+
     def tells_secret(self, text: str) -> bool:
         """Whether the text holds the key, which must not be kept."""
         return self._secrets.hide(text) != text
@@ -206,7 +234,7 @@ class EndpointClient:
         self._loop.close()
 
     async def _complete(self, body: Mapping[str, Any], client: Any, seconds: float) -> Completion:
-        known = {"model": body["model"], "messages": body["messages"]}
+        known = {name: body[name] for name in ("model", "messages", "stream") if name in body}
         extra = {name: value for name, value in body.items() if name not in known}
 
         async def send(kept: dict[str, Any]) -> Any:
@@ -218,7 +246,17 @@ class EndpointClient:
             async with asyncio.timeout(seconds):
                 raw = await self._watch.during(self._fields.send(send, extra))
             self.pace.speed_up()
-            return Completion(self._json(raw), time.monotonic() - began)
+            kind = raw.http_response.headers.get("content-type", "")
+            streamed = kind.lower().startswith("text/event-stream")
+            return Completion({} if streamed else self._json(raw), time.monotonic() - began)
+
+    async def _stream(
+        self, body: Mapping[str, Any], seconds: float, tell: Callable[[str], None]
+    ) -> Completion:
+        whole = Assembly(lambda text: tell(self._secrets.hide(text)))
+        with watching(whole.feed):
+            done = await self._complete({**body, **STREAMED}, self._client, seconds)
+        return done if done.body else done._replace(body=self._secrets.hide_in(whole.body))
 
     async def _models(self) -> Completion:
         client = self._client.with_options(max_retries=1)
@@ -226,14 +264,53 @@ class EndpointClient:
             raw = await client.models.with_raw_response.list()
         return Completion(self._json(raw), 0.0)
 
+    async def _forward(
+        self, body: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
+    ) -> None:
+        reader = EventReader()
+        create = self._client.with_options(max_retries=0).chat.completions.with_raw_response.create
+        known = {name: body[name] for name in ("model", "messages", "stream") if name in body}
+        extra = {name: value for name, value in body.items() if name not in known}
+
+        async def send() -> Any:
+            return await create(**known, extra_body=extra)
+
+        def watch(data: bytes) -> None:
+            for event in reader.feed(data):
+                emit(self._secrets.hide_in(event))
+
+        async with self.pace:
+            with self._handing_on(), watching(watch):
+                async with asyncio.timeout(self._limits.seconds):
+                    raw: Any = await self._watch.during(send())
+                if not body.get("stream"):
+                    emit(self._json(raw))
+
     def _notice(self, response: Any) -> None:
         if response.status_code == 429:  # noqa: PLR2004 - too many requests
             self.pace.slow_down(time.monotonic())
 
     def _run(self, call: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        with self._sentences():
+            return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
+
+    @contextlib.contextmanager
+    def _handing_on(self) -> Iterator[None]:
+        """Whatever goes wrong as a `ForwardingError`."""
+        try:
+            with self._sentences():
+                yield
+        except EndpointError as error:
+            if error.status in TOLD_AS_THEY_ARE:
+                raise ForwardingError(error.status or 400, error.said or str(error)) from None
+            raise ForwardingError(502, f"The model's endpoint failed: {error}.") from None
+
+    @contextlib.contextmanager
+    def _sentences(self) -> Iterator[None]:
+        """Whatever goes wrong as an `EndpointError`."""
         openai = self._openai
         try:
-            return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
+            yield
         except ServerGoneError:
             raise EndpointError(
                 f"it has taken no connection for {self._limits.gone:g} seconds", gone=True

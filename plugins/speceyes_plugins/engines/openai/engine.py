@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
 from speceyes_cli.plugin import (
     Ask,
+    ContextLengthError,
     EngineOptions,
     Picture,
     Reply,
@@ -29,11 +32,11 @@ from speceyes_plugins.engines.openai.client import (
 )
 from speceyes_plugins.engines.openai.pictures import PictureWriter
 from speceyes_plugins.engines.openai.probe import Probe, turn_hindrance
+from speceyes_plugins.engines.openai.streaming import whole_text
 from speceyes_plugins.engines.openai.wire import (
     first_choice,
     piece,
     read_count,
-    whole_text,
     with_stop,
     write_ask,
 )
@@ -43,6 +46,9 @@ CONCURRENCY = 32
 """Requests in flight by default: enough to fill a server's batch, few enough for a shared one."""
 HOPELESS = (401, 403, 404)
 """Statuses that every later ask would meet too."""
+BAD_REQUEST = 400
+TOO_LONG = re.compile(r"(?i)context.{0,3}length|maximum model length|max_model_len|context size")
+"""How vLLM, SGLang, llama.cpp and OpenAI name the length of a model's context."""
 
 
 class OpenAIEngine:
@@ -90,6 +96,12 @@ class OpenAIEngine:
             raise UsageError(f"{address}: {error}.") from None
         return f"the server {hindrance}" if hindrance else None
 
+    def forward(
+        self, body: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
+    ) -> Future[None]:
+        """Have the endpoint answer a request as a client wrote it; see `Forwarding`."""
+        return self._endpoint.forward({**body, "model": self._finding.model}, emit)
+
     def forget(self, trajectory: str) -> None:
         """Drop the trajectory's encoded pictures."""
         self._pictures.forget(trajectory)
@@ -125,7 +137,8 @@ class OpenAIEngine:
 
         try:
             body = {**write_ask(ask, self._finding.model, show), **self._finding.budget}
-            reply = read_reply(ask, self._endpoint.complete(body), tuple(frames))
+            watch = ask.watch if ask.gate is None else None  # a draft is read as a whole
+            reply = read_reply(ask, self._endpoint.complete(body, watch), tuple(frames))
             if self._endpoint.tells_secret("".join(reply.pieces)):
                 reply = replace(reply, pieces=())
             return replace(reply, box_frame=self._finding.box_frame)
@@ -133,6 +146,10 @@ class OpenAIEngine:
             told = f"{self._address.url}: {error}; finished samples are kept."
             if error.gone:
                 raise ServerLostError(told) from error
+            if error.status == BAD_REQUEST and TOO_LONG.search(error.said):
+                return ContextLengthError(
+                    f"The conversation is too long for the {ask.role} model: {error.said}"
+                )
             if error.status in HOPELESS:
                 raise RunStopError(told) from error
             return EndpointError(f"{self._address.url}: {error}", error.status)
@@ -175,7 +192,20 @@ def read_reply(ask: Ask, answered: Completion, frames: tuple[Size, ...]) -> Repl
         generated = 0
     elif finish == "stop" and not at_stop:
         generated = max(0, generated - 1)  # the end of sequence, which a reply does not count
-    return Reply(text, generated, finish, scores, answered.seconds, frames, pieces=pieces)
+    read = usage if isinstance(usage, Mapping) else {}
+    details = read.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    return Reply(
+        text,
+        generated,
+        finish,
+        scores,
+        answered.seconds,
+        frames,
+        pieces=pieces,
+        prompt_tokens=read_count(read.get("prompt_tokens")),
+        cached_tokens=read_count(cached) or 0,
+    )
 
 
 def first_scored(tokens: Sequence[Token], after: str) -> int:

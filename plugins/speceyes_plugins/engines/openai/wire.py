@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from speceyes_cli.plugin import (
-    THOUGHT_BEGIN,
-    THOUGHT_END,
     Ask,
     Message,
     Picture,
@@ -108,14 +106,6 @@ def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(choice, Mapping) and isinstance(content, str | None):
         return choice
     raise EndpointError("it answered with JSON that is no chat completion")
-
-
-def whole_text(message: Mapping[str, Any]) -> str:
-    """What the model wrote: a thought that a reasoning parser took out stands before the answer."""
-    thoughts = (message.get(name) for name in ("reasoning_content", "reasoning"))
-    thought = next((one for one in thoughts if isinstance(one, str) and one.strip()), "")
-    said = str(message.get("content") or "")
-    return f"{THOUGHT_BEGIN}{thought}{THOUGHT_END}{said}" if thought else said
 
 
 def piece(token: bytes) -> str:

@@ -30,6 +30,14 @@ class Written(NamedTuple):
     ids: list[int]
 
 
+class Begun(NamedTuple):
+    """Prompts that were read."""
+
+    batch: Batch
+    known: list[int]
+    """How many tokens of each needed no reading."""
+
+
 class Conversations:
     """Begins batches from what earlier turns left, and keeps what a next turn may go on from."""
 
@@ -42,13 +50,14 @@ class Conversations:
         self._beginnings = Beginnings(self.kept.budget // 10)
         self._rewriting = False
 
-    def begin(self, asks: Sequence[Written]) -> Batch:
+    def begin(self, asks: Sequence[Written]) -> Begun:
         """Read the prompts; `end` must follow for the same asks, whatever happens between."""
         prompts = [self._prompt(written, self._take(written.ask)) for written in asks]
+        known = [len(prompt.ids) - prompt.fresh for prompt in prompts]
         if self._text is None:
             pad = self._loaded.processor.tokenizer.pad_token_id
-            return LibraryBatch(self._loaded.model, prompts, pad)
-        return TextBatch(self._text, prompts, self._image_token)
+            return Begun(LibraryBatch(self._loaded.model, prompts, pad), known)
+        return Begun(TextBatch(self._text, prompts, self._image_token), known)
 
     def keeps(self, ask: Ask) -> bool:
         """Whether a next turn could go on from this one."""

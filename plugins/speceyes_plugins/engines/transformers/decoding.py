@@ -26,6 +26,7 @@ FAULTS = {
     RowFault.TOO_FEW: "too_few",
 }
 TAIL_TOKENS = 16  # a stop text ends within this many of the latest tokens
+WATCHED_TOKENS = 8  # whoever watches a reply is told its text after so many more
 
 
 @dataclass(slots=True)
@@ -41,6 +42,10 @@ class DecodingRow:
     finish: Finish | None = None
     columns: Columns | None = None
     """Its keys and values, once it has ended."""
+    prompt_tokens: int = 0
+    """Tokens that it began with."""
+    cached_tokens: int = 0
+    """How many of these were known already."""
 
 
 class Batch(Protocol):
@@ -135,6 +140,8 @@ class Decoder:
             if any(stop in tail for stop in ask.stop):
                 row.finish = "stop"
                 return
+        if ask.watch is not None and len(row.tokens) % WATCHED_TOKENS == 1:
+            ask.watch(self._text_of(row.tokens))
         gate = ask.gate
         if (
             gate is not None

@@ -6,11 +6,12 @@ import gc
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from speceyes_cli.plugin import Ask, EngineOptions, Reply
+from speceyes_cli.plugin import Ask, ContextLengthError, EngineOptions, Reply
 from speceyes_plugins.engines.transformers.conversations import Conversations, Written
 from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow
 from speceyes_plugins.engines.transformers.loading import load, memory_for_turns
@@ -44,6 +45,7 @@ class TransformersEngine:
         self._writer = PromptWriter(processor, f"--{options.role} {options.model}")
         self._pictures = PictureEncoder(self._loaded.model, processor.image_processor)
         self._patch = processor.image_processor.patch_size
+        self._context = int(self._loaded.model.config.get_text_config().max_position_embeddings)
         self._decoder = Decoder(self._ends(), self._text)
         self._conversations = Conversations(
             self._loaded, memory_for_turns(options.options.get(TURN_MEMORY), device)
@@ -96,23 +98,50 @@ class TransformersEngine:
             rows = self._decode([(asks[i], seen) for i, seen in ready])
             seconds = (time.perf_counter() - started) / len(ready)
             for (i, seen), row in zip(ready, rows, strict=True):
-                outcomes[i] = self._reply(row, seen, seconds)
+                outcomes[i] = row if isinstance(row, Exception) else self._reply(row, seen, seconds)
         return [outcomes[i] for i in range(len(asks))]
 
-    def _decode(self, asks: Sequence[tuple[Ask, Sequence[Encoded]]]) -> list[DecodingRow]:
+    def _decode(
+        self, asks: Sequence[tuple[Ask, Sequence[Encoded]]]
+    ) -> list[DecodingRow | ContextLengthError]:
         """Replies to asks whose pictures have been seen, each going on from what is kept of it."""
         texts = self._writer.write(
             [(ask, [len(item.features) for item in seen]) for ask, seen in asks]
         )
-        written = [Written(*ask, ids) for ask, ids in zip(asks, texts, strict=True)]
+        written = [
+            Written(self._within_context(ask, len(ids)), seen, ids)
+            for (ask, seen), ids in zip(asks, texts, strict=True)
+        ]
+        fitting = [item for item in written if item.ask.max_new_tokens > 0]
+        rows = iter(self._decode_written(fitting) if fitting else [])
+        return [
+            next(rows) if item.ask.max_new_tokens > 0 else self._too_long(len(item.ids))
+            for item in written
+        ]
+
+    def _decode_written(self, written: Sequence[Written]) -> list[DecodingRow]:
         rows: list[DecodingRow] = []
         try:
-            batch = self._conversations.begin(written)
-            plain = [ask for ask, _ in asks]
-            rows = self._decoder.decode(batch, plain, map(self._conversations.keeps, plain))
+            begun = self._conversations.begin(written)
+            plain = [item.ask for item in written]
+            keeps = map(self._conversations.keeps, plain)
+            rows = self._decoder.decode(begun.batch, plain, keeps)
         finally:
             self._conversations.end(written, rows)
+        for row, item, known in zip(rows, written, begun.known, strict=True):
+            row.prompt_tokens, row.cached_tokens = len(item.ids), known
         return rows
+
+    def _within_context(self, ask: Ask, prompt: int) -> Ask:
+        """The ask with no more new tokens than there is room for; 0 where there is none."""
+        room = max(0, self._context - prompt)
+        return ask if ask.max_new_tokens <= room else replace(ask, max_new_tokens=room)
+
+    def _too_long(self, prompt: int) -> ContextLengthError:
+        return ContextLengthError(
+            f"The conversation has {prompt:,} tokens; the {self._options.role} model reads "
+            f"{self._context:,} at most."
+        )
 
     def _reply(self, row: DecodingRow, seen: Sequence[Encoded], seconds: float) -> Reply:
         text = self._text(row.tokens)
@@ -128,6 +157,8 @@ class TransformersEngine:
             seconds=seconds,
             frames=tuple(item.frame(self._patch) for item in seen),
             box_frame=self._loaded.box_frame,
+            prompt_tokens=row.prompt_tokens,
+            cached_tokens=row.cached_tokens,
         )
 
     def _text(self, tokens: list[int]) -> str:

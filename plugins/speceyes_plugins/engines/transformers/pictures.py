@@ -17,6 +17,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
 from speceyes_cli.plugin import Picture, Size
+from speceyes_plugins.engines.transformers.seen_pictures import SeenPictures
 
 MOST_HANDS = 4
 """Threads that open and resize a batch's pictures."""
@@ -35,6 +36,16 @@ class Encoded(NamedTuple):
     """Qwen3-VL's deeper features, [tokens, hidden] each; empty for Qwen2.5-VL."""
     grid: Grid
 
+    @property
+    def size(self) -> int:
+        """Bytes of the features."""
+        return sum(part.nbytes for part in (self.features, *self.levels))
+
+    def alone(self) -> Encoded:
+        """The same in memory of its own: the features of a batch lie in one piece."""
+        levels = tuple(level.clone() for level in self.levels)
+        return self._replace(features=self.features.clone(), levels=levels)
+
     def frame(self, patch: int) -> Size:
         """The picture's size as the model saw it, in pixels."""
         return Size(self.grid[2] * patch, self.grid[1] * patch)
@@ -47,6 +58,7 @@ class PictureEncoder:
         self._model = model
         self._processor = image_processor
         self._kept: dict[str, dict[Picture, Encoded]] = {}
+        self._seen = SeenPictures()
         self._ahead: dict[tuple[str, Picture], Future[Tensor | Exception]] = {}
         self._lock = threading.Lock()
         count = min(len(os.sched_getaffinity(0)), MOST_HANDS)
@@ -68,7 +80,7 @@ class PictureEncoder:
         fresh: list[tuple[tuple[str, Picture], Tensor]] = []
         missing = []
         for pair in dict.fromkeys(wanted):
-            kept = self._kept.get(pair[0], {}).get(pair[1])
+            kept = self._known(*pair)
             if kept is None:
                 missing.append(pair)
             else:
@@ -89,9 +101,13 @@ class PictureEncoder:
         """Begin to open and resize pictures that `encode` will be asked for."""
         with self._lock:
             for pair in wanted:
-                known = pair in self._ahead or pair[1] in self._kept.get(pair[0], {})
+                known = pair in self._ahead or self._known(*pair) is not None
                 if pair[0] and not known:
                     self._ahead[pair] = self._hands.submit(self._attempt, pair[1])
+
+    def _known(self, trajectory: str, picture: Picture) -> Encoded | None:
+        """What is kept of the picture, of this trajectory or of one before it."""
+        return self._kept.get(trajectory, {}).get(picture) or self._seen.get(picture)
 
     def _resize_all(self, pairs: Sequence[tuple[str, Picture]]) -> list[Tensor | Exception]:
         """Each picture resized, or its error; several pictures share the processor's cores.
@@ -118,7 +134,7 @@ class PictureEncoder:
     def forget(self, trajectory: str) -> None:
         """Drop a trajectory's features."""
         with self._lock:
-            self._kept.pop(trajectory, None)
+            self._seen.keep(self._kept.pop(trajectory, {}).items())
             for pair in [pair for pair in self._ahead if pair[0] == trajectory]:
                 self._ahead.pop(pair).cancel()
 

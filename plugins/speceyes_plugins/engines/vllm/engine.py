@@ -9,13 +9,23 @@ from typing import Any
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
 
-from speceyes_cli.plugin import Ask, EngineOptions, Picture, Reply, Size
+from speceyes_cli.plugin import (
+    Ask,
+    ContextLengthError,
+    EngineOptions,
+    Picture,
+    Reply,
+    Size,
+)
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.chat_rendering import ChatRenderer
 from speceyes_plugins.engines.resize_rule import ResizeRule
 from speceyes_plugins.engines.vllm.models import digest
 from speceyes_plugins.engines.vllm.requests import Request, StepThread
 from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
+
+TOO_LONG = "longer than the maximum model length"
+"""How vLLM says that a prompt does not fit."""
 
 
 class _OpenModels:
@@ -108,9 +118,13 @@ class VLLMEngine:
             if images:
                 prompt["multi_modal_data"] = {"image": images}
             slot = self._slot(ask)
-            request = self._thread.answer(Request(prompt, self._parameters(ask, slot), slot))
+            parameters = self._parameters(ask, slot)
+            request = self._thread.answer(Request(prompt, parameters, slot, ask.watch))
             return self._reply(ask, request, frames)
         except Exception as error:  # noqa: BLE001 - a picture or a prompt that cannot be read
+            if TOO_LONG in str(error):
+                told = f"The conversation is too long for the {ask.role} model: {error}"
+                return ContextLengthError(told)
             return error
 
     def _slot(self, ask: Ask) -> ScoreSlot | None:
@@ -127,7 +141,9 @@ class VLLMEngine:
             max_tokens=ask.max_new_tokens,
             stop=list(ask.stop) or None,
             include_stop_str_in_output=True,
-            output_kind=RequestOutputKind.FINAL_ONLY,
+            output_kind=RequestOutputKind.CUMULATIVE
+            if ask.watch is not None
+            else RequestOutputKind.FINAL_ONLY,
             extra_args=None if slot is None else {EXTRA: slot},
         )
 
@@ -162,6 +178,8 @@ class VLLMEngine:
             seconds=request.seconds,
             frames=frames,
             box_frame=self._box_frame,
+            prompt_tokens=len(request.output.prompt_token_ids or ()),
+            cached_tokens=request.output.num_cached_tokens or 0,
         )
 
     def _first_scored(self, ask: Ask, tokens: Sequence[int]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -27,6 +28,8 @@ class Request:
     prompt: dict[str, Any]
     parameters: Any
     slot: ScoreSlot | None
+    watch: Callable[[str], None] | None = None
+    """Called with the text so far after each step."""
     done: threading.Event = field(default_factory=threading.Event)
     output: Any = None
     """vLLM's `RequestOutput`; None where the draft was rejected before its end."""
@@ -101,6 +104,9 @@ class StepThread:
         for request in self._running.values():
             request.seconds += share
         for output in outputs:
+            watched = self._running.get(output.request_id)
+            if watched is not None and watched.watch is not None and output.outputs:
+                watched.watch(output.outputs[0].text)
             if output.finished and output.request_id in self._running:
                 request = self._running.pop(output.request_id)
                 request.output = output

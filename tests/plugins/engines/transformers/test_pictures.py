@@ -44,3 +44,30 @@ def test_pictures_are_encoded_as_the_library_does(
         found = encoder.encode([key])[key]
     assert found.grid == tuple(grid[0].tolist())
     torch.testing.assert_close(found.features, wanted.pooler_output[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_picture_that_comes_again_is_seen_once_while_somebody_has_it(
+    untrained: dict[Role, Path],
+) -> None:
+    loaded = load(EngineOptions(str(untrained["small"]), "small"))
+    encoder = PictureEncoder(loaded.model, loaded.processor.image_processor)
+    opened = []
+
+    def draw() -> Image.Image:
+        opened.append(True)
+        return noise("RGB", (90, 70))
+
+    with torch.inference_mode():
+        picture = Picture("again", draw)
+        seen = encoder.encode([("one", picture), ("one", Picture("other", draw))])[("one", picture)]
+        encoder.forget("one")
+        again = encoder.encode([("two", picture)])[("two", picture)]
+        assert len(opened) == 2
+        torch.testing.assert_close(again.features, seen.features)
+        assert again.features.untyped_storage().nbytes() == again.features.nbytes
+        assert len(encoder._seen) == 1  # nobody has the other any more
+        encoder.forget("two")
+        encoder._seen._budget = 0
+        encoder.encode([("three", Picture("new", draw))])
+        encoder.forget("three")
+        assert len(encoder._seen) == 0

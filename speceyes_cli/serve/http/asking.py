@@ -1,0 +1,117 @@
+"""From a question to its record: pictures, the sample, its policy, the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from functools import partial
+
+from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.chat import Picture
+from speceyes_cli.core.errors import ContextLengthError, PictureError
+from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.methods.token_limit import within_tokens
+from speceyes_cli.core.run.records import ErrorNote
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.serve.conversations import make_sample
+from speceyes_cli.serve.http.errors import ApiError, closed
+from speceyes_cli.serve.http.metrics import Metrics
+from speceyes_cli.serve.http.requests import ChatQuestion
+from speceyes_cli.serve.live import Live, watched
+from speceyes_cli.serve.pictures.kept import KeptPictures
+from speceyes_cli.serve.pictures.reader import PictureReader
+from speceyes_cli.serve.queue import AnsweredRequest, QueueClosedError, RequestQueue
+from speceyes_cli.serve.service import Service
+
+log = logging.getLogger(__name__)
+
+
+class Asking:
+    """Gets questions answered."""
+
+    def __init__(self, service: Service, queue: RequestQueue, metrics: Metrics) -> None:
+        self._service = service
+        self._queue = queue
+        self._metrics = metrics
+        self._reader = PictureReader(service.limits)
+        self._kept = KeptPictures()
+
+    async def answer(
+        self, question: ChatQuestion, gate: Gate, live: Live | None
+    ) -> AnsweredRequest:
+        """The question's record; raises `ApiError` when there is no answer."""
+        pictures = await self._pictures(question)
+        sample = make_sample(uuid.uuid4().hex, question.turns, pictures)
+        start = partial(self._start, sample, gate, question.max_tokens, live)
+        try:
+            future = self._queue.submit(sample, gate, start)
+            answered = await asyncio.wrap_future(future)
+        except QueueClosedError:
+            raise closed() from None
+        except asyncio.CancelledError:
+            future.cancel()
+            if not self._queue.is_open:
+                raise closed() from None
+            raise
+        self._metrics.note_answer(answered)
+        if answered.record.error is not None:
+            raise _failed(answered.record.error)
+        return answered
+
+    def check_count(self, question: ChatQuestion) -> None:
+        """Raise `ApiError` for more pictures than a conversation may have."""
+        count, most = len(question.addresses), self._service.limits.pictures
+        if count > most:
+            told = f"The conversation has {count} pictures; {most} at most."
+            raise ApiError(400, told, "messages")
+
+    async def encoded(self, url: str) -> bytes:
+        """The encoded picture of an address, within the operator's limits; raises `ApiError`."""
+        try:
+            return await self._reader.read(url)
+        except PictureError as error:
+            raise _unusable(error) from None
+
+    async def _pictures(self, question: ChatQuestion) -> dict[str, Picture]:
+        """Each picture of the conversation, decoded, by its address."""
+        self.check_count(question)
+        limits = self._service.limits
+        found: dict[str, Picture] = {}
+        held = 0
+        try:
+            for address in dict.fromkeys(question.addresses):
+                data = await self._reader.read(address)
+                held += len(data)
+                _check_bytes(held, limits.picture_bytes)
+                found[address] = self._kept.picture(data)
+                await self._reader.open(found[address])
+        except PictureError as error:
+            raise _unusable(error) from None
+        return found
+
+    def _start(
+        self, sample: Sample, gate: Gate, max_tokens: int | None, live: Live | None
+    ) -> Policy:
+        policy = self._service.start(sample, gate)
+        if max_tokens is not None:
+            policy = within_tokens(policy, max_tokens)
+        return policy if live is None else watched(policy, live, gate)
+
+
+def _check_bytes(held: int, most: int) -> None:
+    if held > most:
+        raise PictureError(f"the pictures together have more than {most:,} bytes")
+
+
+def _unusable(error: PictureError) -> ApiError:
+    text = f"The picture cannot be used: {error}".rstrip(".")
+    return ApiError(400, f"{text}.", "messages", "invalid_image")
+
+
+def _failed(failure: ErrorNote) -> ApiError:
+    if failure.kind == ContextLengthError.__name__:
+        return ApiError(400, failure.text, "messages", "context_length_exceeded")
+    log.warning("a question failed in %s: %s: %s", failure.phase, failure.kind, failure.text)
+    told = f"The question failed in phase {failure.phase!r} ({failure.kind})."
+    return ApiError(500, told, code="failed")

@@ -1,0 +1,129 @@
+"""Requests that the large model's endpoint answers by itself: they go there as they came."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from PIL import Image
+
+from speceyes_cli.core.chat import Forwarding, ForwardingError
+from speceyes_cli.serve.http.answers import event
+from speceyes_cli.serve.http.asking import Asking
+from speceyes_cli.serve.http.errors import ApiError, error_body
+from speceyes_cli.serve.http.requests import ChatQuestion
+from speceyes_cli.serve.http.streams import HEARTBEAT, HEARTBEAT_SECONDS, first_of
+from speceyes_cli.serve.live import Chunk, Live
+from speceyes_cli.serve.pictures.decoding import is_fetched
+
+ROUTE = "passed"
+HEADERS = {"X-SpecEyes-Route": ROUTE}
+
+
+def reason_to_pass(question: ChatQuestion, engine: Forwarding | None) -> str | None:
+    """The field for which the request is passed on; None: the cascade answers it.
+
+    Raises `ApiError` for what the cascade cannot answer and nobody else is there to.
+    """
+    field = question.only_large
+    if engine is not None:
+        return field or ("temperature" if question.samples else None)
+    if field is None:
+        return None
+    if field.startswith("messages"):
+        told = f"{field}: words and pictures are read here, and the last message is the user's."
+        raise ApiError(400, told, field, "unsupported_value")
+    raise ApiError(
+        400,
+        f"{field!r} is not supported by this endpoint: its large model is no endpoint of its own.",
+        field,
+        "unsupported_parameter",
+    )
+
+
+async def pass_on(
+    question: ChatQuestion, engine: Forwarding, asking: Asking, live: Live
+) -> Mapping[str, Any]:
+    """The completion, or of a stream the last chunk; each is told to `live`. Raises `ApiError`.
+
+    Pictures are held to this endpoint's own limits, and those behind an address are fetched here:
+    the other endpoint may reach what the client may not.
+    """
+    asking.check_count(question)
+    body = {name: value for name, value in question.body.items() if name != "speceyes"}
+    body["messages"] = [await _message(message, asking) for message in body["messages"]]
+    last: dict[str, Any] = {}
+
+    def emit(chunk: Mapping[str, Any]) -> None:
+        told = {**chunk, "model": question.model}
+        choices = told.get("choices")
+        ends = isinstance(choices, list) and any(c.get("finish_reason") for c in choices)
+        if ends or not question.stream:
+            told["speceyes"] = {"route": ROUTE, "reason": _reason(question)}
+        last.update(told)
+        live.tell(Chunk(told))
+        live.speak()
+
+    future = engine.forward(body, emit)
+    try:
+        await asyncio.wrap_future(future)
+    except ForwardingError as error:
+        raise ApiError(error.status, str(error), error.param, "passed") from None
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+    return last
+
+
+async def relayed(work: asyncio.Future[Any], live: Live) -> AsyncIterator[str]:
+    """The other endpoint's stream as it comes, comments in between."""
+    while True:
+        for told in live.take():
+            if isinstance(told, Chunk):
+                yield event(told.body)
+        if work.done():
+            break
+        if not await first_of(work, live.changed(), HEARTBEAT_SECONDS):
+            yield HEARTBEAT
+    try:
+        work.result()
+    except ApiError as error:
+        yield event(error_body(error))
+        return
+    yield "data: [DONE]\n\n"
+
+
+def _reason(question: ChatQuestion) -> str:
+    return question.only_large or "temperature"
+
+
+async def _message(message: Mapping[str, Any], asking: Asking) -> Mapping[str, Any]:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [await _part(part, asking) for part in content]}
+
+
+async def _part(part: Mapping[str, Any], asking: Asking) -> Mapping[str, Any]:
+    """The part, what it names by an address brought into it or refused."""
+    for name, value in part.items():
+        url = value.get("url") if isinstance(value, Mapping) else value
+        if not name.endswith("_url") or not isinstance(url, str):
+            continue
+        if part.get("type") != "image_url" and url[:5].lower() != "data:":
+            told = f"A part's {name} must be a data URL (data:...;base64,...)."
+            raise ApiError(400, told, "messages", "invalid_value")
+        if part.get("type") == "image_url":
+            data = await asking.encoded(url)
+            if is_fetched(url):
+                return {**part, name: {"url": _data_url(data)}}
+    return part
+
+
+def _data_url(data: bytes) -> str:
+    with Image.open(io.BytesIO(data)) as image:
+        kind = Image.MIME.get(image.format or "", "image/png")
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

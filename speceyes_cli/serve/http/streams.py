@@ -1,0 +1,80 @@
+"""Streams of server-sent events, whose work ends with them, whoever ends them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from speceyes_cli.serve.http.answers import ReplyForm, event
+from speceyes_cli.serve.http.errors import ApiError, error_body
+from speceyes_cli.serve.live import Live
+from speceyes_cli.serve.queue import AnsweredRequest
+
+HEARTBEAT_SECONDS = 10.0
+"""How often a stream without an answer says that it lives; proxies give up after a minute."""
+HEARTBEAT = ": at work\n\n"
+
+
+class LateStream(StreamingResponse):
+    """Events of an answer that is not there yet; its work ends with it."""
+
+    def __init__(
+        self,
+        work: asyncio.Future[Any],
+        content: AsyncIterator[str],
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(content, media_type="text/event-stream", headers=headers)
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._work.cancel()
+
+
+async def ready(form: ReplyForm, answered: AnsweredRequest) -> AsyncIterator[str]:
+    """The events of an answer that is there."""
+    for text in form.events(answered):
+        yield text
+
+
+async def late(
+    form: ReplyForm, work: asyncio.Future[AnsweredRequest], live: Live
+) -> AsyncIterator[str]:
+    """What the question's policy does while it does it, comments in between, then the answer."""
+    opened = False
+    while True:
+        for told in live.take():
+            if not opened:
+                yield form.opening()
+                opened = True
+            yield form.event(told)
+        if work.done():
+            break
+        if not await first_of(work, live.changed(), HEARTBEAT_SECONDS):
+            yield HEARTBEAT
+    try:
+        answered = work.result()
+    except ApiError as error:
+        yield event(error_body(error))
+        return
+    for text in form.events(answered, live.said if opened else None):
+        yield text
+
+
+async def first_of(work: asyncio.Future[Any], other: Awaitable[None], most: float) -> bool:
+    """Wait for the work or the other; whether either came within `most` seconds."""
+    waiting: asyncio.Future[Any] = asyncio.ensure_future(other)
+    try:
+        done, _ = await asyncio.wait(
+            {work, waiting}, timeout=most, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        waiting.cancel()
+    return bool(done)
