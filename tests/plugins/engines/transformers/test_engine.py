@@ -177,7 +177,7 @@ def test_a_pixel_budget_is_kept_and_told(untrained: dict[Role, Path]) -> None:
     assert engine.describe()["max_pixels"] == 112 * 112
 
 
-def test_pictures_are_kept_for_their_trajectory_and_then_forgotten(
+def test_pictures_are_kept_for_their_trajectory_and_as_long_as_somebody_has_them(
     engine: TransformersEngine,
 ) -> None:
     opened = []
@@ -193,6 +193,9 @@ def test_pictures_are_kept_for_their_trajectory_and_then_forgotten(
     assert one.text == two.text
     engine.forget("a")
     replies(engine, [second])
+    assert len(opened) == 1
+    again = (Message("user", (Picture("p", open_once), "?")),)
+    replies(engine, [replace(second, messages=again)])
     assert len(opened) == 2
     engine.forget("a")
 
@@ -221,7 +224,7 @@ def test_pictures_are_opened_ahead_once_and_let_go_with_their_trajectory(
         engine.forget(name)
     assert sorted(opened) == sorted(set(opened))
     assert not engine._pictures._ahead
-    (late,) = replies(engine, [red])
+    (late,) = replies(engine, [about("red")])
     assert late.text == found[0].text
     assert opened.count("red") == 2
     engine.forget("red")
