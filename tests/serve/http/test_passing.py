@@ -168,7 +168,7 @@ def test_words_alone_are_streamed_as_a_remote_model_writes_them(
     serve: Serve, large: tuple[str, Behaviour]
 ) -> None:
     address, does = large
-    does.canned = "<think>Well.</think> All is fine, thank you."
+    does.canned, does.pace = "<think>Well.</think> All is fine, thank you.", 0.05
     with with_endpoint(serve, address).client() as client:
         hello: Any = [{"role": "user", "content": "How are you?"}]
         stream = client.chat.completions.create(model="speceyes", messages=hello, stream=True)
@@ -186,7 +186,7 @@ def test_passed_answers_are_counted(serve: Serve, large: tuple[str, Behaviour]) 
 
 def test_a_remote_agents_turns_are_streamed(serve: Serve) -> None:
     model = VLLMServed(EngineOptions("embedded", "large", batch_size=1))
-    with serving(Behaviour(), model) as address:
+    with serving(Behaviour(pace=0.01), model) as address:
         served = serve(
             "scripted", agent="deepeyes", large=f"{address}?factor=32", method="baseline"
         )
