@@ -28,7 +28,7 @@ from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from transformers.image_utils import SizeDict
 from vllm_behaviour import Behaviour, Load
 from vllm_refusals import RefusedError, check_request, too_long
-from vllm_stream import chunks
+from vllm_stream import chunks, completion
 
 from speceyes_cli.core.chat import Ask, Message, Picture
 from speceyes_cli.host.specs import EngineOptions
@@ -167,20 +167,6 @@ def written(text: str, does: Behaviour) -> dict[str, Any]:
     if does.reasons and end:
         message |= {"content": answer or None, "reasoning": thought.removeprefix("<think>")}
     return message
-
-
-def completion(
-    model: str, choice: Mapping[str, Any], usage: Mapping[str, int] | None
-) -> dict[str, Any]:
-    """The outer form of a chat completion."""
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": model,
-        "choices": [choice],
-        "usage": usage,
-    }
 
 
 def read_ask(body: Mapping[str, Any], does: Behaviour) -> Ask:

@@ -1,4 +1,4 @@
-"""A chat completion as the chunks in which vLLM streams it."""
+"""A chat completion as vLLM sends it: whole, or in chunks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from typing import Any
 
 PIECE = 4
 """Characters of a chunk."""
+
+
+def completion(
+    model: str, choice: Mapping[str, Any], usage: Mapping[str, int] | None
+) -> dict[str, Any]:
+    """The outer form of a chat completion."""
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [choice],
+        "usage": usage,
+    }
 
 
 def chunks(told: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[bytes]:
