@@ -15,7 +15,7 @@ BOX_FRAMES: tuple[BoxFrame, ...] = get_args(BoxFrame)
 KEY = "box_frame"
 """A checkpoint whose training differs from its family's says so under this key of config.json."""
 PIXEL_FAMILIES = ("qwen2_5_vl",)
-RELATIVE_FAMILIES = ("qwen2_vl", "qwen3")
+RELATIVE_FAMILIES = ("qwen2_vl", "qwen3", "qwen4")
 PIXEL_FACTOR = 28
 """Sides of Qwen2-VL's and Qwen2.5-VL's pictures are multiples of it, in pixels: patch x merge."""
 RELATIVE_FACTOR = 32

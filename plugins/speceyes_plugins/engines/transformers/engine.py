@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
-from speceyes_cli.plugin import Ask, ContextLengthError, EngineOptions, Reply
+from speceyes_cli.plugin import Ask, ContextLengthError, EngineOptions, Reply, UsageError
+from speceyes_plugins.engines.chat_rendering import first_line
+from speceyes_plugins.engines.transformers.agreement import find_difference
 from speceyes_plugins.engines.transformers.conversations import Conversations, Written
 from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow
 from speceyes_plugins.engines.transformers.loading import load, memory_for_turns
-from speceyes_plugins.engines.transformers.models import TURN_MEMORY
+from speceyes_plugins.engines.transformers.models import TESTED, TURN_MEMORY
 from speceyes_plugins.engines.transformers.pictures import Encoded, PictureEncoder
 from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures_of
 
@@ -50,6 +52,7 @@ class TransformersEngine:
         self._conversations = Conversations(
             self._loaded, memory_for_turns(options.options.get(TURN_MEMORY), device)
         )
+        self._require_agreement()
 
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
         """Answer the asks in one batch.
@@ -79,6 +82,21 @@ class TransformersEngine:
     def prepare(self, asks: Sequence[Ask]) -> None:
         """Open and resize the pictures of the asks that come next."""
         self._pictures.prepare([(ask.trajectory, p) for ask in asks for p in pictures_of(ask)])
+
+    def _require_agreement(self) -> None:
+        """Raise `UsageError` for an untested type that is not read as the library reads it."""
+        model_type = self._loaded.model.config.model_type
+        if model_type in TESTED:
+            return
+        try:
+            difference = find_difference(self._loaded, self._writer, self._pictures)
+        except Exception as error:  # noqa: BLE001 - it may break anywhere, and is then not for us
+            difference = f"it raises {type(error).__name__} ({first_line(error)})"
+        if difference is not None:
+            raise UsageError(
+                f"--{self._options.role}: {self._options.model} holds a {model_type!r} model, "
+                f"which this engine does not read as transformers does: {difference}."
+            )
 
     @torch.inference_mode()
     def _generate(self, asks: Sequence[Ask]) -> list[Reply | Exception]:

@@ -52,7 +52,7 @@ class LibraryBatch:
     def retain(self, staying: Sequence[int]) -> list[int]:
         """Let the other rows leave; which of the old rows each new one is."""
         chosen = torch.tensor(staying, device=self._mask.device)
-        self._cache.batch_select_indices(chosen)
+        self._cache.reorder_cache(chosen)  # layers of linear attention have nothing else
         self._mask, self._next = self._mask[chosen], self._next[chosen]
         return list(staying)
 

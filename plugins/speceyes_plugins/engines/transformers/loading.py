@@ -19,10 +19,10 @@ from speceyes_cli.plugin import BoxFrame, EngineOptions, OptionValue, UsageError
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.transformers.attention import use_by_length
 from speceyes_plugins.engines.transformers.models import (
-    MODEL_TYPES,
     TURN_MEMORY,
     digest,
     location,
+    require_type,
 )
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -58,11 +58,7 @@ def load(options: EngineOptions) -> Loaded:
     transformers.utils.logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(place)
-        if config.model_type not in MODEL_TYPES:
-            raise UsageError(
-                f"--{options.role}: {options.model} is a {config.model_type!r} model; this engine "
-                f"runs {' and '.join(MODEL_TYPES)}."
-            )
+        require_type(config.model_type, f"--{options.role}: {options.model}")
         box_frame = frame_of_checkpoint(config)
         processor = AutoProcessor.from_pretrained(place)
         model = AutoModelForImageTextToText.from_pretrained(
@@ -79,7 +75,7 @@ def load(options: EngineOptions) -> Loaded:
         if noise:
             transformers.utils.logging.enable_progress_bar()
     processor.tokenizer.padding_side = "left"
-    size = processor.image_processor.size
+    size = require_grids(processor, model, options)
     processor.image_processor.size = SizeDict(
         shortest_edge=options.min_pixels or size["shortest_edge"],
         longest_edge=options.max_pixels or size["longest_edge"],
@@ -87,12 +83,34 @@ def load(options: EngineOptions) -> Loaded:
     if attention == "sdpa":
         use_by_length(model)
     if device.type == "cpu":
-        embed = model.model.visual.patch_embed
-        embed.proj = PatchProjection(embed.proj)
+        project_patches(model)
         share_cores(sum(weight.numel() for weight in model.parameters()), options.batch_size)
     model.eval()
     revision = getattr(config, "_commit_hash", None) or digest(options)
     return Loaded(model, processor, device, dtype, attention, revision, box_frame)
+
+
+def require_grids(processor: Any, model: Any, options: EngineOptions) -> Any:
+    """The bounds of a picture's area; `UsageError` where pictures are no grids of patches."""
+    images = getattr(processor, "image_processor", None)
+    size = getattr(images, "size", None)
+    edges = [getattr(size, name, None) for name in ("shortest_edge", "longest_edge")]
+    named = ("patch_size", "merge_size", "resize")
+    whole = all(hasattr(images, name) for name in named) and hasattr(model.model, "visual")
+    if not whole or not all(edges) or not hasattr(processor, "image_token"):
+        raise UsageError(
+            f"--{options.role}: {options.model} does not see pictures as grids of patches within "
+            "bounds of area, as this engine shows them."
+        )
+    return size
+
+
+def project_patches(model: Any) -> None:
+    """Put a matrix product in the place of the convolution over patches, where there is one."""
+    embed: Any = getattr(model.model.visual, "patch_embed", None)
+    convolution = getattr(embed, "proj", None)
+    if isinstance(convolution, nn.Conv3d) and convolution.kernel_size == convolution.stride:
+        embed.proj = PatchProjection(convolution)
 
 
 def share_cores(parameters: int, batch_size: int) -> None:

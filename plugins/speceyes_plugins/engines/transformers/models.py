@@ -16,7 +16,17 @@ TURN_MEMORY = "turn-memory"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 OLDEST = (5, 24)
 """The first transformers whose caches this engine's code drives."""
-MODEL_TYPES = ("qwen2_5_vl", "qwen3_vl")
+TESTED = (
+    "glm4v",
+    "qwen2_vl",
+    "qwen2_5_vl",
+    "qwen3_vl",
+    "qwen3_vl_moe",
+    "qwen3_5",
+    "qwen3_5_moe",
+    "qwen4_exp",
+)
+"""Types that the tests hold to the library; others are run as far as their classes allow."""
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 
 
@@ -50,14 +60,22 @@ def check(options: EngineOptions) -> None:
             raise UsageError(f"--{options.role}: there is no folder {options.model}.")
         return
     config = read_config(place, options.role)
-    if config.get("model_type") not in MODEL_TYPES:
-        raise UsageError(
-            f"--{options.role}: {place} holds a {config.get('model_type')!r} model; this engine "
-            f"runs {' and '.join(MODEL_TYPES)}."
-        )
+    require_type(config.get("model_type"), f"--{options.role}: {place}")
     if not any(True for pattern in WEIGHTS for _ in place.glob(pattern)):
         raise UsageError(f"--{options.role}: {place} has no weights (*.safetensors).")
     require_vocabulary(config, options, options.model)
+
+
+def require_type(model_type: object, name: str) -> None:
+    """Raise `UsageError`, which begins with `name`, for a type of model that cannot be run here."""
+    if model_type in TESTED:
+        return
+    from speceyes_plugins.engines.transformers.families import (  # noqa: PLC0415 - heavy
+        find_hindrance,
+    )
+
+    if hindrance := find_hindrance(str(model_type)):
+        raise UsageError(f"{name} holds a {model_type!r} model, and {hindrance}.")
 
 
 def digest(options: EngineOptions) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 from collections.abc import Sequence
@@ -57,6 +58,13 @@ class PictureEncoder:
     def __init__(self, model: Any, image_processor: Any) -> None:
         self._model = model
         self._processor = image_processor
+        takes = inspect.signature(image_processor.resize).parameters
+        own = {"temporal_factor": "temporal_patch_size"}  # GLM's count a picture as two frames
+        self._own = {
+            name: getattr(image_processor, setting)
+            for name, setting in own.items()
+            if name in takes
+        }
         self._kept: dict[str, dict[Picture, Encoded]] = {}
         self._seen = SeenPictures()
         self._ahead: dict[tuple[str, Picture], Future[Tensor | Exception]] = {}
@@ -71,7 +79,9 @@ class PictureEncoder:
             image = image.convert("RGB")
         processor = self._processor
         factor = processor.patch_size * processor.merge_size
-        seen = processor.resize(pixels_of(image), processor.size, processor.resample, factor)
+        seen = processor.resize(
+            pixels_of(image), processor.size, processor.resample, factor, **self._own
+        )
         return cast("Tensor", seen[0, :3])
 
     def encode(self, wanted: Sequence[tuple[str, Picture]]) -> dict[tuple[str, Picture], Any]:

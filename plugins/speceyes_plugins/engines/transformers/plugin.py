@@ -32,7 +32,7 @@ def speceyes_engines() -> Iterable[EngineSpec]:
         check=check,
         factory=make_engine,
         digest=digest,
-        summary="Qwen2.5-VL and Qwen3-VL from a folder, a hub id, or the embedded pair",
+        summary="Qwen2-VL to Qwen3.5 and their kin from a folder or a hub id; the embedded pair",
         models={"embedded": {"small": "embedded", "large": "embedded"}},
         options=(
             PluginOption(

@@ -1,4 +1,4 @@
-"""The text half of Qwen2.5-VL and Qwen3-VL in few calls: what a step of decoding waits for.
+"""The text half of Qwen2-VL to Qwen3-VL in few calls: what a step of decoding waits for.
 
 On small models and small batches a step is bound by the number of calls, and transformers makes
 about five times as many as the arithmetic needs. The weights, the rotary embedding and the head are
@@ -16,12 +16,15 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.nn.functional import linear, rms_norm, silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLTextModel
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextModel
 
 Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """Layer, query [tokens, heads, width], key and value [tokens, key heads, width] to what the query
 sees, [tokens, heads x width]."""
 
+KNOWN = (Qwen2VLTextModel, Qwen2_5_VLTextModel, Qwen3VLTextModel)
+"""Decoders whose arithmetic this is."""
 STATIC_ROPE = ("default", "linear", "yarn", "llama3")
 """Rotary embeddings whose frequencies do not depend on the length of the conversation."""
 
@@ -175,8 +178,8 @@ def suits(model: Any, attention: str) -> bool:
     Not so for weights that are quantised or stay off the device, for attention of the caller's own
     choice that returns weights, for a sliding window, and for frequencies that change with length.
     """
-    text = model.model.language_model
-    if type(text) not in (Qwen2_5_VLTextModel, Qwen3VLTextModel) or attention == "eager":
+    text = getattr(model.model, "language_model", None)
+    if text is None or type(text) not in KNOWN or attention == "eager":
         return False
     config = text.config
     plain = all(
