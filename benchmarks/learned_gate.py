@@ -145,7 +145,6 @@ def drawn_table(samples: int) -> ScoreTable:
                 split="test",
                 category=None,
                 cluster=str(number),
-                picture=None,
                 picture_digest=None,
                 route="large",
                 right=True,

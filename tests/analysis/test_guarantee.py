@@ -118,7 +118,6 @@ def table_of(harmful: np.ndarray, seconds: float = 1.0) -> ScoreTable:
             split="test",
             category=None,
             cluster=str(number),
-            picture=None,
             picture_digest=None,
             route="large",
             right=True,
