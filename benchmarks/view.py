@@ -105,8 +105,12 @@ def measure(folder: Path, branches: int) -> None:
         print(f"search in one run     {taken:8.0f} ms")
         print(f"peak memory           {peak(process.pid):8.0f} MiB")
         if branches:
-            both = next(i for i in re.findall(r"/runs/([0-9a-f]{12})/what-if", listing.text))
-            curve = f"{base}runs/{both}/what-if/curve?"
+            both = re.search(
+                r'/runs/([0-9a-f]{12})" data-item>[^<]*</a>\s*<span class="range">[^<]*/both<',
+                listing.text,
+            )
+            assert both
+            curve = f"{base}runs/{both[1]}/what-if/curve?"
             print(f"what if, opened       {timed(client, curve, 1)[0]:8.0f} ms")
             print(f"what if, every τ      {timed(client, curve)[0]:8.0f} ms")
             print(f"what if, another gate {timed(client, curve + 'gate=log', 1)[0]:8.0f} ms")

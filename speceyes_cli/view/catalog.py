@@ -40,6 +40,8 @@ from speceyes_cli.view.record_index import RecordIndex
 
 log = logging.getLogger(__name__)
 
+FIRST = 0.5
+"""Seconds before records are read: the first page need not share the processor with that."""
 EVERY = 2.0
 """Seconds between two looks at the folders."""
 LOOK_SHARE = 10
@@ -135,6 +137,7 @@ class Catalog:
 
     def watch(self) -> None:
         """Look at the folders until `stop`; for a thread of its own."""
+        self._stop.wait(FIRST)
         while not self._stop.is_set():
             try:
                 self.refresh()

@@ -35,6 +35,12 @@ def environment() -> jinja2.Environment:
     return made
 
 
+def load_templates() -> None:
+    """Compile every template, so that no page waits for it."""
+    for name in environment().list_templates(extensions=["jinja"]):
+        environment().get_template(name)
+
+
 def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page."""
     return HTMLResponse(environment().get_template(f"{template}.html.jinja").render(values), status)

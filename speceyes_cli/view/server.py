@@ -15,6 +15,7 @@ import uvicorn
 from speceyes_cli.host.manager import Host
 from speceyes_cli.view.app import build_app
 from speceyes_cli.view.catalog import Catalog
+from speceyes_cli.view.rendering import load_templates
 
 ADDRESS = "127.0.0.1"
 STOP_SECONDS = 2
@@ -28,6 +29,7 @@ class ViewServer(uvicorn.Server):
         os.environ["HF_HUB_OFFLINE"] = "1"  # a dataset that was downloaded is opened, none is
         self.catalog = Catalog(roots, host)
         self.catalog.discover()
+        load_templates()
         port = listener.getsockname()[1]
         token = secrets.token_urlsafe(24)
         self.address = f"http://{ADDRESS}:{port}/?token={token}"

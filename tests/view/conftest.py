@@ -90,6 +90,7 @@ View = Callable[..., Shown]
 def view(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[View]:
     """view(folder, ...): the page of these folders, and a client that has its cookie."""
     monkeypatch.setattr("speceyes_cli.view.catalog.EVERY", 0.1)
+    monkeypatch.setattr("speceyes_cli.view.catalog.FIRST", 0.0)
     stops: list[Callable[[], Any]] = []
 
     def start(*roots: Path) -> Shown:
