@@ -19,7 +19,7 @@ from speceyes_cli.core.run.info import same_data
 from speceyes_cli.host.manager import Host
 from speceyes_cli.view.access import TokenGate
 from speceyes_cli.view.catalog import Catalog, RunEntry
-from speceyes_cli.view.charts import confidence_curves, phase_bars
+from speceyes_cli.view.charts import phase_bars, slow_figures
 from speceyes_cli.view.command_line import eval_command
 from speceyes_cli.view.compare import SHOWN, compare
 from speceyes_cli.view.figures import in_order
@@ -129,9 +129,7 @@ class View:
     def curves(self, request: Request) -> Response:
         """`/runs/ID/curves`: what its charts of confidence are drawn from."""
         entry = self._entry(request)
-        found = self._curves.get(
-            (entry.id, entry.change), lambda: confidence_curves(entry.folder, self._host)
-        )
+        found = self._curves.get((entry.id, entry.change), lambda: slow_figures(entry, self._host))
         return JSONResponse(found)
 
     def what_if(self, request: Request) -> Response:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from speceyes_cli.analysis.confidence import analyze_gate, judged_drafts
+from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.tables.summaries import SummaryRow
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.metrics import add_metrics
 from speceyes_cli.host.run_scores import Scores, open_table, own_choice
+from speceyes_cli.view.catalog import RunEntry
 
 
-def confidence_curves(folder: Path, host: Host) -> dict[str, Any]:
+def slow_figures(entry: RunEntry, host: Host) -> dict[str, Any]:
+    """What takes reading the whole run: the dataset's own figures, and charts of confidence."""
+    run, table = open_table(entry.folder)
+    spec = host.datasets.specs.get(table.config.dataset)
+    rows = add_metrics(entry.rows, run, spec)
+    return {
+        "metrics": {row.split: row.metrics for row in rows if row.metrics},
+        **_confidence(table, host),
+    }
+
+
+def _confidence(table: ScoreTable, host: Host) -> dict[str, Any]:
     """Densities, risk and coverage of the run's own gate; `told` says why there are none."""
     try:
-        _, table = open_table(folder)
         judged = judged_drafts(table)
         own = own_choice(table)
         values = Scores(table, host).of(own.gate, own.top_k)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from speceyes_cli.core.tables.summaries import SummaryRow
 from speceyes_cli.view.catalog import Catalog, RunEntry
+from speceyes_cli.view.queries import read_query, write_query
 
 FILTERS = ("method", "agent", "dataset", "gate", "status")
 """Columns with few values, each with a list to choose from."""
@@ -63,7 +63,7 @@ class RunsChoice:
     @classmethod
     def read(cls, query: Mapping[str, str]) -> RunsChoice:
         """From the query of an address."""
-        given = {field.name: query.get(field.name, "").strip() for field in fields(cls)}
+        given = read_query(cls, query)
         if given["sort"] not in SORTS:
             given["sort"] = "date"
         if given["way"] not in ("up", "down"):
@@ -77,8 +77,7 @@ class RunsChoice:
 
     def query(self, **more: object) -> str:
         """As the query of an address, with other values for some."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)} | more
-        return urlencode({name: value for name, value in own.items() if value})
+        return write_query(self, more)
 
     def sorted_by(self, column: str) -> str:
         """The query that sorts by a column, the other way round where it does already."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.view.figures import in_order
+from speceyes_cli.view.queries import read_query, write_query
 from speceyes_cli.view.reading import search
 from speceyes_cli.view.record_index import (
     ABSENT,
@@ -59,13 +59,12 @@ class Choice:
             "tied": ("yes",),
             "order": ORDERS,
         }
-        given = {field.name: query.get(field.name, "").strip() for field in fields(cls)}
+        given = read_query(cls, query)
         return cls(**{k: v for k, v in given.items() if v and (k not in known or v in known[k])})
 
     def query(self, **more: object) -> str:
         """As the query of an address, with more in it."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return urlencode({name: value for name, value in {**own, **more}.items() if value})
+        return write_query(self, more)
 
 
 def kinds_of(index: RecordIndex, baseline: RecordIndex | None) -> Any:

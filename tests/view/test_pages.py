@@ -23,6 +23,7 @@ from speceyes_cli.core.run.records import (
     VerdictNote,
 )
 from speceyes_cli.core.run.store import LOCK, open_store
+from speceyes_cli.view.catalog import Pace
 from tests.analysis.conftest import Spec, run_of
 from tests.serve.conftest import eventually
 from tests.view.conftest import View, WriteRun, read
@@ -277,6 +278,8 @@ def test_one_real_run_has_a_page_for_everything(
     run = shown.run("both")
     assert run.status == "finished"
     page = shown.page(f"/runs/{run.id}")
+    figures = shown.get(f"/runs/{run.id}/curves").json()
+    assert figures["metrics"]["all"] == {"red answers": 1 / 3}
     for word in ("accuracy (95%)", "β, passed the screen", "screen", "draft", "agent", "tool"):
         assert word in page.text
     place = shown.place("both", "dot-0")
@@ -301,3 +304,12 @@ def test_a_folder_that_is_none_is_one_sentence(
     done = invoke("view", path)
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_time_to_go_is_that_of_the_pace_seen_lately() -> None:
+    pace = Pace()
+    assert pace.seconds_left(10, 100, now=0.0) is None  # nothing was seen to move
+    assert pace.seconds_left(30, 100, now=10.0) == 35.0
+    assert pace.seconds_left(30, None, now=20.0) is None
+    assert pace.seconds_left(31, 100, now=1000.0) is None  # what was seen is too old
+    assert pace.seconds_left(41, 100, now=1010.0) == 59.0

@@ -14,12 +14,34 @@ function place(parent, title, label) {
   return chart;
 }
 
+function metrics(bySplit) {
+  // The dataset's own figures: a row for each, a column for each split.
+  const cell = (tag, text, more = {}) => Object.assign(document.createElement(tag), { textContent: text, ...more });
+  const splits = Object.keys(bySplit);
+  const names = [...new Set(splits.flatMap((split) => Object.keys(bySplit[split])))];
+  const table = document.createElement("table");
+  table.append(cell("caption", "The dataset's own figures"));
+  const head = table.createTHead().insertRow();
+  head.append(cell("th", "Figure", { scope: "col" }), ...splits.map((s) => cell("th", s, { scope: "col", className: "figure" })));
+  const body = table.createTBody();
+  for (const name of names) {
+    const row = body.insertRow();
+    row.append(cell("th", name, { scope: "row" }));
+    for (const split of splits) {
+      const value = bySplit[split][name];
+      row.append(cell("td", value === undefined ? "–" : String(Number(value.toPrecision(4))), { className: "figure" }));
+    }
+  }
+  return table;
+}
+
 const decimals = (_, value) => (value === null ? "–" : value.toFixed(4));
 
 async function show(parent) {
   const answer = await fetch(parent.dataset.curves);
   const found = answer.ok ? await answer.json() : { told: "The charts cannot be made." };
   parent.replaceChildren();
+  if (found.metrics && Object.keys(found.metrics).length) parent.append(metrics(found.metrics));
   if (found.told) {
     const sentence = document.createElement("p");
     sentence.textContent = found.told;
