@@ -58,20 +58,44 @@ class Span(NamedTuple):
             raise PictureError(f"{name}: {self.path} cannot be read ({error.strerror}).") from None
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
-    """The rows of a TSV or parquet file with these columns and an image.
+class Table(NamedTuple):
+    """A file and what of it is read."""
 
-    Raises `DataError` when the file is neither or lacks a column; a row that is broken comes with
-    its `problem`.
+    path: Path
+    columns: Sequence[str]
+    image: str
+    """The picture's column."""
+
+    def rows(self) -> Iterator[SampleRow]:
+        """Its rows, one at a time."""
+        return _read_parquet(self) if self.path.suffix == ".parquet" else _read_tsv(self)
+
+
+def read_table(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    image: Sequence[str] = (IMAGE,),
+    optional: Sequence[str] = (),
+) -> Iterator[SampleRow]:
+    """The rows of a TSV or parquet file with these columns and a picture.
+
+    The picture stands in the first column of `image` that the file has; `optional` columns are read
+    where it has them. Raises `DataError` when the file is neither or lacks a column; a row that is
+    broken comes with its `problem`.
     """
-    check_columns(path, columns)
-    return _read_parquet(path, columns) if path.suffix == ".parquet" else _read_tsv(path, columns)
+    check_columns(path, columns, image)
+    names = _columns(path)
+    shown = next(name for name in image if name in names)
+    return Table(path, (*columns, *(name for name in optional if name in names)), shown).rows()
 
 
-def check_columns(path: Path, columns: Sequence[str]) -> None:
-    """Raise `DataError` unless the table can be opened and has these columns and an image."""
-    names = _parquet_columns(path) if path.suffix == ".parquet" else _tsv_columns(path)
-    missing = [name for name in (*columns, IMAGE) if name not in names]
+def check_columns(path: Path, columns: Sequence[str], image: Sequence[str] = (IMAGE,)) -> None:
+    """Raise `DataError` unless the table can be opened and has these columns and a picture."""
+    names = _columns(path)
+    missing = [name for name in columns if name not in names]
+    if not any(name in names for name in image):
+        missing.append(" or ".join(image))
     if missing:
         found = ", ".join(name[:40] for name in names[:20]) or "none"
         raise DataError(f"{path} has no column {', '.join(missing)}; its columns are {found}.")
@@ -84,7 +108,12 @@ def row_count(files: Sequence[Path]) -> int | None:
     return sum(_parquet(path, lambda file: int(file.metadata.num_rows)) for path in files)
 
 
-def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
+def _columns(path: Path) -> list[str]:
+    return _parquet_columns(path) if path.suffix == ".parquet" else _tsv_columns(path)
+
+
+def _read_tsv(table: Table) -> Iterator[SampleRow]:
+    path = table.path
     places: dict[str, Span] = {}
     with _opened(path) as file:
         lines = csv.reader(_short_lines(file, path), delimiter="\t")
@@ -96,7 +125,7 @@ def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
                 where = f"{path.name}, line {line}"
                 if len(cells) == len(names):
                     named = dict(zip(names, cells, strict=True))
-                    yield _tsv_row(path, where, number, named, columns, places)
+                    yield _tsv_row(table, where, number, named, places)
                 else:
                     problem = f"there are {len(cells)} fields instead of {len(names)}"
                     yield SampleRow(where, number, {}, problem=problem)
@@ -104,16 +133,11 @@ def _read_tsv(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
 
 
 def _tsv_row(
-    path: Path,
-    where: str,
-    number: int,
-    cells: dict[str, str],
-    columns: Sequence[str],
-    places: dict[str, Span],
+    table: Table, where: str, number: int, cells: dict[str, str], places: dict[str, Span]
 ) -> SampleRow:
     """A row, whose picture's place is kept in `places` under the row's index."""
-    image = cells.get(IMAGE, "").strip()
-    fields = {name: cells[name] for name in columns}
+    image = cells.get(table.image, "").strip()
+    fields = {name: cells[name] for name in table.columns}
     problem = None
     for name, text in fields.items():
         if _SPAN.fullmatch(text):
@@ -124,11 +148,11 @@ def _tsv_row(
         return SampleRow(where, number, fields, None, problem)
     span = _SPAN.fullmatch(image)
     if span:
-        place = Span(path, int(span[1]), int(span[2]))
+        place = Span(table.path, int(span[1]), int(span[2]))
         places[fields.get(INDEX, "")] = place
         return SampleRow(where, number, fields, _base64_picture(place, where), problem)
     if INDEX in fields and len(image) <= LONGEST_INDEX:
-        picture = _picture_of_row(path, columns, image, where, places)
+        picture = _picture_of_row(table, image, where, places)
         return SampleRow(where, number, fields, picture, problem)
     return SampleRow(where, number, fields, _base64_picture(image, where), problem)
 
@@ -137,15 +161,13 @@ class _ReferredPicture(Picture):
     """The picture of another row."""
 
 
-def _picture_of_row(
-    path: Path, columns: Sequence[str], index: str, where: str, places: Mapping[str, Span]
-) -> Picture:
+def _picture_of_row(table: Table, index: str, where: str, places: Mapping[str, Span]) -> Picture:
     """The picture of the row with this index, which is looked for when it is opened."""
 
     def find() -> Picture:
         if index in places:
             return _base64_picture(places[index], where)
-        for row in read_table(path, columns):
+        for row in table.rows():
             found = row.picture
             named = as_text(row.fields.get(INDEX)) == index
             if named and found is not None and not isinstance(found, _ReferredPicture):
@@ -242,34 +264,37 @@ def _is_utf8(text: str) -> bool:
     return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Iterator[SampleRow]:
+def _read_parquet(table: Table) -> Iterator[SampleRow]:
     from pyarrow import ArrowException  # noqa: PLC0415 - heavy
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - heavy
 
+    path = table.path
     try:
         with ParquetFile(path, buffer_size=2**20, pre_buffer=False) as file:
-            batches = file.iter_batches(batch_size=1, columns=[*columns, IMAGE])
+            batches = file.iter_batches(batch_size=1, columns=[*table.columns, table.image])
             for number, batch in enumerate(batches, start=1):
                 [values] = batch.to_pylist()
-                yield _parquet_row(path, columns, number, values)
+                yield _parquet_row(table, number, values)
     except (ArrowException, OSError) as error:
         raise DataError(f"{path} is damaged: {_first_line(error)}.") from None
 
 
-def _parquet_row(
-    path: Path, columns: Sequence[str], number: int, values: dict[str, Any]
-) -> SampleRow:
-    where = f"{path.name}, row {number}"
-    cell = values.pop(IMAGE)
-    fields = {name: as_text(value) for name, value in values.items()}
+def _parquet_row(table: Table, number: int, values: dict[str, Any]) -> SampleRow:
+    where = f"{table.path.name}, row {number}"
+    cell = values.pop(table.image)
+    fields = {
+        name: value if isinstance(value, list) else as_text(value) for name, value in values.items()
+    }
     if isinstance(cell, dict):
         cell = cell.get("bytes") or cell.get("path")
         if isinstance(cell, str):
-            return SampleRow(where, number, fields, picture_from(Path(cell), where, path.parent))
+            return SampleRow(
+                where, number, fields, picture_from(Path(cell), where, table.path.parent)
+            )
     if not cell:
         return SampleRow(where, number, fields)
     if isinstance(cell, str) and INDEX in fields and len(cell) <= LONGEST_INDEX:
-        picture = _picture_of_row(path, columns, cell.strip(), where, {})
+        picture = _picture_of_row(table, cell.strip(), where, {})
         return SampleRow(where, number, fields, picture)
     if isinstance(cell, str):
         return SampleRow(where, number, fields, _base64_picture(cell, where))

@@ -7,11 +7,9 @@ name the file itself to read the other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from speceyes_cli.plugin import (
     DataError,
@@ -24,6 +22,7 @@ from speceyes_cli.plugin import (
 )
 from speceyes_datasets.files import Origin, fingerprint, locate
 from speceyes_datasets.json_lines import read_json_lines, read_object
+from speceyes_datasets.lettered import take_apart
 from speceyes_datasets.rows import (
     Order,
     SampleRow,
@@ -43,17 +42,6 @@ OTHER_FOLDERS = ("OCR", "GPT4V-hard")
 QUESTIONS = "test_questions.jsonl"
 PICTURES = (".jpg", ".jpeg", ".png")
 ORIGIN = Origin("V*", "craigwu/vstar_bench", "d9ae62c903da0c98336e85c5ee89cd863b04b4da")
-
-_OPTION_LINE = re.compile(r"\s*\(([A-Z])\)\s*(.*)")
-_INSTRUCTION = "answer with the option"
-"""How the line begins that asks for a letter; our prompts have their own."""
-
-
-class VStarQuestion(NamedTuple):
-    """A question of `test_questions.jsonl`, taken apart."""
-
-    question: str
-    options: tuple[str, ...]
 
 
 def open_split(split: str, source: DataSource) -> Iterator[Sample]:
@@ -168,7 +156,7 @@ def parse_file(split: str, order: Order, row: SampleRow, sample_id: str) -> Samp
 
 def parse_line(split: str, order: Order, row: SampleRow, sample_id: str) -> Sample:
     """The sample of a line of `test_questions.jsonl`, which names the right letter."""
-    question, listed = take_apart(row)
+    question, listed = take_apart(row, "text")
     options = check_options(row, listed)
     sample = Sample(
         id=sample_id,
@@ -181,26 +169,6 @@ def parse_line(split: str, order: Order, row: SampleRow, sample_id: str) -> Samp
         category=split,
     )
     return shuffle_options(sample, order, sample_id)
-
-
-def take_apart(row: SampleRow) -> VStarQuestion:
-    """The question and the options, which stand in one text, an option a line: "(A) red"."""
-    question: list[str] = []
-    options: list[str] = []
-    for line in row.text("text").splitlines():
-        match = _OPTION_LINE.fullmatch(line)
-        if match and match[1] == chr(ord("A") + len(options)):
-            options.append(match[2])
-        elif line.strip().lower().startswith(_INSTRUCTION):
-            continue
-        elif options:
-            options[-1] = f"{options[-1]} {line}".strip()
-        else:
-            question.append(line)
-    said = "\n".join(question).strip()
-    return VStarQuestion(
-        said or raise_row(row, "there is no question before the options"), tuple(options)
-    )
 
 
 def digest_split(split: str, source: DataSource) -> str:

@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,86 @@ class Genuine:
             table = {name: [row[name] for row in named] for name in named[0]}
             self.parquet(folder / "Full" / f"{split}-00000-of-00001.parquet", table)
         return folder
+
+    def zoom_rows(self, size: int = 4) -> list[dict[str, Any]]:
+        """Multiple choice in two layouts, a number, and yes or no, again and again."""
+        kinds = (
+            (
+                "What is written on the sign {}?\nA. STOP\nB. GO\nC. SLOW\nD. None of the above",
+                "B",
+                "mcq",
+            ),
+            ("What colour is the cup {}?\n(A) red\n(B) blue\nor violet", "(B)", "mcq"),
+            ("How many birds are on the roof {}?", "3", "oq"),
+            ("Is the door {} open?", "yes", "oq"),
+        )
+        rows = []
+        for number in range(size):
+            query, response, kind = kinds[number % len(kinds)]
+            rows.append(
+                {
+                    "id": str(number),
+                    "query": query.format(number),
+                    "response": response,
+                    "image": {"bytes": self.picture(number), "path": None},
+                    "crop_image": {"bytes": b"", "path": None},
+                    "question_type": kind,
+                }
+            )
+        return rows
+
+    def zoombench(self, folder: Path, rows: Sequence[Mapping[str, Any]] | None = None) -> Path:
+        """The one file under data/."""
+        (folder / "data").mkdir(parents=True)
+        rows = self.zoom_rows() if rows is None else rows
+        table = {name: [row[name] for row in rows] for name in rows[0]}
+        return self.parquet(folder / "data" / "test.parquet", table)
+
+    def mme_rows(self, size: int = 4) -> list[dict[str, Any]]:
+        """Perception and reasoning in turn, options with their letters."""
+        texts = ("red", "(A) or (B)", 'it\'s 3, or "4"', "green")
+        listed = [*texts, "This image doesn't feature the content."]
+        return [
+            {
+                "bytes": self.base64(number),
+                "index": number,
+                "question": f"What colour is the van {number}?",
+                "multi-choice options": [
+                    f"({letter}) {text}" for letter, text in zip("ABCDE", listed, strict=True)
+                ],
+                "answer": "D",
+                "category": ("Perception/Remote Sensing", "Reasoning/Monitoring")[number % 2],
+                "l2-category": "color",
+            }
+            for number in range(size)
+        ]
+
+    def mme_parquet(self, folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+        """One of the files under data/, its pictures base64 text."""
+        import pyarrow as pa  # noqa: PLC0415 - heavy
+
+        (folder / "data").mkdir(parents=True)
+        table: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+        listed = "multi-choice options"
+        table[listed] = pa.array(table[listed], pa.list_(pa.string()))
+        return self.parquet(folder / "data" / "train-00000-of-00001.parquet", table)
+
+    def mme_tsv(
+        self, file: Path, rows: Sequence[Mapping[str, Any]], options: Callable[[Any], str] = repr
+    ) -> Path:
+        """The same as a TSV, each list in Python's words."""
+        listed = "multi-choice options"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        named = [
+            {**{k: v for k, v in row.items() if k != "bytes"}, listed: options(row[listed])}
+            | {"image": row["bytes"]}
+            for row in rows
+        ]
+        with file.open("w", encoding="utf-8", newline="") as out:
+            table = csv.DictWriter(out, list(named[0]), delimiter="\t", lineterminator="\n")
+            table.writeheader()
+            table.writerows(named)
+        return file
 
     def parquet(self, file: Path, table: Mapping[str, Any]) -> Path:
         import pyarrow as pa  # noqa: PLC0415 - heavy
