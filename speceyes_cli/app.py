@@ -55,8 +55,11 @@ COMMANDS = {
     "doctor": Command("doctor", "doctor_command", "Look at what this machine can run."),
     "analyze": Command("analyze", "analyze_app", "Read runs: confidence, threshold, certificate."),
     "data": Command("data", "data_app", "Look after benchmark files."),
+    "prompts": Command("prompts.command", "prompts_app", "See what a run would say to its models."),
 }
 """The built-in commands; a plugin may take none of their names."""
+GROUPS = ("analyze", "data", "prompts")
+"""Those that hold several."""
 
 
 def load_command(name: str) -> Any:
@@ -65,7 +68,7 @@ def load_command(name: str) -> Any:
     module = importlib.import_module(f"speceyes_cli.commands.{command.module}")
     made = getattr(module, command.attribute)
     app = typer.Typer(rich_markup_mode="rich", add_completion=False)
-    if name in ("analyze", "data"):
+    if name in GROUPS:
         app.callback()(lambda: None)  # so that it stays a group of groups
         app.add_typer(made(), name=name)
         return typer.main.get_group(app).commands[name]

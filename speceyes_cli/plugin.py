@@ -20,6 +20,7 @@ from speceyes_cli.core.agents import (
     Keeper,
     Policy,
     ToolCaller,
+    Worded,
 )
 from speceyes_cli.core.chat import (
     Answer,
@@ -74,10 +75,21 @@ from speceyes_cli.core.judging.judges import (
 )
 from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import draft_ask, passes_screen, solve, write_draft
+from speceyes_cli.core.methods.prompts import METHOD_KEYS
 from speceyes_cli.core.methods.thinking import THOUGHT_BEGIN, THOUGHT_END
 from speceyes_cli.core.option_texts import places_kept
 from speceyes_cli.core.replies.yes_no import parse_yes_no
-from speceyes_cli.core.samples import Sample, Verdict, question_text, question_turns
+from speceyes_cli.core.samples import (
+    QUESTION,
+    QuestionLayout,
+    Sample,
+    Verdict,
+    fill,
+    question_text,
+    question_turns,
+    short_question,
+    with_question,
+)
 from speceyes_cli.core.secrets import (
     Secrets,
     check_key,
@@ -110,10 +122,13 @@ from speceyes_cli.host.specs import (
     EngineOptions,
     EngineSpec,
     Finding,
+    FoundPrompt,
+    FoundPrompts,
     GateSpec,
     JudgeOptions,
     JudgeSpec,
     MethodSpec,
+    Rendered,
     Scored,
 )
 
@@ -156,8 +171,17 @@ __all__ = [  # noqa: RUF022 - by subject
     "decode_base64",
     "decode_picture",
     "picture_from",
+    # The words of a prompt: how a question is laid out, and texts that were read somewhere else.
+    "FoundPrompt",
+    "FoundPrompts",
+    "METHOD_KEYS",
+    "QUESTION",
+    "QuestionLayout",
+    "fill",
     "question_text",
     "question_turns",
+    "short_question",
+    "with_question",
     # A chat, and what a policy asks for and is sent.
     "Answer",
     "Ask",
@@ -182,6 +206,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "AgentState",
     "Keeper",
     "ToolCaller",
+    "Worded",
     # Engines, and how each token of a draft is scored.
     "BoxFrame",
     "Engine",
@@ -189,6 +214,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "ForwardingError",
     "Introduced",
     "Rehearsing",
+    "Rendered",
     "Gate",
     "STATISTICS",
     "Size",

@@ -24,11 +24,14 @@ class ScoredDraft:
     """How it ended; "rejected": the gate ended it early, as hopeless."""
     tokens: Sequence[TokenScore]
     """NaN where undefined, as the gate saw them."""
+    cut_stands: bool = False
+    """The run let a draft stand that its token limit cut."""
 
     @property
     def complete(self) -> bool:
         """It ended by itself and says something; any other draft is never accepted."""
-        return self.finish == "stop" and bool(self.text.strip())
+        ended = self.finish == "stop" or (self.cut_stands and self.finish == "length")
+        return ended and bool(self.text.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class ScoreTable:
 def read_table(run: LoadedRun) -> ScoreTable:
     """The run's answered samples; `DataError` when there is none."""
     columns = run.columns
-    samples = tuple(_samples(columns))
+    samples = tuple(_samples(columns, cut_stands=run.info.config.parity is not None))
     if not samples:
         raise DataError(f"{run.folder} holds no answered sample; run `speceyes eval` first.")
     return ScoreTable(
@@ -149,7 +152,7 @@ def _undecided(columns: Columns) -> int:
     return count + int((alone & (columns.right == UNKNOWN)).sum())
 
 
-def _samples(columns: Columns) -> Iterator[ScoredSample]:
+def _samples(columns: Columns, *, cut_stands: bool) -> Iterator[ScoredSample]:
     """The answered records, in the run's order."""
     phases = {phase: seconds.tolist() for phase, seconds in columns.phase_seconds.items()}
     rights, passed = columns.right.tolist(), columns.passed_screen.tolist()
@@ -172,7 +175,9 @@ def _samples(columns: Columns) -> Iterator[ScoredSample]:
             route="small" if route == "small" else "large",
             right=right,
             passed_screen=None if passed[place] == UNKNOWN else passed[place] == YES,
-            draft=_draft(columns, place) if accepted[place] != UNKNOWN else None,
+            draft=_draft(columns, place, cut_stands=cut_stands)
+            if accepted[place] != UNKNOWN
+            else None,
             draft_right=judged.get("small"),
             agent_right=judged.get("large"),
             seconds={p: s[place] for p, s in phases.items() if not math.isnan(s[place])},
@@ -189,9 +194,10 @@ def _cluster(columns: Columns, place: int) -> str:
     )
 
 
-def _draft(columns: Columns, place: int) -> ScoredDraft:
+def _draft(columns: Columns, place: int, *, cut_stands: bool) -> ScoredDraft:
     return ScoredDraft(
         text=columns.drafts.text[place] or "",
         finish=columns.drafts.finish[place],
         tokens=StoredTokens(columns, place),
+        cut_stands=cut_stands,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,13 +15,13 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.manager import Host, build_host, known_names
 from speceyes_cli.host.planning.options import RunOptions
 
-PATHS = ("out", "prompts", "certificate", "cache_dir")
+PATHS = ("out", "certificate", "cache_dir")
 OF_PLUGINS = ("agent_option", "engine_option", "method_option")
 """Settings that a plugin declares: a mapping, or texts as on the command line."""
 NO_SETTINGS = ("dataset", "method", "out", "cache", "cache_dir", "resume", "max_errors")
 """Fields of the options that the functions name themselves, or that only a command has."""
 OF_RUNS = (
-    *("split", "data", "option_order", "limit", "certificate", "fallbacks", "batch_size"),
+    *("split", "data", "option_order", "limit", "certificate", "fallbacks", "batch_size", "parity"),
     *("concurrency", "retry_errors", "keep_images"),
 )
 """Settings that one question does not have."""
@@ -50,7 +51,8 @@ def run_options(settings: Mapping[str, Any], **given: Any) -> RunOptions:
         for name in OF_PLUGINS
         if isinstance(values.get(name), Mapping)
     }
-    return RunOptions(**{**values, **paths, **own})
+    named = {"prompts": os.fspath(values["prompts"])} if values.get("prompts") is not None else {}
+    return RunOptions(**{**values, **paths, **named, **own})
 
 
 def question_options(settings: Mapping[str, Any], method: str) -> RunOptions:

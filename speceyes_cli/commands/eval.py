@@ -111,6 +111,8 @@ def answer_plans(
     loads = [load for plan in plans for load in plan.loads.values()]
     if note := toy_note(loads, plans[0].info.config.dataset):
         screen.print(note, markup=False)
+    for line in dict.fromkeys(line for plan in plans for line in plan.info.notes):
+        screen.print(strip_control(line), markup=False, soft_wrap=True)
     runs = []
     with stop_signals() as received, EnginePool(screen.print, cache) as pool:
         mode: Literal["resume", "fresh"] = "resume" if resume else "fresh"

@@ -94,7 +94,7 @@ FOR_DATASETS = (
 FOR_QUESTIONS = (
     *("choices", "save_trace", "threshold", "screen", "both_branches", "race", "large"),
     *("large_min_pixels", "large_max_pixels", "max_turns", "max_new_tokens"),
-    *("prompts", "agent_option"),
+    "agent_option",
 )
 """What the small model alone over a dataset has no use for."""
 
@@ -137,6 +137,8 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
     if options.save_trace is not None:
         make_empty(options.save_trace)
     told = Console(stderr=True, highlight=False, emoji=False)
+    for line in plan.notes:
+        told.print(strip_control(line), markup=False, soft_wrap=True)
     if note := toy_note(plan.loads.values(), None):
         told.print(note, markup=False)
     shown = Console(highlight=False, emoji=False)

@@ -42,6 +42,8 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
         screen.print(strip_control(line), markup=False)
 
     plan = plan_service(options, host)
+    for line in plan.notes:
+        announce(line)
     with terminable(), open_socket(options.host, options.port) as listener:
         if options.serve_api_key is None and options.host not in LOOPBACK:
             announce("Anyone who reaches this address may use it: there is no --api-key.")

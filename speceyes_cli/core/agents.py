@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -110,3 +110,11 @@ class Keeper(Protocol):
 
     def close(self) -> None:
         """The run has ended: drop everything."""
+
+
+@runtime_checkable
+class Worded(Protocol):
+    """What an agent also has when `--prompts` may replace its texts."""
+
+    prompts: Mapping[str, str]
+    """The texts that it uses, by key."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from speceyes_cli.core.chat import Message, Picture, chat_pictures
@@ -66,14 +68,58 @@ def trajectory_key(split: str, sample_id: str) -> str:
     return f"{split.replace('%', '%25').replace('/', '%2F')}/{sample_id}"
 
 
-def question_text(sample: Sample) -> str:
+QUESTION = "{question}"
+"""Where a prompt has the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionLayout:
+    """How a question and its options become text; names in braces are places."""
+
+    with_options: str = "Question: {question}\nOptions:\n{options}"
+    alone: str = "Question: {question}"
+    """A question without options."""
+    option: str = "{letter}. {option}"
+    between_options: str = "\n"
+    short_until: str = ""
+    """Screen and draft show the question up to the first such text; empty: all of it."""
+
+
+OWN_LAYOUT = QuestionLayout()
+
+
+def question_text(sample: Sample, layout: QuestionLayout = OWN_LAYOUT) -> str:
     """The question and its options, each behind one letter, as every prompt shows them."""
-    lines = [f"Question: {sample.question}"]
-    if sample.options:
-        lines.append("Options:")
-        shown = without_labels(sample.options)
-        lines += [f"{chr(65 + i)}. {option}" for i, option in enumerate(shown)]
-    return "\n".join(lines)
+    if not sample.options:
+        return fill(layout.alone, {"question": sample.question})
+    options = [
+        fill(layout.option, {"letter": chr(ord("A") + place), "option": option})
+        for place, option in enumerate(without_labels(sample.options))
+    ]
+    values = {"question": sample.question, "options": layout.between_options.join(options)}
+    return fill(layout.with_options, values)
+
+
+def short_question(sample: Sample, layout: QuestionLayout = OWN_LAYOUT) -> str:
+    """The same as the screen and the draft show it."""
+    whole = question_text(sample, layout)
+    return whole.partition(layout.short_until)[0] if layout.short_until else whole
+
+
+def with_question(text: str, question: str, facts: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A prompt with the question in its place, and with the facts in theirs.
+
+    A text without a place for the question follows it, and is left as it is.
+    """
+    if QUESTION not in text:
+        return f"{question}\n{text}"
+    return fill(text, {"question": question, **facts})
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Each `{name}` of the values replaced, in one pass; other braces are text."""
+    places = "|".join(re.escape(f"{{{name}}}") for name in values)
+    return re.sub(places, lambda found: values[found[0][1:-1]], text)
 
 
 def question_turns(sample: Sample, text: str, system: str = "") -> tuple[Message, ...]:

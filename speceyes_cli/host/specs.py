@@ -8,13 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from speceyes_cli.core.agents import Agent, AgentState, Policy
-from speceyes_cli.core.chat import Engine, Role
+from speceyes_cli.core.agents import Agent, AgentState, Policy, Worded
+from speceyes_cli.core.chat import Ask, Engine, Role
 from speceyes_cli.core.gate.defaults import DEFAULT_THRESHOLD
 from speceyes_cli.core.gate.token import FIGURES, STATISTICS, Statistic, TokenScore
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.judging.judges import Judge, Rule
-from speceyes_cli.core.samples import Sample, Verdict
+from speceyes_cli.core.samples import OWN_LAYOUT, QuestionLayout, Sample, Verdict
 from speceyes_cli.host.plugin_options import NO_VALUES, OptionValues, PluginOption
 
 __all__ = [
@@ -29,13 +29,17 @@ __all__ = [
     "EngineOptions",
     "EngineSpec",
     "Finding",
+    "FoundPrompt",
+    "FoundPrompts",
     "GateSpec",
     "Judge",
     "JudgeOptions",
     "JudgeSpec",
     "MethodSpec",
     "Policy",
+    "Rendered",
     "Scored",
+    "Worded",
 ]
 
 
@@ -45,10 +49,29 @@ class AgentOptions:
 
     max_turns: int | None = None
     max_new_tokens: int | None = None
-    prompts: Path | None = None
-    """A TOML file whose keys replace the agent's own prompts."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """Texts that stand in the place of the agent's own, by key."""
     options: OptionValues = NO_VALUES
     """What `AgentSpec.options` declares, given or by default."""
+    question: QuestionLayout = OWN_LAYOUT
+    """How the question is laid out: the second argument of `question_text`."""
+
+
+class FoundPrompt(NamedTuple):
+    """A text that was read somewhere else."""
+
+    text: str
+    origin: str
+    """Where it was: a file and its line, and the name that it has there."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPrompts:
+    """What a clone of another's repository says, in the keys of a prompts file."""
+
+    prompts: Mapping[str, FoundPrompt]
+    missing: tuple[str, ...] = ()
+    """What it does not have, each as a user knows it; there the own texts are used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,14 @@ class AgentSpec:
     summary: str
     options: tuple[PluginOption, ...] = ()
     """Options of its own, given as `--agent-option name=value`."""
+    prompt_sources: Mapping[str, Callable[[Path], FoundPrompts]] = field(
+        default_factory=dict, hash=False
+    )
+    """Repositories whose clones its prompts can be read from: `--prompts NAME:FOLDER`. A reader
+    raises `UsageError`, and runs nothing of what it finds."""
+    published: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What `--parity paper` sets for it: options of a run by name (`threshold`, `max_turns`), its
+    own as `agent-option.NAME`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +115,15 @@ class EngineOptions:
     """What `EngineSpec.options` declares, given or by default."""
 
 
+class Rendered(NamedTuple):
+    """An ask as a model reads it."""
+
+    text: str
+    """With one placeholder for each picture."""
+    ids: tuple[int, ...]
+    """Token ids, as many placeholders as each picture has visual tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
     """A way to run models."""
@@ -103,6 +143,9 @@ class EngineSpec:
     """Models that come along, by the name that `--models` chooses them by."""
     options: tuple[PluginOption, ...] = field(default=(), hash=False)
     """Options of its own: `--engine-option name=value`, or `small.name=value` for one model."""
+    render: Callable[[EngineOptions, Sequence[Ask]], Sequence[Rendered]] | None = None
+    """What the model would read, told without its weights; None where that cannot be told. Raises
+    `UsageError` for messages that its template cannot take."""
 
 
 @dataclass(frozen=True, slots=True)

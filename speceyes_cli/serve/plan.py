@@ -37,6 +37,7 @@ from speceyes_cli.host.planning.plans import (
     make_agent,
     make_gate,
 )
+from speceyes_cli.host.planning.wording import read_wording
 from speceyes_cli.serve.service import Range, ServeLimits, Service
 
 SERVER = "The server"
@@ -96,6 +97,8 @@ class ServePlan:
     loads: Mapping[Role, Load]
     learned: LearnedGate | None = None
     """What the loaded small model must match, where the gate was learned."""
+    notes: tuple[str, ...] = ()
+    """What an operator should know before it serves."""
 
 
 def plan_service(options: ServeOptions, host: Host) -> ServePlan:
@@ -107,10 +110,11 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     method = host.methods.get(run.method)
     run, host = settle_gate(run, host)
     run = replace(run, threshold=choose_threshold(run, method))
-    method_options = choose_method_options(run, method)
+    wording = read_wording(run, host)
+    method_options = choose_method_options(run, method, wording)
     policy = choose_policy(run, method)
     gate = make_gate(run, host)
-    agent = make_agent(run, host)
+    agent = make_agent(run, host, wording)
     loads = plan_loads(method, run, host)
 
     words = read_words(options.words)
@@ -132,7 +136,7 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
         api_key=key,
         origins=read_origins(options.cors_origins),
     )
-    return ServePlan(service, options.agent, loads, host.learned.get(gate.name))
+    return ServePlan(service, options.agent, loads, host.learned.get(gate.name), wording.notes)
 
 
 def read_key(options: ServeOptions) -> str | None:

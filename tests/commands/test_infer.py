@@ -39,7 +39,7 @@ FOR_DATASETS = (
 FOR_QUESTIONS = (
     *(("--threshold", "0.9"), ("--screen", "none"), ("--both-branches",), ("--large", "scripted")),
     *(("--max-turns", "2"), ("--max-new-tokens", "9"), ("--agent-option", "margin=1")),
-    *(("--race",), ("--save-trace", "t"), ("--large-max-pixels", "9"), ("--prompts", "p.toml")),
+    *(("--race",), ("--save-trace", "t"), ("--large-max-pixels", "9")),
 )
 
 

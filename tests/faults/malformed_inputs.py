@@ -247,10 +247,12 @@ def write_prompts(folder: Path) -> list[Path]:
 def read_prompts(folder: Path) -> None:
     from speceyes_cli.core.chat import Picture  # noqa: PLC0415 - in the reader
     from speceyes_cli.core.samples import Sample  # noqa: PLC0415 - in the reader
+    from speceyes_cli.host.planning.wording import read_prompts_file  # noqa: PLC0415 - in the reader
     from speceyes_cli.host.specs import AgentOptions  # noqa: PLC0415 - in the reader
 
     sample = Sample("a", "b", Picture("a", lambda: Image.new("RGB", (9, 9))), "?")
-    agent = host().agents.get("thyme").factory(AgentOptions(prompts=folder / "own.toml"))
+    texts = read_prompts_file(folder / "own.toml")
+    agent = host().agents.get("thyme").factory(AgentOptions(prompts=texts))
     agent.open(sample)
     agent.screen(sample)
 

@@ -14,8 +14,6 @@ from speceyes_datasets.needle.problems import SPLITS, Kind, ask_about, choose_ki
 from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes, observation
 from speceyes_plugins.agents.thyme.texts import (
-    RESULTS_CLOSE,
-    RESULTS_OPEN,
     opening,
     results,
 )
@@ -232,7 +230,7 @@ def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task) -> Lesson:
         (
             *agent.open(task.sample),
             Message("assistant", (first,)),
-            Message("user", observation(BLANK, agent.prompts["reminder"])),
+            Message("user", observation(BLANK, agent.prompts)),
             Message("assistant", (tell(target, task.answer),)),
         ),
         crop=near(rng, box, FRAME),
@@ -241,18 +239,18 @@ def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task) -> Lesson:
 
 def code_lesson(rng: random.Random, prompts: Mapping[str, str], task: Task) -> Lesson:
     """Thyme in one turn: think and crop by code, then read the crop and answer."""
-    opened = opening(task.sample, Size(SIDE, SIDE), prompts)
+    opened = opening(task.sample, question_text(task.sample), Size(SIDE, SIDE), prompts)
     if not task.zooms:
         return Lesson((*opened, Message("assistant", (f"<answer>{task.answer}</answer>",))))
     target = task.target
     box = frame_box(target, FRAME)
-    shown = results((BLANK,))
+    shown = results((BLANK,), prompts["observation"])
     turn = (look(task.scene, target) + crop_code(box), *shown, tell(target, task.answer))
     return Lesson(
         (*opened, Message("assistant", turn)),
         crop=near(rng, box, FRAME),
         by_code=True,
-        given=(RESULTS_OPEN, RESULTS_CLOSE),
+        given=tuple(part for part in shown if isinstance(part, str)),
     )
 
 

@@ -7,10 +7,9 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
-from speceyes_cli.plugin import Answer, Reply, UsageError
+from speceyes_cli.plugin import METHOD_KEYS, Answer, Reply, UsageError
 
 __all__ = [
     "Tagged",
@@ -116,22 +115,16 @@ def untagged_answer(reply: Reply) -> Answer | None:
     return Answer(said, "large", details={"untagged": True}) if said else None
 
 
-def load_prompts(package: str, replacement: Path | None) -> Mapping[str, str]:
-    """The prompts packaged with an agent, with the keys of a user's TOML file put over them."""
+def load_prompts(package: str, replacement: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The prompts packaged with an agent, with a user's texts put over them.
+
+    Raises `UsageError` for a key that the agent does not have.
+    """
     packaged = resources.files(package).joinpath("prompts.toml").read_text(encoding="utf-8")
     prompts: dict[str, str] = tomllib.loads(packaged)
-    if replacement is not None:
-        try:
-            own = tomllib.loads(replacement.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UsageError(f"--prompts {replacement}: {error}") from error
-        unknown = sorted(set(own) - set(prompts))
-        if unknown:
-            raise UsageError(
-                f"--prompts {replacement}: unknown key {unknown[0]!r}; known: {', '.join(prompts)}"
-            )
-        strange = next((name for name, text in own.items() if not isinstance(text, str)), None)
-        if strange is not None:
-            raise UsageError(f"--prompts {replacement}: {strange!r} is no text.")
-        prompts |= own
-    return {name: text.strip("\n") for name, text in prompts.items()}
+    own = replacement or {}
+    unknown = sorted(set(own) - set(prompts))
+    if unknown:
+        known = ", ".join((*prompts, *METHOD_KEYS))
+        raise UsageError(f"--prompts: unknown key {unknown[0]!r}; known: {known}")
+    return {**prompts, **own}

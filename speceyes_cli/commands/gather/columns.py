@@ -126,6 +126,7 @@ _DETAILS = (
     Column("tokens/s", lambda row: _count(row.tokens_per_second)),
     Column("accepted: gain, harm", _benefit),
     Column("p", _p_value),
+    Column("parity", lambda row: row.parity or NOTHING),
 )
 _PAPER = (
     Column("paper", _paper_accuracy),

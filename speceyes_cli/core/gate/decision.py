@@ -59,6 +59,8 @@ class Gate:
     hopeless: Callable[[Sequence[TokenScore], float, int], bool] | None = None
     kept: int = 0
     """Logits of each token that an engine may keep as `TokenScore.rivals`; 0: none."""
+    cut_stands: bool = False
+    """A draft that its token limit cut may stand too, as in the paper's own code."""
 
     def confidence(self, draft: Draft) -> float:
         """The draft's confidence in 0..1; NaN for a draft without tokens or with NaN scores."""
@@ -72,6 +74,7 @@ class Gate:
 
     def accepts(self, draft: Draft) -> bool:
         """Whether the draft may stand: it ended by itself and its confidence exceeds the bar."""
-        if draft.finish != "stop" or not draft.text.strip():
+        ended = draft.finish == "stop" or (self.cut_stands and draft.finish == "length")
+        if not ended or not draft.text.strip():
             return False
         return self.confidence(draft) > self.threshold

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from speceyes_cli.core.methods.prompts import OWN_PROMPTS, MethodPrompts
+
 Screen = Literal["large", "small", "none"]
 
 DRAFT_TOKENS = 20  # the limit of the paper's published code
@@ -24,6 +26,10 @@ class MethodOptions:
     """The small model thinks first: its draft is what follows the thought."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the method's own plugin declares (`MethodSpec.options`), given or by default."""
+    prompts: MethodPrompts = OWN_PROMPTS
+    """What the method says to models by itself."""
+    as_paper: bool = False
+    """A screen's reply that begins with "no" passes, as in the paper's own code."""
 
 
 PAPER = MethodOptions()

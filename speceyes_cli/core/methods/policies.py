@@ -69,7 +69,7 @@ def specreason(
     sample: Sample,
     agent: Agent,
     gate: Gate,
-    method_options: MethodOptions = PAPER,  # noqa: ARG001 - one signature
+    method_options: MethodOptions = PAPER,
 ) -> Policy:
     """SpecReason: the small model proposes each step, the large one scores it from 0 to 9.
 
@@ -77,7 +77,9 @@ def specreason(
     Whoever wrote it, a step runs its tools, and what they gave back is kept. The answer's source
     is the model that wrote the last step.
     """
-    return (yield from _loop(sample, agent, partial(_speculate, least=gate.threshold)))
+    instruction = method_options.prompts.score
+    write = partial(_speculate, least=gate.threshold, instruction=instruction)
+    return (yield from _loop(sample, agent, write))
 
 
 def solve(sample: Sample, agent: Agent) -> Policy:
@@ -107,10 +109,10 @@ def _write(ask: Ask) -> Generator[Ask, Reply, Step]:
     return Step((yield ask), "large", {})
 
 
-def _speculate(ask: Ask, *, least: float) -> Generator[Ask, Reply, Step]:
+def _speculate(ask: Ask, *, least: float, instruction: str) -> Generator[Ask, Reply, Step]:
     """The small model writes; the large one scores, and writes itself below the least score."""
     proposal = yield replace(ask, role="small", phase="propose")
-    messages = score_messages(ask.messages, written_out(proposal))
+    messages = score_messages(ask.messages, written_out(proposal), instruction)
     scored = yield Ask(
         "large", messages, max_new_tokens=SHORT_TOKENS, phase="score", tools=ask.tools
     )
@@ -159,6 +161,8 @@ def passes_screen(
     if method_options.screen == "none":
         return True
     screen = yield screen_ask(sample, agent, method_options.screen)
+    if method_options.as_paper:
+        return screen.text.lower().startswith("no")
     return says_no(screen.text)
 
 
@@ -180,7 +184,7 @@ def draft_ask(sample: Sample, gate: Gate, method_options: MethodOptions = PAPER)
     """The small model answers at once, every token of the answer scored."""
     return Ask(
         "small",
-        draft_messages(sample),
+        draft_messages(sample, method_options.prompts),
         max_new_tokens=method_options.draft_tokens,
         gate=gate,
         scored_after=THOUGHT_END if method_options.thinking else "",

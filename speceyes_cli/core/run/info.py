@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from PIL import Image
@@ -22,7 +23,12 @@ from speceyes_cli.core.agents import Agent, ToolCaller
 from speceyes_cli.core.chat import Message, Picture
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.files import read_file_text
-from speceyes_cli.core.methods.prompts import draft_messages, score_messages
+from speceyes_cli.core.methods.prompts import (
+    OWN_PROMPTS,
+    MethodPrompts,
+    draft_messages,
+    score_messages,
+)
 from speceyes_cli.core.run.records import Text, plain_json
 from speceyes_cli.core.run.tags import Tag
 from speceyes_cli.core.samples import Sample
@@ -31,6 +37,12 @@ SCHEMA_VERSION = 2
 RUN_FILE = "run.json"
 LIBRARIES = ("torch", "transformers", "pillow", "numpy", "triton", "pydantic", "openai")
 """Libraries whose versions can change an answer or a timing."""
+
+OWN_WORDS = "our own words"
+"""The origin of a text that nobody replaced."""
+
+ELSEWHERE = frozenset({"screen_system", "screen", "draft_system", "draft", "score"})
+"""Texts that the agent's hash does not depend on."""
 
 Json = Annotated[dict[str, Any], BeforeValidator(plain_json)]
 PluginOptions = dict[str, dict[str, bool | int | float | str | None]]
@@ -105,6 +117,8 @@ class RunConfig(_Model):
     """Turns of the agent; None: the agent's own."""
     max_new_tokens: Annotated[int | None, Tag("answers", "agent")]
     """Tokens of each turn; None: the agent's own."""
+    parity: Annotated[str | None, Tag("answers", "agent")] = None
+    """"paper": pictures, screen and cut drafts are handled as in the paper's own code."""
     answer_options: Annotated[PluginOptions, Tag("answers", "keyed")] = {}
     """Options of plugins that decide answers: by part ("method", "agent", "small", "large") and
     name."""
@@ -130,6 +144,15 @@ class RunConfig(_Model):
         return fields
 
 
+class PromptNote(_Model):
+    """One text of a prompt."""
+
+    digest: str
+    """SHA-256 of its characters in UTF-8."""
+    origin: Text
+    """Where it was read: a file, or a place in a clone; or "our own words"."""
+
+
 class RunInfo(_Model):
     """The contents of `run.json`."""
 
@@ -153,13 +176,23 @@ class RunInfo(_Model):
     """The source's revision, when it runs from a checkout."""
     hardware: Json
     """The machine: system, processor, cores, memory, accelerators."""
+    prompts: dict[str, PromptNote] = {}
+    """Each text of the prompts, by its key in a prompts file; empty in older runs."""
+    notes: tuple[Text, ...] = ()
+    """What was told before the run: what `--parity` set, and which prompts were not found."""
     status: Literal["running", "interrupted", "finished"]
     """"running" in a folder that nobody holds means that the program was killed."""
     active_seconds: float = 0.0
     """Wall time spent answering, over all sessions that ended in order."""
 
 
-def describe_run(config: RunConfig, options: Mapping[str, Any], passed: tuple[str, ...]) -> RunInfo:
+def describe_run(
+    config: RunConfig,
+    options: Mapping[str, Any],
+    passed: tuple[str, ...],
+    prompts: Mapping[str, PromptNote] = MappingProxyType({}),
+    notes: tuple[str, ...] = (),
+) -> RunInfo:
     """What can be said of a run before its models are loaded."""
     return RunInfo(
         name=default_name(config),
@@ -171,6 +204,8 @@ def describe_run(config: RunConfig, options: Mapping[str, Any], passed: tuple[st
         versions=library_versions(),
         git_revision=git_revision(),
         hardware=hardware(),
+        prompts=dict(prompts),
+        notes=notes,
         status="running",
     )
 
@@ -270,21 +305,38 @@ def write_atomically(path: Path, chunks: Iterator[str] | list[str]) -> None:
         os.close(descriptor)
 
 
-def prompt_hashes(agent: Agent) -> dict[str, str]:
-    """SHA-256 of each phase's wording, found by asking about a blank picture."""
+def prompt_hashes(
+    agent: Agent,
+    own: MethodPrompts = OWN_PROMPTS,
+    replaced: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """SHA-256 of each phase's wording, found by asking about a blank picture.
+
+    `replaced` are texts that stand in the place of ours: those that no first message of the
+    agent's holds are part of its hash too.
+    """
     blank = Picture("blank", lambda: Image.new("RGB", (56, 56)))
     probe = Sample("probe", "probe", blank, "?", options=("first", "second"))
     prompts = {
         "screen": agent.screen(probe),
-        "draft": draft_messages(probe),
+        "draft": draft_messages(probe, own),
         "agent": agent.open(probe),
-        "score": score_messages((), ""),
+        "score": score_messages((), "", own.score),
     }
     hashes = {phase: _hash_messages(messages) for phase, messages in prompts.items()}
     if isinstance(agent, ToolCaller) and agent.tools:
         told = json.dumps([tool.as_json() for tool in agent.tools])
         hashes["tools"] = hashlib.sha256(told.encode()).hexdigest()
+    later = {key: text for key, text in sorted(replaced.items()) if key not in ELSEWHERE}
+    if later:
+        told = json.dumps([hashes["agent"], later])
+        hashes["agent"] = hashlib.sha256(told.encode()).hexdigest()
     return hashes
+
+
+def prompt_digest(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _hash_messages(messages: tuple[Message, ...]) -> str:

@@ -139,6 +139,8 @@ class SummaryRow(BaseModel):
     """Asks an engine took at once."""
     option_order: str | None = None
     """"dataset" or "shuffle:SEED"; None where that is not known."""
+    parity: str | None = None
+    """"paper": with `--parity paper`, as the paper's own code has it."""
     notes: tuple[str, ...] = ()
     """What a reader should know about this row."""
 
@@ -230,7 +232,7 @@ def _row(run: LoadedRun, part: _Part, baseline: str | None) -> SummaryRow:
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
-    names = ("gate", "threshold", "top_k", "small", "large", "batch_size", "option_order")
+    names = ("gate", "threshold", "top_k", "small", "large", "batch_size", "option_order", "parity")
     return {name: getattr(config, name) for name in names}
 
 

@@ -32,13 +32,23 @@ class Load:
 
 def plan_loads(method: MethodSpec, options: RunOptions, host: Host) -> dict[Role, Load]:
     """Each model that the method needs, checked but not loaded; raises `UsageError`."""
-    specs = {role: choose_engine(model_name(role, options, host), host) for role in method.roles}
-    owners = {role: Owner("engine", spec.name, spec.options) for role, spec in specs.items()}
-    values = read_engine_options(options.engine_option, owners)
-    loads = {role: plan_load(role, specs[role], values[role], options, host) for role in specs}
+    loads = name_loads(method, options, host)
+    for load in loads.values():
+        load.spec.check(load.options)
     if "small" in loads and method.bar is CONFIDENCE:
         require_statistics(host.gates.get(options.gate), loads["small"], host)
     return loads
+
+
+def name_loads(method: MethodSpec, options: RunOptions, host: Host) -> dict[Role, Load]:
+    """Each model that the method needs, unchecked: what only its tokenizer is wanted of."""
+    specs = {role: choose_engine(model_name(role, options, host), host) for role in method.roles}
+    owners = {role: Owner("engine", spec.name, spec.options) for role, spec in specs.items()}
+    values = read_engine_options(options.engine_option, owners)
+    return {
+        role: Load(spec, engine_options(role, values[role], options, host))
+        for role, spec in specs.items()
+    }
 
 
 def works_on(gate: GateSpec, engine: EngineSpec) -> bool:
@@ -72,14 +82,11 @@ def choose_engine(model: str, host: Host) -> EngineSpec:
     return spec
 
 
-def plan_load(
-    role: Role, spec: EngineSpec, own: OptionValues, options: RunOptions, host: Host
-) -> Load:
-    """The role's model on this engine, checked but not loaded; `own` are the engine's options."""
-    model = model_name(role, options, host)
+def engine_options(role: Role, own: OptionValues, options: RunOptions, host: Host) -> EngineOptions:
+    """How the role's model is loaded or reached; `own` are the options that its engine declares."""
     small = role == "small"
-    engine_options = EngineOptions(
-        model=model,
+    return EngineOptions(
+        model=model_name(role, options, host),
         role=role,
         batch_size=options.batch_size,
         device=options.device,
@@ -91,8 +98,6 @@ def plan_load(
         top_k=options.top_k,
         options=own,
     )
-    spec.check(engine_options)
-    return Load(spec, engine_options)
 
 
 def model_name(role: Role, options: RunOptions, host: Host) -> str:

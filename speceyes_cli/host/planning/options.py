@@ -139,9 +139,26 @@ class AgentChoice:
     agent: str = option("deepeyes", "Agent that answers what the gate turns away.", WHAT)
     max_turns: int | None = option(None, "Turns of the agent's loop; its own by default.", AGENT)
     max_new_tokens: int | None = option(None, "Tokens of each turn; its own by default.", AGENT)
-    prompts: Path | None = option(None, "TOML file that replaces the agent's prompts.", AGENT)
+    prompts: str | None = option(
+        None,
+        "TOML file that replaces prompts; or a clone that they are read from, without running it: "
+        "upstream:FOLDER (the paper's repository), deepeyes:FOLDER, thyme:FOLDER.",
+        AGENT,
+    )
     agent_option: list[str] | None = option(
         None, "An option of the agent's own, as name=value; given once for each.", AGENT
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParityOptions:
+    """Whether this program's own choices are given up."""
+
+    parity: str | None = option(
+        None,
+        "paper: set everything in which this program differs on purpose from the paper's own code "
+        "(docs/parity.md), but for what is named here too; the list is printed and recorded.",
+        DECISION,
     )
 
 
@@ -199,6 +216,7 @@ class RunOptions(
     DecisionOptions,
     BranchOptions,
     AgentChoice,
+    ParityOptions,
     FallbackOptions,
     FolderOptions,
 ):

@@ -35,12 +35,19 @@ from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.learned import settle_gate
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.parity import follow_paper, resizing_first
 from speceyes_cli.host.planning.plugin_options import (
     AGENT,
     METHOD,
     Owner,
     decided,
     read_options,
+)
+from speceyes_cli.host.planning.wording import (
+    NO_WORDING,
+    Wording,
+    prompt_notes,
+    read_wording,
 )
 from speceyes_cli.host.plugin_options import Decides, OptionValue
 from speceyes_cli.host.specs import (
@@ -105,25 +112,29 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
     check_numbers(options)
     method = host.methods.get(options.method)
+    options, told = follow_paper(options, method, passed, host)
     certificate = read_certificate(options.certificate) if options.certificate else None
     options, host = settle_gate(options, host, certificate.learned if certificate else None)
     if certificate is not None:
         options = follow(certificate, options, passed)
     options = replace(options, threshold=choose_threshold(options, method))
-    method_options = choose_method_options(options, method)
+    wording = read_wording(options, host)
+    method_options = choose_method_options(options, method, wording)
     gate = make_gate(options, host)
-    agent = make_agent(options, host)
+    agent = make_agent(options, host, wording)
     dataset = host.datasets.get(options.dataset)
     source = DataSource(options.data, options.option_order)
     splits = choose_splits(dataset, options.split)
     for split in splits:
         dataset.check(split, source)
     loads = plan_loads(method, options, host)
-    config = make_config(options, method, dataset, splits, agent, loads, host)
+    hashes = prompt_hashes(agent, wording.for_method, wording.texts)
+    config = make_config(options, method, dataset, splits, hashes, loads, host)
     if certificate is not None:
         require_setting(certificate, config)
         require_data(certificate, config)
-    info = describe_run(config, asdict(options), passed)
+    notes = (*told, *wording.notes)
+    info = describe_run(config, asdict(options), passed, prompt_notes(agent, wording), notes)
     plan = RunPlan(
         info=info,
         folder=options.out or RUNS / info.name,
@@ -177,7 +188,12 @@ def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...
 
 
 def choose_policy(options: RunOptions, method: MethodSpec) -> Callable[..., Policy]:
-    """The method's policy, or the one that leaves no branch out."""
+    """The method's policy, or the one that leaves no branch out; with --parity the paper's."""
+    policy = _branches(options, method)
+    return resizing_first(policy) if options.parity else policy
+
+
+def _branches(options: RunOptions, method: MethodSpec) -> Callable[..., Policy]:
     if options.race:
         if options.both_branches:
             raise UsageError("--race cancels a branch and --both-branches keeps both: choose one.")
@@ -208,8 +224,10 @@ def choose_threshold(options: RunOptions, method: MethodSpec) -> float:
     return options.threshold
 
 
-def choose_method_options(options: RunOptions, method: MethodSpec) -> MethodOptions:
-    """How the method screens and drafts."""
+def choose_method_options(
+    options: RunOptions, method: MethodSpec, wording: Wording
+) -> MethodOptions:
+    """How the method screens and drafts, and in which words."""
     screens: tuple[Screen, ...] = get_args(Screen)
     screen = next((name for name in screens if name == options.screen), None)
     if screen is None:
@@ -218,7 +236,14 @@ def choose_method_options(options: RunOptions, method: MethodSpec) -> MethodOpti
         )
     usual = THINKING_TOKENS if options.thinking else DRAFT_TOKENS
     own = read_options(METHOD, options.method_option, Owner("method", method.name, method.options))
-    return MethodOptions(screen, options.draft_tokens or usual, options.thinking, own)
+    return MethodOptions(
+        screen,
+        options.draft_tokens or usual,
+        options.thinking,
+        own,
+        wording.for_method,
+        as_paper=options.parity is not None,
+    )
 
 
 def check_numbers(options: RunOptions) -> None:
@@ -248,17 +273,23 @@ def make_gate(options: RunOptions, host: Host) -> Gate:
     spec = host.gates.get(options.gate)
     threshold = CONFIDENCE.default if options.threshold is None else options.threshold
     kept = options.top_k if "rivals" in spec.needs else 0
-    return Gate(spec.name, spec.score, options.top_k, threshold, spec.hopeless, kept)
+    cut = options.parity is not None
+    hopeless = None if cut else spec.hopeless
+    return Gate(spec.name, spec.score, options.top_k, threshold, hopeless, kept, cut_stands=cut)
 
 
-def make_agent(options: RunOptions, host: Host) -> Agent:
+def make_agent(options: RunOptions, host: Host, wording: Wording) -> Agent:
     """The agent by name, with its budget and prompts."""
-    if options.prompts is not None and not options.prompts.is_file():
-        raise UsageError(f"--prompts: there is no file {options.prompts}.")
     spec = host.agents.get(options.agent)
     own = read_options(AGENT, options.agent_option, Owner("agent", spec.name, spec.options))
     return spec.factory(
-        AgentOptions(options.max_turns, options.max_new_tokens, options.prompts, own)
+        AgentOptions(
+            options.max_turns,
+            options.max_new_tokens,
+            wording.for_agent,
+            own,
+            wording.for_method.question,
+        )
     )
 
 
@@ -277,7 +308,7 @@ def make_config(
     method: MethodSpec,
     dataset: DatasetSpec,
     splits: tuple[str, ...],
-    agent: Agent,
+    hashes: Mapping[str, str],
     loads: Mapping[Role, Load],
     host: Host,
 ) -> RunConfig:
@@ -286,7 +317,7 @@ def make_config(
     drafts = "small" in method.roles
     large = "large" in method.roles
     scored = drafts and method.bar is CONFIDENCE
-    method_options = choose_method_options(options, method)
+    method_options = choose_method_options(options, method, NO_WORDING)
     limit = dataset.default_limit if options.limit is None else options.limit or None
     models = {role: load.options.model for role, load in loads.items()}
     return RunConfig(
@@ -319,9 +350,10 @@ def make_config(
         large_max_pixels=options.large_max_pixels if large else None,
         max_turns=options.max_turns if large else None,
         max_new_tokens=options.max_new_tokens if large else None,
+        parity=options.parity,
         answer_options=plugin_options(options, method, loads, host, "answers"),
         time_options=plugin_options(options, method, loads, host, "time"),
-        prompt_hashes=prompt_hashes(agent),
+        prompt_hashes=dict(hashes),
         data_fingerprint={split: dataset.fingerprint(split, source) for split in splits},
         model_digests={
             role: digest

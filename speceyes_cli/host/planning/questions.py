@@ -30,6 +30,7 @@ from speceyes_cli.host.planning.plans import (
     make_agent,
     make_gate,
 )
+from speceyes_cli.host.planning.wording import read_wording
 from speceyes_cli.host.specs import CONFIDENCE, Agent
 
 FEWEST_OPTIONS = 2
@@ -50,6 +51,8 @@ class QuestionPlan:
     loads: Mapping[Role, Load]
     learned: LearnedGate | None
     """What the loaded small model must match, where the gate was learned."""
+    notes: tuple[str, ...] = ()
+    """What a user should know before it is answered."""
 
 
 def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPlan:
@@ -59,8 +62,9 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
     options, host = settle_gate(options, host)
     options = replace(options, threshold=choose_threshold(options, method))
     gate = replace(make_gate(options, host), hopeless=None)
-    method_options = choose_method_options(options, method)
-    agent = make_agent(options, host)
+    wording = read_wording(options, host)
+    method_options = choose_method_options(options, method, wording)
+    agent = make_agent(options, host, wording)
     policy = choose_policy(options, method)
     return QuestionPlan(
         sample=sample,
@@ -72,6 +76,7 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
         gated=method.bar is CONFIDENCE and len(method.roles) > 1,
         loads=plan_loads(method, options, host),
         learned=host.learned.get(gate.name),
+        notes=wording.notes,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,9 +23,12 @@ from speceyes_cli.plugin import (
     Sample,
     Size,
     ToolError,
+    fill,
     one_line,
     question_text,
     question_turns,
+    short_question,
+    with_question,
 )
 from speceyes_plugins.agents.boxes import BOX_FRAMES, BOX_KEYS, Box, Frame, read_box
 from speceyes_plugins.agents.shown_pictures import (
@@ -89,17 +92,21 @@ class DeepEyes:
         self.box_frame = choice(options.options.get("box-frame"), BOX_FRAMES, None)
         self.rounding = choice(options.options.get("box-rounding"), ROUNDINGS, ROUNDINGS[0])
         self.prompts = load_prompts("speceyes_plugins.agents.deepeyes", options.prompts)
+        self.question = options.question
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether zooming would help."""
-        return question_turns(sample, f"{question_text(sample)}\n{self.prompts['screen']}")
+        question = short_question(sample, self.question)
+        text = with_question(self.prompts["screen"], question)
+        return question_turns(sample, text, self.prompts["screen_system"])
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
         """The tool's schema, the conversation and the question; which picture, if several."""
-        lines = [question_text(sample), self.prompts["instruction"]]
+        question = question_text(sample, self.question)
         if len(sample.pictures) > 1:
-            lines.insert(1, several_pictures(len(sample.pictures)))
-        return question_turns(sample, "\n".join(lines), self.prompts["system"])
+            question = f"{question}\n{several_pictures(len(sample.pictures))}"
+        text = with_question(self.prompts["instruction"], question)
+        return question_turns(sample, text, self.prompts["system"])
 
     def step(
         self, reply: Reply, state: AgentState
@@ -133,12 +140,12 @@ class DeepEyes:
         if isinstance(seen, ToolError):
             return self._complain(seen.kind, seen.text)
         crop = next(part for part in seen.content if isinstance(part, Picture))
-        return Observation(observation(crop, self.prompts["reminder"]), (*mends, *seen.notes))
+        return Observation(observation(crop, self.prompts), (*mends, *seen.notes))
 
     def _complain(self, kind: str, text: str) -> ToolError:
         """An error in the tags the model knows tool results by."""
-        reminder = self.prompts["reminder"]
-        return ToolError(kind, f"<tool_response>\n{text}\n{reminder}\n</tool_response>")
+        told = {"picture": text, "reminder": self.prompts["reminder"]}
+        return ToolError(kind, fill(self.prompts["observation"], told))
 
 
 def answers_first(answer: Tagged, call: Tagged) -> bool:
@@ -150,9 +157,11 @@ def answers_first(answer: Tagged, call: Tagged) -> bool:
     return (first is answer) == first.closed
 
 
-def observation(crop: Picture, reminder: str) -> tuple[str | Picture, ...]:
+def observation(crop: Picture, prompts: Mapping[str, str]) -> tuple[str | Picture, ...]:
     """The user turn that shows a crop."""
-    return ("<tool_response>\n", crop, f"\n{reminder}\n</tool_response>")
+    before, _, behind = prompts["observation"].partition("{picture}")
+    reminder = {"reminder": prompts["reminder"]}
+    return tuple(part for part in (fill(before, reminder), crop, fill(behind, reminder)) if part)
 
 
 def parse_call(call: Tagged, shown: Shown) -> tuple[Meant, tuple[str, ...]]:

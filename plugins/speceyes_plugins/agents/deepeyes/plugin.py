@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from speceyes_cli.plugin import AgentSpec, PluginOption, hookimpl
+from speceyes_cli.plugin import AgentSpec, FoundPrompts, PluginOption, hookimpl
 from speceyes_plugins.agents.boxes import BOX_FRAMES
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes
 from speceyes_plugins.agents.zoom import ROUNDINGS
+
+
+def from_upstream(folder: Path) -> FoundPrompts:
+    """Out of a clone of the paper's repository."""
+    from speceyes_plugins.agents.clones.sources import read_upstream  # noqa: PLC0415 - when wanted
+
+    return read_upstream(folder, "deepeyes")
+
+
+def from_own(folder: Path) -> FoundPrompts:
+    """Out of a clone of DeepEyes' own repository."""
+    from speceyes_plugins.agents.clones.sources import read_deepeyes  # noqa: PLC0415 - when wanted
+
+    return read_deepeyes(folder)
 
 
 @hookimpl
@@ -31,4 +46,11 @@ def speceyes_agents() -> Iterable[AgentSpec]:
                 choices=ROUNDINGS,
             ),
         ),
+        prompt_sources={"upstream": from_upstream, "deepeyes": from_own},
+        published={
+            "threshold": 0.98,
+            "max_turns": 6,
+            "max_new_tokens": 512,
+            "agent-option.box-rounding": "truncate",
+        },
     )

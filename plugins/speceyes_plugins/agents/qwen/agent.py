@@ -23,6 +23,8 @@ from speceyes_cli.plugin import (
     chat_pictures,
     question_text,
     question_turns,
+    short_question,
+    with_question,
 )
 from speceyes_plugins.agents.boxes import BOX_FRAMES, BOX_KEYS, Frame, check_frame, read_box
 from speceyes_plugins.agents.native_calls import CallWatch, ToolNames, ended, read_calls
@@ -72,6 +74,7 @@ class Qwen:
         own = options.options
         self.box_frame = next((f for f in BOX_FRAMES if f == own.get("box-frame")), None)
         self.prompts = load_prompts("speceyes_plugins.agents.qwen", options.prompts)
+        self.question = options.question
         tools = [zoom_tool(self.prompts)]
         if own.get("tools") == "all":
             tools += [rotate_tool(self.prompts), enlarge_tool(self.prompts)]
@@ -81,11 +84,13 @@ class Qwen:
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether zooming would help."""
-        return question_turns(sample, f"{question_text(sample)}\n{self.prompts['screen']}")
+        question = short_question(sample, self.question)
+        return question_turns(sample, with_question(self.prompts["screen"], question))
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
         """The conversation and the question; the tools stand beside them."""
-        text = f"{question_text(sample)}\n{self.prompts['instruction']}"
+        question = question_text(sample, self.question)
+        text = with_question(self.prompts["instruction"], question)
         return question_turns(sample, text, self.prompts["system"])
 
     def step(

@@ -18,6 +18,8 @@ from speceyes_cli.plugin import (
     ToolError,
     question_text,
     question_turns,
+    short_question,
+    with_question,
 )
 from speceyes_plugins.agents.tags import last_tagged, load_prompts, untagged_answer, untagged_code
 from speceyes_plugins.agents.thyme.sessions import SandboxSessions
@@ -43,6 +45,7 @@ class Thyme:
         self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
         self.prompts = load_prompts("speceyes_plugins.agents.thyme", options.prompts)
         check_prompts(self.prompts)
+        self.question = options.question
         own = options.options
         state: State = "fresh" if own.get("state") == "fresh" else "persist"
         unsafe = own.get("sandbox") == "unsafe-subprocess"
@@ -53,7 +56,9 @@ class Thyme:
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether image processing would help."""
-        return question_turns(sample, f"{question_text(sample)}\n{self.prompts['screen']}")
+        question = short_question(sample, self.question)
+        text = with_question(self.prompts["screen"], question)
+        return question_turns(sample, text, self.prompts["screen_system"])
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
         """The conversation, its pictures' paths and sizes, and the question."""
@@ -62,7 +67,8 @@ class Thyme:
             Other(place, further_picture(place), Size(*picture.open().size))
             for place, picture in other_pictures(sample)
         ]
-        return opening(sample, size, self.prompts, others)
+        question = question_text(sample, self.question)
+        return opening(sample, question, size, self.prompts, others)
 
     def step(
         self, reply: Reply, state: AgentState
@@ -76,7 +82,7 @@ class Thyme:
         if block is None:
             last_turn = state.turn + 1 >= self.max_turns
             untagged = untagged_answer(reply) if last_turn else None
-            return untagged or complain("no_action", "Neither <code> nor <answer> was found.")
+            return untagged or self._complain("no_action", "Neither <code> nor <answer> was found.")
         notes = () if code is not None else ("code without tags",)
         arguments = {"key": state.key, "picture": state.sample.picture, "code": block}
         if others := dict(other_pictures(state.sample)):
@@ -89,8 +95,14 @@ class Thyme:
             notes=notes,
         )
         if isinstance(seen, ToolError):
-            return complain(seen.kind, seen.text)
-        return Observation(results(seen.content), (*notes, *seen.notes))
+            return self._complain(seen.kind, seen.text)
+        shown = results(seen.content, self.prompts["observation"])
+        return Observation(shown, (*notes, *seen.notes))
+
+    def _complain(self, kind: str, text: str) -> ToolError:
+        """An error in the tags the model knows results by."""
+        shown = results((text,), self.prompts["observation"])
+        return ToolError(kind, "".join(part for part in shown if not isinstance(part, Picture)))
 
     def forget(self, key: str) -> None:
         """The trajectory has ended: its interpreter and files go."""
@@ -104,8 +116,3 @@ class Thyme:
 def other_pictures(sample: Sample) -> list[tuple[int, Picture]]:
     """The pictures of the conversation beside the one asked about, with their places."""
     return [(i, one) for i, one in enumerate(sample.pictures) if one is not sample.picture]
-
-
-def complain(kind: str, text: str) -> ToolError:
-    """An error in the tags the model knows results by."""
-    return ToolError(kind, "".join(p for p in results((text,)) if not isinstance(p, Picture)))

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from speceyes_cli.plugin import Agent, AgentOptions, AgentSpec, PluginOption, hookimpl
+from speceyes_cli.plugin import (
+    Agent,
+    AgentOptions,
+    AgentSpec,
+    FoundPrompts,
+    PluginOption,
+    hookimpl,
+)
 
 
 def make_agent(options: AgentOptions) -> Agent:
@@ -12,6 +20,20 @@ def make_agent(options: AgentOptions) -> Agent:
     from speceyes_plugins.agents.thyme.agent import Thyme  # noqa: PLC0415 - it brings the sandbox
 
     return Thyme(options)
+
+
+def from_upstream(folder: Path) -> FoundPrompts:
+    """Out of a clone of the paper's repository."""
+    from speceyes_plugins.agents.clones.sources import read_upstream  # noqa: PLC0415 - when wanted
+
+    return read_upstream(folder, "thyme")
+
+
+def from_own(folder: Path) -> FoundPrompts:
+    """Out of a clone of Thyme's own repository."""
+    from speceyes_plugins.agents.clones.sources import read_thyme  # noqa: PLC0415 - when wanted
+
+    return read_thyme(folder)
 
 
 @hookimpl
@@ -36,4 +58,11 @@ def speceyes_agents() -> Iterable[AgentSpec]:
                 choices=("auto", "unsafe-subprocess"),
             ),
         ),
+        prompt_sources={"upstream": from_upstream, "thyme": from_own},
+        published={
+            "threshold": 0.95,
+            "max_turns": 5,
+            "max_new_tokens": 2048,
+            "agent-option.state": "fresh",
+        },
     )

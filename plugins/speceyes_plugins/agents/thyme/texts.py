@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from speceyes_cli.plugin import (
+    QUESTION,
     Message,
     Picture,
     Sample,
     Size,
     UsageError,
+    fill,
     one_line,
-    question_text,
     question_turns,
+    with_question,
 )
 from speceyes_plugins.sandbox.values import PICTURE
 
@@ -36,20 +38,27 @@ class Other(NamedTuple):
 FACTS = ("path", "width", "height")
 """What the words about the picture may have in braces."""
 _BRACES = re.compile(r"\{([^{}]*)\}|[{}]")
-RESULTS_OPEN = "\n<sandbox_output>"
-RESULTS_CLOSE = "</sandbox_output>\n"
+RESULTS = "{results}"
 
 
 def opening(
-    sample: Sample, size: Size, prompts: Mapping[str, str], others: Sequence[Other] = ()
+    sample: Sample,
+    question: str,
+    size: Size,
+    prompts: Mapping[str, str],
+    others: Sequence[Other] = (),
 ) -> tuple[Message, ...]:
-    """The conversation, the paths and sizes of its pictures, the question."""
+    """The conversation, the paths and sizes of its pictures, the question.
+
+    An instruction that has a place for the question is the whole text.
+    """
     facts = {"path": PICTURE, "width": str(size.width), "height": str(size.height)}
-    where = _BRACES.sub(lambda found: facts[found[1]], prompts["picture"])
     further = [
         f"{one.ordinal} is {one.path}, {one.size.width}x{one.size.height} pixels." for one in others
     ]
-    text = "\n".join([where, *further, question_text(sample), prompts["instruction"]])
+    text = with_question(prompts["instruction"], "\n".join([*further, question]), facts)
+    if QUESTION not in prompts["instruction"]:
+        text = f"{fill(prompts['picture'], facts)}\n{text}"
     return question_turns(sample, text, prompts["system"])
 
 
@@ -64,6 +73,7 @@ def check_prompts(prompts: Mapping[str, str]) -> None:
             )
 
 
-def results(content: tuple[str | Picture, ...]) -> tuple[str | Picture, ...]:
+def results(content: tuple[str | Picture, ...], observation: str) -> tuple[str | Picture, ...]:
     """Pictures or text in the tags the model knows them by."""
-    return (RESULTS_OPEN, *content, RESULTS_CLOSE)
+    before, _, behind = observation.partition(RESULTS)
+    return tuple(part for part in (before, *content, behind) if part)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from speceyes_cli.plugin import (
+    Ask,
     CheckSpec,
     Engine,
     EngineOptions,
     EngineSpec,
     Finding,
     PluginOption,
+    Rendered,
     hookimpl,
 )
 from speceyes_plugins.engines.transformers.models import TURN_MEMORY, check, digest, takes
@@ -23,6 +25,13 @@ def make_engine(options: EngineOptions) -> Engine:
     return TransformersEngine(options)
 
 
+def render_asks(options: EngineOptions, asks: Sequence[Ask]) -> Sequence[Rendered]:
+    """Prompts as the model would read them, without its weights."""
+    from speceyes_plugins.engines.transformers.rendering import render  # noqa: PLC0415 - heavy
+
+    return render(options, asks)
+
+
 @hookimpl
 def speceyes_engines() -> Iterable[EngineSpec]:
     """The local engine."""
@@ -32,6 +41,7 @@ def speceyes_engines() -> Iterable[EngineSpec]:
         check=check,
         factory=make_engine,
         digest=digest,
+        render=render_asks,
         summary="Qwen2-VL to Qwen3.5 and their kin from a folder or a hub id; the embedded pair",
         models={"embedded": {"small": "embedded", "large": "embedded"}},
         options=(

@@ -1,18 +1,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from speceyes_plugins.agents.deepeyes.agent import MAX_TURNS, DeepEyes
+from speceyes_plugins.agents.deepeyes.agent import MAX_TURNS, DeepEyes, observation
 
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, Size, ToolError
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.samples import QuestionLayout, Sample
 from speceyes_cli.host.specs import AgentOptions
 
 ORIGINAL = Size(1680, 840)
@@ -162,17 +161,33 @@ def test_no_box_raises(box: list[object]) -> None:
     assert isinstance(step(call(box)), ToolError | Observation)
 
 
-def test_own_prompts_replace_ours(tmp_path: Path) -> None:
-    own = tmp_path / "own.toml"
-    own.write_text('system = "Look twice."', encoding="utf-8")
-    agent = DeepEyes(AgentOptions(prompts=own))
+def test_own_prompts_replace_ours() -> None:
+    agent = DeepEyes(AgentOptions(prompts={"system": "Look twice."}))
     assert agent.open(SAMPLE)[0].content == ("Look twice.",)
 
 
-@pytest.mark.parametrize("text", ["sistem = 'x'", "system = ", None])
-def test_wrong_prompt_files_are_one_sentence(tmp_path: Path, text: str | None) -> None:
-    own = tmp_path / "own.toml"
-    if text is not None:
-        own.write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match=r"own\.toml"):
-        DeepEyes(AgentOptions(prompts=own))
+def test_an_unknown_prompt_is_told_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="unknown key 'sistem'; known: screen_system, screen"):
+        DeepEyes(AgentOptions(prompts={"sistem": "x"}))
+
+
+def test_a_text_with_a_place_for_the_question_is_the_whole_text() -> None:
+    texts = {
+        "screen_system": "Short.",
+        "screen": "Q: {question} Zoom?",
+        "instruction": "{question}!",
+    }
+    layout = QuestionLayout(
+        "{question} [{options}] Please.", option="({letter}) {option}", short_until="Please"
+    )
+    agent = DeepEyes(AgentOptions(prompts=texts, question=layout))
+    system, user = agent.screen(SAMPLE)
+    assert (system.role, system.content) == ("system", ("Short.",))
+    assert user.content[1] == "Q: Which? [(A) red\n(B) green]  Zoom?"
+    assert agent.open(SAMPLE)[1].content[1] == "Which? [(A) red\n(B) green] Please.!"
+
+
+def test_a_crop_stands_where_the_layout_has_it() -> None:
+    prompts = {**DeepEyes(AgentOptions()).prompts, "observation": "<r>{picture}</r>{reminder}"}
+    crop = Picture("c", quadrants)
+    assert observation(crop, prompts) == ("<r>", crop, f"</r>{prompts['reminder']}")

@@ -1,0 +1,60 @@
+"""Prompts as a model would read them, without its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import TemplateError
+from transformers import AutoProcessor
+from transformers.image_utils import SizeDict
+
+from speceyes_cli.plugin import Ask, EngineOptions, Rendered, UsageError, hide_hub_token, one_line
+from speceyes_plugins.engines.chat_rendering import ChatRenderer
+from speceyes_plugins.engines.transformers.models import location
+from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures_of
+
+
+def render(options: EngineOptions, asks: Sequence[Ask]) -> list[Rendered]:
+    """Each ask's text and token ids; raises `UsageError` where the template cannot take it."""
+    processor = _processor(location(options.model, options.role), options)
+    chat, writer = ChatRenderer(processor), PromptWriter(processor)
+    rendered = []
+    for ask in asks:
+        counts = [
+            _visual_tokens(processor.image_processor, p.open().size) for p in pictures_of(ask)
+        ]
+        try:
+            text = chat.render(ask)
+            [ids] = writer.write([(ask, counts)])
+        except (TemplateError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UsageError(
+                f"--{options.role}: the chat template of {options.model} cannot take the messages "
+                f"of the {ask.phase or 'prompt'}: {one_line(str(error)) or type(error).__name__}."
+            ) from error
+        rendered.append(Rendered(text, tuple(ids)))
+    return rendered
+
+
+@lru_cache(maxsize=4)
+def _processor(place: str, options: EngineOptions) -> Any:
+    try:
+        processor = AutoProcessor.from_pretrained(place)
+    except (OSError, ValueError, ImportError) as error:
+        said = one_line(hide_hub_token(str(error))) or type(error).__name__
+        raise UsageError(f"--{options.role}: {place} has no processor: {said}") from error
+    size = processor.image_processor.size
+    processor.image_processor.size = SizeDict(
+        shortest_edge=options.min_pixels or size["shortest_edge"],
+        longest_edge=options.max_pixels or size["longest_edge"],
+    )
+    return processor
+
+
+def _visual_tokens(image_processor: Any, size: tuple[int, int]) -> int:
+    """Tokens of a picture of this width and height, in pixels."""
+    width, height = size
+    patches: int = image_processor.get_number_of_image_patches(height, width)
+    merge: int = image_processor.merge_size
+    return patches // merge**2
