@@ -25,6 +25,10 @@ CONTENT = (
     "{% endif %}{% endfor %}"
 )
 WITHOUT_SYSTEM = CONTENT.replace("CONDITION", "m.role != 'system'").replace("TEXT", "p.text")
+NO_SYSTEM = (
+    "{% if messages[0].role == 'system' %}"
+    "{{ raise_exception('no system message here') }}{% endif %}"
+) + CONTENT.replace("CONDITION", "true").replace("TEXT", "p.text")
 TRIMMED = CONTENT.replace("CONDITION", "true").replace("TEXT", "p.text | replace('\n', ' ')")
 
 
@@ -68,13 +72,10 @@ def test_check_is_content_with_our_own(invoke: Invoke) -> None:
 @pytest.mark.parametrize(
     ("template", "told"),
     [
-        (
-            "{{ raise_exception('no system message here') }}",
-            "cannot take the messages of the agent",
-        ),
-        ("{% for m in messages %}{{ m.nothing.at_all }}{% endfor %}", "cannot take the messages"),
-        ("{% for m in messages %}{% if", "cannot take the messages"),
-        ("<|im_start|>", "1 pictures, 0 placeholders"),
+        (NO_SYSTEM, "cannot take the messages of the agent: no system message here"),
+        ("{% for m in messages %}{{ m.nothing.at_all }}{% endfor %}", "cannot be asked"),
+        ("{% for m in messages %}{% if", "cannot be asked: its chat template refuses"),
+        ("<|im_start|>", "cannot be asked: its chat template leaves pictures out"),
         (
             WITHOUT_SYSTEM,
             "agent, direct_attributes/direct_attributes/0000 and 1 more: the template",

@@ -278,7 +278,7 @@ def make_gate(options: RunOptions, host: Host) -> Gate:
     return Gate(spec.name, spec.score, options.top_k, threshold, hopeless, kept, cut_stands=cut)
 
 
-def make_agent(options: RunOptions, host: Host, wording: Wording) -> Agent:
+def make_agent(options: RunOptions, host: Host, wording: Wording = NO_WORDING) -> Agent:
     """The agent by name, with its budget and prompts."""
     spec = host.agents.get(options.agent)
     own = read_options(AGENT, options.agent_option, Owner("agent", spec.name, spec.options))

@@ -19,7 +19,8 @@ from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures
 def render(options: EngineOptions, asks: Sequence[Ask]) -> list[Rendered]:
     """Each ask's text and token ids; raises `UsageError` where the template cannot take it."""
     processor = _processor(location(options.model, options.role), options)
-    chat, writer = ChatRenderer(processor), PromptWriter(processor)
+    named = f"--{options.role}: {options.model}"
+    chat, writer = ChatRenderer(processor, named), PromptWriter(processor, named)
     rendered = []
     for ask in asks:
         counts = [
