@@ -197,7 +197,7 @@ def test_every_option_is_for_pictures_for_datasets_or_for_both() -> None:
     for_both = (
         *("picture", "question", "dataset", "method", "method_option", "gate", "top_k", "thinking"),
         *("draft_tokens", "models", "small", "small_min_pixels", "small_max_pixels", "agent"),
-        *("engine_option", "device", "dtype", "attention", "cache", "cache_dir", "json"),
+        *("engine_option", "device", "dtype", "attention", "cache", "cache_dir", "json", "prompts"),
     )
     assert sorted([*of_one_mode, *for_both]) == sorted(f.name for f in fields(command.InferOptions))
 
