@@ -27,7 +27,8 @@ from speceyes_cli.core.methods.method_options import (
 )
 from speceyes_cli.core.run.changes import Change, drop_changed
 from speceyes_cli.core.run.evaluate import Placed, Recipe, unfinished
-from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run, prompt_hashes
+from speceyes_cli.core.run.info import RunConfig, RunInfo, describe_run
+from speceyes_cli.core.run.prompt_notes import prompt_hashes
 from speceyes_cli.core.run.store import RunStore, SampleKey
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.text import writable

@@ -15,7 +15,7 @@ from speceyes_cli.core.methods.method_options import MethodOptions
 from speceyes_cli.core.methods.policies import SHORT_TOKENS, draft_ask, extend, screen_ask
 from speceyes_cli.core.methods.prompts import score_messages, texts_of
 from speceyes_cli.core.pictures.pre_resized import pre_resized_messages
-from speceyes_cli.core.run.info import PromptNote
+from speceyes_cli.core.run.prompt_notes import PromptNote
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import Load, name_loads

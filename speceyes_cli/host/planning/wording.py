@@ -15,7 +15,7 @@ from speceyes_cli.core.methods.prompts import (
     method_prompts,
     texts_of,
 )
-from speceyes_cli.core.run.info import OWN_WORDS, PromptNote, prompt_digest
+from speceyes_cli.core.run.prompt_notes import OWN_WORDS, PromptNote, prompt_digest
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import RunOptions

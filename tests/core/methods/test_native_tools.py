@@ -26,7 +26,7 @@ from speceyes_cli.core.chat import (
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.methods.policies import solve, speceyes, specreason
-from speceyes_cli.core.run.info import prompt_hashes
+from speceyes_cli.core.run.prompt_notes import prompt_hashes
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample
