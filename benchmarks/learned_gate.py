@@ -5,7 +5,8 @@ Runs both branches of the embedded pair, without a screen, on `--samples` sample
 nothing was trained on either. A gate is fitted on one fold and measured on the other, and the other
 way round: certified coverage (loss below 2% at risk 10%), AURC, and the paired bootstrap interval
 of its AURC less that of the best of the paper's four. Beside it: other models of the same features,
-and an oracle that knows which drafts are right, which is the room there is.
+an oracle that knows which drafts are right, and one that knows which discs are large: the room
+there is, with luck and without it.
 
     OMP_NUM_THREADS=1 python benchmarks/learned_gate.py
     OMP_NUM_THREADS=1 python benchmarks/learned_gate.py --noise 30    # pictures with pixel noise
@@ -38,11 +39,13 @@ from speceyes_cli.analysis.certified_points import Levels, Measure, find_points
 from speceyes_cli.analysis.confidence import risk_by_coverage
 from speceyes_cli.analysis.gate_comparison import compare_gates
 from speceyes_cli.analysis.learned.fitting import Example, fit
+from speceyes_cli.analysis.learned.parts import key_of
 from speceyes_cli.analysis.scores import acceptable, confidences, given
 from speceyes_cli.analysis.table import ScoredDraft, ScoredSample, ScoreTable
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.learned import FEATURES, LogisticScore, feature_values
 from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.tables.summaries import load_run
 from speceyes_cli.host.learning import examples_of
 from speceyes_cli.host.manager import Catalog, Host, build_host
 from speceyes_cli.host.run_scores import open_table
@@ -52,6 +55,8 @@ LEVELS = Levels((0.02,), 0.10)
 GAINED, LOWERED = 0.05, -0.15  # the target: points of coverage, or of AURC
 SEED = 0
 AGENT_RIGHT = 0.95
+SCENES: dict[str, float] = {}
+"""Of samples that models answered: see `known_from_the_scene`."""
 Model = Callable[[Sequence[TokenScore]], float]
 
 
@@ -95,7 +100,19 @@ def answer(folder: Path, agent: str, samples: int, noise: float) -> ScoreTable:
     command = ["eval", "--agent", agent, "--both-branches", "--screen", "none", "--limit", "0"]
     done = CliRunner().invoke(build_app(host), [*command, "--out", str(out)], obj=host)
     assert done.exit_code == 0, done.output
+    SCENES.update(known_from_the_scene(out))
     return open_table(out)[1]
+
+
+def known_from_the_scene(folder: Path) -> dict[str, float]:
+    """1 for a sample whose disc is large, 0 for a half-hidden dot, by its "split/id".
+
+    No draft of a dot tells more than a guess, so this is the room there is but for luck.
+    """
+    return {
+        f"{record.split}/{record.sample_id}": float(bool(record.meta.get("large")))
+        for record in load_run(folder).records
+    }
 
 
 def noisy(host: Host, most: float) -> Host:
@@ -204,6 +221,8 @@ def measure(fitted: ScoreTable, held: ScoreTable, host: Host) -> None:
     """Every gate on the held fold; the learned ones fitted on the other."""
     values = {spec.name: scored(held, spec.score) for spec in host.gates}
     values |= {name: scored(held, model) for name, model in models(fitted).items()}
+    if SCENES:
+        values["large discs (scene)"] = [SCENES.get(key_of(s), 0.0) for s in held.samples]
     values["oracle"] = [float(bool(s.draft_right)) for s in held.samples]
     right = np.array([bool(sample.draft_right) for sample in held.samples])
     risks = {

@@ -146,3 +146,13 @@ def test_serve_takes_it(gate: LearnedGate, host: Host, tmp_path: Path) -> None:
     assert plan.service.gate.threshold == gate.certified.threshold
     assert gate.name in plan.service.gates
     assert "min" in plan.service.gates
+
+
+def test_a_sweep_takes_it_beside_other_gates(
+    invoke: Invoke, gate: LearnedGate, tmp_path: Path
+) -> None:
+    sweep = ("--sweep", "gate=min,gate.json", "--out", "runs/sweep")
+    done = invoke(*DOTS, *MODELS, *sweep)
+    assert done.exit_code == 0, done.output
+    runs = [read_run(folder)[0].config for folder in (tmp_path / "runs" / "sweep").iterdir()]
+    assert {run.gate for run in runs} == {"min", gate.name}
