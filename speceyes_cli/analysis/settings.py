@@ -10,7 +10,9 @@ from speceyes_cli.core.run.tags import Part, tagged
 
 _PARTS: tuple[Part, ...] = ("samples", "method", "draft", "agent", "machine", "keyed")
 """All but the gate, which a replay or a certificate chooses, and the files: see `data_of`."""
-_ENGINE_FIELDS = ("engine", "model", "revision", "dtype", "min_pixels", "max_pixels")
+_ENGINE_FIELDS = (
+    *("engine", "model", "revision", "dtype", "attention", "min_pixels", "max_pixels"),
+)
 
 
 def setting_of(config: RunConfig) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun, baselines_beside, find_baseline
 from speceyes_cli.host.learned_gates import honest_part, take_gate_files
 from speceyes_cli.host.manager import Host
+from speceyes_cli.host.planning.models import require_separable
 from speceyes_cli.host.run_scores import Scores, open_table, own_choice, told_gates
 
 PAPER_THRESHOLDS = (0.995, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94)
@@ -67,6 +68,8 @@ def choices(
         for threshold in bars
     ]
     for choice in choices:
+        if top_ks:
+            require_separable(scores.host.gates.get(choice.gate), choice.top_k)
         scores.of(choice.gate, choice.top_k)
     return choices
 
@@ -116,6 +119,8 @@ def certify(
     candidates: dict[Measure, Sequence[float]] = {}
     for gate in wanted:
         measure = Measure(gate, top_k or scores.usual_k(gate))
+        if top_k is not None:
+            require_separable(host.gates.get(gate), top_k)
         values = scores.of(*measure)
         try:
             finite_scores(table, values, gate)

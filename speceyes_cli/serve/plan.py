@@ -18,7 +18,14 @@ from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.secrets import check_key, refuse_shared_key
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.learned import settle_gate
-from speceyes_cli.host.planning.models import Load, plan_loads, require_statistics, works_on
+from speceyes_cli.host.planning.models import (
+    Load,
+    is_separable,
+    plan_loads,
+    require_separable,
+    require_statistics,
+    works_on,
+)
 from speceyes_cli.host.planning.options import (
     DECISION,
     AgentChoice,
@@ -176,17 +183,19 @@ def choose_gates(
 ) -> dict[str, Gate]:
     """The gates that a request may choose; the server's own is always one of them.
 
-    "all" are those that the small model's engine can serve; `UsageError` for a named one that it
-    cannot.
+    "all" are those that the small model's engine can serve at this K; `UsageError` for a named one
+    that it cannot.
     """
     small = loads.get("small")
-    fitting = [spec.name for spec in host.gates if small is None or works_on(spec, small.spec)]
+    separable = [spec for spec in host.gates if is_separable(spec, run.top_k)]
+    fitting = [spec.name for spec in separable if small is None or works_on(spec, small.spec)]
     named = [name.strip() for name in options.request_gates.split(",")]
     wanted = {"all": fitting, "none": []}.get(options.request_gates, named)
     names = dict.fromkeys([run.gate, *wanted])
     if small is not None:
         for name in wanted:
             require_statistics(host.gates.get(name), small, host)
+            require_separable(host.gates.get(name), run.top_k)
     return {name: make_gate(replace(run, gate=name), host) for name in names}
 
 

@@ -81,7 +81,7 @@ def test_samples_of_one_picture_count_once(run: LoadedRun) -> None:
         return record.model_copy(update={"picture_digest": f"{place // 2:032d}"[::-1]})
 
     records = [paired(place, record) for place, record in enumerate(run.records[:140])]
-    found = certify(run._replace(records=records), max_loss=0.05)
+    found = certify(LoadedRun.of(run.folder, run.info, records), max_loss=0.05)
     assert (found.samples, found.n, found.clusters) == (140, 70, 70)
 
 
@@ -199,3 +199,14 @@ def test_another_revision_is_refused(certificate: Certificate) -> None:
     require_engines(certificate, {"large": {"model": "moved/l", "revision": "1"}})
     with pytest.raises(UsageError, match=r"the engine large.revision \(certificate: '1', here"):
         require_engines(certificate, {"large": {"model": "l", "revision": "2"}})
+
+
+@pytest.mark.parametrize("field", ["engine", "dtype", "attention"])
+def test_number_format_attention_and_engine_are_bound(make_run: MakeRun, field: str) -> None:
+    engine = {"engine": "transformers", "revision": "1", "dtype": "float32", "attention": "sdpa"}
+    made = make_run(SPECS, both_branches=True)
+    info = made.info.model_copy(update={"engines": {"small": engine}})
+    bound = certify(made._replace(info=info))
+    require_engines(bound, {"small": engine})
+    with pytest.raises(UsageError, match=rf"the engine small.{field} \(certificate: "):
+        require_engines(bound, {"small": {**engine, field: "another"}})

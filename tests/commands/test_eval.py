@@ -233,6 +233,7 @@ def test_limit_zero_is_all_and_a_split_can_be_named(evaluate: Invoke, tmp_path: 
         (["--draft-tokens", "0"], "--draft-tokens must be at least 1, not 0."),
         (["--fallbacks", "0"], "--fallbacks must be at least 1, not 0."),
         (["--top-k", "1"], "--top-k must be at least 2, not 1."),
+        (["--top-k", "4"], "--top-k 4 is too few for the gate min: separability weighs"),
         (["--top-k", "2000"], "--top-k 2000 exceeds the vocabulary of 1000 tokens."),
         (["--batch-size", "0"], "--batch-size must be at least 1, not 0."),
         (["--limit", "-1"], "--limit must be at least 0, not -1."),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from speceyes_cli.core.chat import Engine, Introduced, Role
 from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.gate.defaults import LEAST_SEPARABLE_K
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host, known_names
 from speceyes_cli.host.planning.options import RunOptions
@@ -36,7 +37,9 @@ def plan_loads(method: MethodSpec, options: RunOptions, host: Host) -> dict[Role
     for load in loads.values():
         load.spec.check(load.options)
     if "small" in loads and method.bar is CONFIDENCE:
-        require_statistics(host.gates.get(options.gate), loads["small"], host)
+        gate = host.gates.get(options.gate)
+        require_statistics(gate, loads["small"], host)
+        require_separable(gate, options.top_k)
     return loads
 
 
@@ -70,6 +73,22 @@ def require_statistics(gate: GateSpec, load: Load, host: Host) -> None:
         f"{load.spec.name} does not give for {load.options.model}; gates that work there: "
         f"{others or 'none'}."
     )
+
+
+def is_separable(gate: GateSpec, top_k: int) -> bool:
+    """Whether so many logits tell this gate anything: those of separability need a few."""
+    return "separability" not in gate.needs or top_k >= LEAST_SEPARABLE_K
+
+
+def require_separable(gate: GateSpec, top_k: int) -> None:
+    """Raise `UsageError` for a K at which separability lets through what is no more than noise."""
+    if not is_separable(gate, top_k):
+        raise UsageError(
+            f"--top-k {top_k} is too few for the gate {gate.name}: separability weighs the top "
+            f"logit against the spread of its {top_k - 1} next, and of so few the spread is small "
+            f"by chance, so that guesses pass; take at least {LEAST_SEPARABLE_K}, or a gate "
+            "that needs no separability, such as log."
+        )
 
 
 def choose_engine(model: str, host: Host) -> EngineSpec:

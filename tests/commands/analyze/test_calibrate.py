@@ -98,6 +98,7 @@ def test_a_revision_is_known_only_when_the_model_is_loaded(
         ([*SMALL, *LARGE, "--both-branches"], ("--risk", "0"), "--risk is a probability"),
         ([*SMALL, *LARGE, "--both-branches"], (*LEVELS, "--gate", "mim"), "no gate 'mim'"),
         ([*SMALL, *LARGE, "--both-branches"], (*LEVELS, "--top-k", "999"), "cannot tell K = 999"),
+        ([*SMALL, *LARGE, "--both-branches"], (*LEVELS, "--top-k", "3"), "--top-k 3 is too few"),
         ([*SMALL, *LARGE, "--both-branches"], ("--max-loss", "nan"), "--max-loss is a probab"),
     ],
 )

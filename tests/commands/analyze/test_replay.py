@@ -69,6 +69,7 @@ def test_the_frontier_as_pictures(invoke: Invoke, both: str, tmp_path: Path) -> 
         (["runs/both", "--threshold", "1.5"], "--threshold is a confidence from 0 to 1, not 1.5"),
         (["runs/both", "--gate", "mim"], "There is no gate 'mim'; did you mean 'min'?"),
         (["runs/both", "--top-k", "999"], "cannot tell K = 999"),
+        (["runs/both", "--top-k", "2"], "--top-k 2 is too few for the gate min"),
         (["runs/both", "--check", "runs/baseline"], "which has no threshold"),
         (["runs/both", "--check", "runs/none"], "not a run folder"),
         (["runs/both", "--check", "runs/real", "--gate", "log"], "--check takes gate, K and"),
