@@ -35,7 +35,7 @@ from speceyes_cli.host.gathering import take_latest
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.specs import DataSource
 from speceyes_cli.view.figures import loaded_run
-from speceyes_cli.view.reading import RunReader
+from speceyes_cli.view.reading import RunReader, file_state
 from speceyes_cli.view.record_index import RecordIndex
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ FIRST = 0.5
 EVERY = 2.0
 """Seconds between two looks at the folders."""
 LOOK_SHARE = 10
-"""The folders are searched for runs after so many times what searching them took."""
+"""The folders are searched for runs after so many times the processor time that it took."""
 SHARE = 20
-"""A growing run's figures are made anew after so many times what making them took."""
+"""A run's figures are made anew after so many times the processor time that making them took."""
 RATE_SECONDS = 120.0
 """The rate of a run under way is that of so long a time."""
 
@@ -121,6 +121,9 @@ class Catalog:
         self._paces: dict[str, Pace] = {}
         self._sizes: dict[str, int | None] = {}
         self._due: dict[str, float] = {}
+        """When a run's figures may be made again."""
+        self._pending: set[str] = set()
+        """Runs whose figures are not those of their records."""
         self._results: tuple[object, ...] = ()
         self._places: list[Path] = []
         self._next_look = 0.0
@@ -151,11 +154,12 @@ class Catalog:
 
     def discover(self) -> None:
         """Find runs and read what each says of itself, but none of its records."""
-        began = time.monotonic()
+        began = time.thread_time()
         found = {_id_of(folder): folder for root in self.roots for folder in _folders(root)}
         for run_id in self._entries.keys() - found.keys():
             for known in (self._entries, self._readers, self._paces, self._due):
                 known.pop(run_id, None)
+            self._pending.discard(run_id)
             self.version += 1
         for run_id, folder in found.items():
             if run_id in self._readers:
@@ -167,21 +171,22 @@ class Catalog:
             except DataError as error:
                 self._put(RunEntry(run_id, folder, problem=str(error)))
         self._places = list(dict.fromkeys(p for root in self.roots for p in _results(root)))
-        now = time.monotonic()
-        self._next_look = now + LOOK_SHARE * (now - began)
+        self._next_look = time.monotonic() + LOOK_SHARE * (time.thread_time() - began)
 
     def refresh(self) -> None:
         """Read all that is new."""
         with self._lock:
             if time.monotonic() >= self._next_look:
                 self.discover()
-            changed = [run_id for run_id in list(self._readers) if self._read(run_id)]
+            for run_id in list(self._readers):
+                if self._read(run_id):
+                    self._pending.add(run_id)
             self._read_results()
-            self._summarize(changed)
+            self._summarize()
             self.reading = False
 
     def _read(self, run_id: str) -> bool:
-        """Read one run's new records; whether its figures have to be made anew."""
+        """Read one run's new records; whether there were any."""
         reader, entry = self._readers[run_id], self._entries[run_id]
         changed = reader.refresh()
         info = reader.info or entry.info
@@ -200,7 +205,7 @@ class Catalog:
             change=reader.change,
         )
         self._put(now)
-        return changed or run_id in self._due
+        return changed
 
     def _put(self, entry: RunEntry) -> None:
         if self._entries.get(entry.id) != entry:
@@ -213,37 +218,36 @@ class Catalog:
             self._sizes[info.name] = _size_of(info, self._host)
         return self._sizes[info.name]
 
-    def _summarize(self, changed: Sequence[str]) -> None:
+    def _summarize(self) -> None:
         """Figures of the runs that changed, and of those that are measured against them."""
-        due = set(changed)
-        due |= {entry.id for entry in self.entries() if entry.baseline in due}
+        entries = self.entries()
+        changed = [entry for entry in entries if entry.id in self._pending]
+        self._pending |= {
+            entry.id for entry in entries if any(_is_baseline(other, entry) for other in changed)
+        }
         loaded: dict[str, LoadedRun] = {}
-        for entry in self.entries():
-            if entry.id not in due or self._stop.is_set():
+        for entry in entries:
+            if entry.id not in self._pending or time.monotonic() < self._due.get(entry.id, 0.0):
                 continue
-            now = time.monotonic()
-            if now < self._due.get(entry.id, 0.0):
-                continue
+            if self._stop.is_set():
+                return
+            began = time.thread_time()
             self._put(self._with_figures(entry, loaded))
-            took = time.monotonic() - now
-            if self._entries[entry.id].status == "running":
-                self._due[entry.id] = now + SHARE * took
-            else:
-                self._due.pop(entry.id, None)
+            self._due[entry.id] = time.monotonic() + SHARE * (time.thread_time() - began)
+            self._pending.discard(entry.id)
 
     def _with_figures(self, entry: RunEntry, loaded: dict[str, LoadedRun]) -> RunEntry:
         info = entry.info
         if info is None or entry.index is None or not len(entry.index):
             return replace(entry, rows=(), baseline=None)
-        run = loaded_run(entry.folder, info, entry.index)
+        run = _load(entry)
         baselines = {}
         for other in self.entries():
-            if other.info is None or other.index is None or other.id == entry.id:
+            if not _is_baseline(other, entry):
                 continue
-            if is_baseline_of(info.config, other.info.config):
-                if other.id not in loaded:
-                    loaded[other.id] = loaded_run(other.folder, other.info, other.index)
-                baselines[other.id] = loaded[other.id]
+            if other.id not in loaded:
+                loaded[other.id] = _load(other)
+            baselines[other.id] = loaded[other.id]
         baseline = find_baseline(run, baselines.values())
         baseline_id = next((i for i, one in baselines.items() if one is baseline), None)
         return replace(entry, rows=tuple(summarize(run, baseline)), baseline=baseline_id)
@@ -254,7 +258,7 @@ class Catalog:
             for place in self._places
             for file in (place, judged_place(place), place.parent / LATENCIES)
         ]
-        state = tuple((file, file.stat().st_mtime_ns) for file in files if file.exists())
+        state = tuple((file, file_state(file)) for file in files)
         if state == self._results:
             return
         tried = try_each(self._places, read_result)
@@ -262,6 +266,19 @@ class Catalog:
         self.left_out = tuple(tried.left_out)
         self._results = state
         self.version += 1
+
+
+def _is_baseline(other: RunEntry, entry: RunEntry) -> bool:
+    """Whether one run may be what another is measured against, as far as their settings tell."""
+    if other.info is None or entry.info is None or other.index is None or other.id == entry.id:
+        return False
+    return is_baseline_of(entry.info.config, other.info.config)
+
+
+def _load(entry: RunEntry) -> LoadedRun:
+    assert entry.info is not None  # noqa: S101 - asked before
+    assert entry.index is not None  # noqa: S101 - the same
+    return loaded_run(entry.folder, entry.info, entry.index)
 
 
 def _id_of(folder: Path) -> str:

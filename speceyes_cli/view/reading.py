@@ -33,7 +33,8 @@ _WATCHED = (RUN_FILE, DATABASE, f"{DATABASE}-wal", EXPORT)
 _SEARCHED = ("sample_id", "question", "options", "answer", "category", "text")
 """Fields of a record whose text is searched, beside what the models said and the tools gave."""
 
-_FileState = tuple[int, int, int, bool]
+FileState = tuple[int, int, int, bool]
+"""A file's number, size, time of its last change, and whether it is a link."""
 
 
 class WholeRecord(NamedTuple):
@@ -58,11 +59,11 @@ class RunReader:
         """Why it cannot be read; empty where it can."""
         self._before_judge = RecordIndex()
         self._last: tuple[int, str] | None = None
-        self._seen: dict[str, _FileState | None] = {}
+        self._seen: dict[str, FileState | None] = {}
 
     def refresh(self) -> bool:
         """Read what is new; whether anything was. `problem` tells what cannot be read."""
-        seen = {name: _state(self.folder / name) for name in _WATCHED}
+        seen = {name: file_state(self.folder / name) for name in _WATCHED}
         if seen == self._seen:
             return False
         if _inode(seen) != _inode(self._seen):  # begun anew, or it has its database now
@@ -209,7 +210,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 place += len(line)
 
 
-def _state(path: Path) -> _FileState | None:
+def file_state(path: Path) -> FileState | None:
+    """What changes when a file does; None where there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -217,7 +219,7 @@ def _state(path: Path) -> _FileState | None:
     return found.st_ino, found.st_size, found.st_mtime_ns, path.is_symlink()
 
 
-def _inode(seen: Mapping[str, _FileState | None]) -> int | None:
+def _inode(seen: Mapping[str, FileState | None]) -> int | None:
     state = seen.get(DATABASE)
     return None if state is None else state[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from speceyes_cli.core.judging.verdicts import SCHEMA, JudgedNote
+from speceyes_cli.core.run.database import DATABASE
 from speceyes_cli.host.manager import Host
 from speceyes_cli.serve.http.server import open_socket
 from speceyes_cli.view.catalog import RunEntry
@@ -130,3 +133,13 @@ def axe() -> str:
 def read(server: ViewServer) -> None:
     """Wait until every record that is there has been read."""
     assert eventually(lambda: not server.catalog.reading)
+
+
+def judge(folder: Path, sample_id: str) -> None:
+    """A judge finds the answer "red" to a sample of the split "test" right."""
+    note = JudgedNote(right=True, provenance="llm", judge="llm", model="m", reply="1")
+    with sqlite3.connect(folder / DATABASE) as database:
+        database.execute(SCHEMA)
+        row = ("test", sample_id, "red", note.model_dump_json())
+        database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?)", row)
+    database.close()

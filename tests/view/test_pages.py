@@ -26,7 +26,7 @@ from speceyes_cli.core.run.store import LOCK, open_store
 from speceyes_cli.view.catalog import Pace
 from tests.analysis.conftest import Spec, run_of
 from tests.serve.conftest import eventually
-from tests.view.conftest import View, WriteRun, read
+from tests.view.conftest import View, WriteRun, judge, read
 
 EVIL = (
     '<b>bold</b><script>alert(1)</script><img src=x onerror="alert(2)">\x1b[2J'
@@ -313,3 +313,26 @@ def test_the_time_to_go_is_that_of_the_pace_seen_lately() -> None:
     assert pace.seconds_left(30, None, now=20.0) is None
     assert pace.seconds_left(31, 100, now=1000.0) is None  # what was seen is too old
     assert pace.seconds_left(41, 100, now=1010.0) == 59.0
+
+
+def test_a_sample_tells_the_judges_word_beside_the_rules(
+    view: View, write_run: WriteRun, tmp_path: Path
+) -> None:
+    folder = write_run("a", [Spec(agent_right=False, score=0.1)])
+    judge(folder, "s0")
+    shown = view(tmp_path)
+    run = shown.run("a")
+    page = shown.page(f"/runs/{run.id}/samples/{shown.place('a', 's0')}")
+    assert "llm; the rule said wrong (text) judge llm, m: “1”" in page.text
+    assert "✓ right" in page.text
+
+
+def test_a_baseline_that_comes_later_is_measured_against(
+    view: View, write_run: WriteRun, tmp_path: Path
+) -> None:
+    write_run("runs/fast", [Spec(0.99, one_branch=True)] * 3)
+    shown = view(tmp_path / "runs")
+    assert shown.run("fast").total.speedup is None
+    write_run("runs/base", [Spec(one_branch=True)] * 3, method="baseline", threshold=None)
+    assert eventually(lambda: shown.run("fast").baseline == shown.run("base").id)
+    assert shown.run("fast").total.speedup is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +9,6 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speceyes_cli.core.judging.verdicts import SCHEMA, JudgedNote
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import DATABASE, EXPORT, SampleKey, open_store
 from speceyes_cli.core.tables.summaries import load_run, summarize
@@ -18,7 +16,7 @@ from speceyes_cli.view.figures import loaded_run
 from speceyes_cli.view.reading import RunReader, read_bodies, read_whole, search
 from speceyes_cli.view.record_index import ROW, RecordIndex
 from tests.analysis.conftest import Spec, run_of
-from tests.view.conftest import WriteRun
+from tests.view.conftest import WriteRun, judge
 
 SPECS = st.lists(
     st.builds(
@@ -108,12 +106,7 @@ def test_a_judge_has_the_last_word(write_run: WriteRun) -> None:
     reader = RunReader(folder)
     reader.refresh()
     assert reader.index.rows["right"].tolist() == [0, 1]
-    note = JudgedNote(right=True, provenance="llm", judge="llm", model="m", reply="1")
-    with sqlite3.connect(folder / DATABASE) as database:
-        database.execute(SCHEMA)
-        row = ("test", "s0", "red", note.model_dump_json())
-        database.execute("INSERT INTO verdicts VALUES (?, ?, ?, ?)", row)
-    database.close()
+    judge(folder, "s0")
     reader.refresh()
     assert reader.index.rows["right"].tolist() == [1, 1]
     place = int(reader.index.rows["place"][0])
