@@ -1,8 +1,11 @@
 """Time and peak memory of every analysis on synthetic records, written by the real store.
 
     python benchmarks/analysis.py --records 10000
+    python benchmarks/analysis.py --records 100000 --cases read --beside ../before
 
-Each analysis runs in a process of its own; the report is given as a multiple of reading the run.
+Each analysis runs in a process of its own; its time is also given as a multiple of reading the run.
+`--beside` names a checkout of another version with its environment in .venv: every case is then
+measured there too, on the same folder, the two in turn.
 """
 
 from __future__ import annotations
@@ -60,11 +63,14 @@ def write_run(folder: Path, count: int) -> None:
             store.add(record.model_copy(update={"draft": draft}))
 
 
-def measure(arguments: list[str]) -> tuple[float, float, float]:
+def measure(arguments: list[str], checkout: Path) -> tuple[float, float, float]:
     """Wall seconds, processor seconds and peak GiB of one process."""
+    own = checkout == ROOT
+    python = sys.executable if own else checkout / ".venv" / "bin" / "python"
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, __file__, "--inside", *arguments],
+        [python, checkout / "benchmarks" / "analysis.py", "--inside", *arguments],
+        cwd=checkout,
         capture_output=True,
         text=True,
         check=False,
@@ -79,11 +85,14 @@ def inside(arguments: list[str]) -> None:
     from speceyes_cli.core.tables.summaries import load_run
     from speceyes_cli.host.manager import build_host
 
-    if arguments[0] == "read":
+    if arguments[0] == "write":  # apart: a process inherits the peak of the one that starts it
+        write_run(Path(arguments[1]), int(arguments[2]))
+    elif arguments[0] == "read":
         load_run(Path(arguments[1]))
     else:
         host = build_host()
-        build_app(host)(["analyze", *arguments], obj=host, standalone_mode=False)
+        words = arguments if arguments[0] == "gather" else ["analyze", *arguments]
+        build_app(host)(words, obj=host, standalone_mode=False)
     print()
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(used.ru_utime + used.ru_stime, used.ru_maxrss)
@@ -93,14 +102,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cases", help="with commas between them; all by default")
+    parser.add_argument("--beside", type=Path, help="another checkout, with its .venv")
     options = parser.parse_args()
     print("command:", " ".join(["python", *sys.argv]))
     print("hardware:", platform.machine(), platform.processor(), "| Python", sys.version.split()[0])
     with tempfile.TemporaryDirectory() as place:
         run = Path(place, "run")
-        write_run(run, options.records)
+        measure(["write", str(run), str(options.records)], ROOT)
         cases = {
-            "read the run": ["read", str(run)],
+            "read": ["read", str(run)],
+            "gather": ["gather", str(run)],
             "confidence": ["confidence", str(run), "--out", f"{place}/figures"],
             "replay": ["replay", str(run), "--gate", "all"],
             "calibrate": ["calibrate", str(run), "--out", f"{place}/certificate.json"],
@@ -108,18 +120,21 @@ def main() -> None:
             "ablation": ["ablation", str(run), "--out", f"{place}/ablation"],
             "report": ["report", str(run), "--out", f"{place}/report.html"],
         }
-        reading = 0.0
-        for name, arguments in cases.items():
-            measured = [measure(arguments) for _ in range(options.repeats)]
-            seconds = [taken for taken, _, _ in measured]
-            middle = statistics.median(seconds)
-            reading = reading or middle
-            print(
-                f"{name:13} n = {options.records}: {middle:6.2f} s "
-                f"[{min(seconds):.2f}, {max(seconds):.2f}], {middle / reading:.2f}x reading, "
-                f"processor {min(busy for _, busy, _ in measured):.2f} s, "
-                f"peak {max(peak for _, _, peak in measured):.2f} GiB"
-            )
+        wanted = options.cases.split(",") if options.cases else list(cases)
+        builds = [ROOT, *([options.beside.resolve()] if options.beside else [])]
+        reading: dict[Path, float] = {}
+        for name in wanted:
+            turns = [[measure(cases[name], one) for one in builds] for _ in range(options.repeats)]
+            for build, measured in zip(builds, zip(*turns, strict=True), strict=True):
+                seconds = [taken for taken, _, _ in measured]
+                middle = statistics.median(seconds)
+                first = reading.setdefault(build, middle)
+                print(
+                    f"{build.name}: {name:10} n = {options.records}: {middle:6.2f} s "
+                    f"[{min(seconds):.2f}, {max(seconds):.2f}], {middle / first:.2f}x {wanted[0]}, "
+                    f"processor {min(busy for _, busy, _ in measured):.2f} s, "
+                    f"peak {max(peak for _, _, peak in measured):.2f} GiB"
+                )
 
 
 if __name__ == "__main__":

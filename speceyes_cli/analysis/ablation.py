@@ -40,6 +40,10 @@ class Point(BaseModel):
     """Lower bound, paired bootstrap at 95%."""
     speedup_high: float | None = None
     """Upper bound."""
+    speedup_n: int | None = None
+    """Samples that `speedup` rests on."""
+    speedup_cached: bool = False
+    """`speedup` rests on calls replayed from the call cache, of this run or of its baseline."""
 
 
 class Curve(BaseModel):
@@ -53,6 +57,8 @@ class Curve(BaseModel):
     baseline_accuracy: float | None = None
     """The agent alone on the same samples, 0 to 1."""
     published: bool = False
+    reference: int | None = None
+    """Along batch sizes, that of the agent alone which is 1×; None elsewhere or without one."""
     points: tuple[Point, ...]
 
 
@@ -81,21 +87,24 @@ def _curves_along(
         if value is not None:
             groups.setdefault(_all_but(run.info.config, axis), {})[value] = run
     found = [group for group in groups.values() if len(group) > 1]
+    names = _names([next(iter(group.values())).info.config for group in found], axis)
     return [
         curve
-        for group in found
-        for curve in _by_split(axis, group, baselines, named=len(found) > 1)
+        for group, name in zip(found, names, strict=True)
+        for curve in _by_split(axis, group, baselines, name)
     ]
 
 
 def _by_split(
-    axis: Axis, group: dict[Any, LoadedRun], baselines: Sequence[LoadedRun], *, named: bool
+    axis: Axis, group: dict[Any, LoadedRun], baselines: Sequence[LoadedRun], name: str
 ) -> list[Curve]:
     points: dict[str, list[Point]] = {}
     alone: dict[str, float | None] = {}
+    sizes: set[int | None] = set()
     for value in sorted(group):
         run = group[value]
-        baseline = _baseline_of(axis, run, baselines)
+        baseline, size = _baseline_of(axis, run, baselines)
+        sizes |= {size} - {None}
         rows = summarize(run, baseline)
         shown = rows[:1] if len(rows) == 2 else rows  # noqa: PLR2004 - one split, and all of one
         for row in shown:
@@ -105,11 +114,11 @@ def _by_split(
             )
         if baseline is not None:
             alone |= {row.split: row.accuracy for row in summarize(baseline, None)}
-    config = next(iter(group.values())).info.config
     return [
         Curve(
             axis=axis,
-            label=_label(config, axis, split) if named else split,
+            label=", ".join(filter(None, (split, name))),
+            reference=next(iter(sizes), None),
             baseline_accuracy=alone.get(split),
             points=tuple(found),
         )
@@ -118,18 +127,20 @@ def _by_split(
     ]
 
 
-def _baseline_of(axis: Axis, run: LoadedRun, baselines: Sequence[LoadedRun]) -> LoadedRun | None:
-    """The run's baseline; along batch sizes one for all, that of the smallest batch."""
+def _baseline_of(
+    axis: Axis, run: LoadedRun, baselines: Sequence[LoadedRun]
+) -> tuple[LoadedRun | None, int | None]:
+    """The run's baseline; along batch sizes one for all, of the smallest size, and that size."""
     if axis != "batch_size":
-        return find_baseline(run, baselines)
+        return find_baseline(run, baselines), None
     own = run.info.config.batch_size
     sizes = sorted({other.info.config.batch_size for other in baselines})
     for size in sizes:
         alike = [o for o in baselines if o.info.config.batch_size == size]
         found = find_baseline(run, [_with_batch(other, own) for other in alike])
         if found is not None:
-            return found
-    return None
+            return found, size
+    return None, None
 
 
 def _with_batch(run: LoadedRun, size: int) -> LoadedRun:
@@ -141,10 +152,23 @@ def _all_but(config: RunConfig, axis: Axis) -> str:
     return json.dumps({k: v for k, v in config.model_dump().items() if k != axis}, sort_keys=True)
 
 
-def _label(config: RunConfig, axis: Axis, split: str) -> str:
-    parts = [split, config.method]
-    for other in AXES:
-        value = getattr(config, other)
-        if other != axis and value is not None:
-            parts.append(f"{_NAMES[other]} {value}" if other != "gate" else str(value))
-    return ", ".join(parts)
+def _names(configs: Sequence[RunConfig], axis: Axis) -> list[str]:
+    """What tells each configuration from the others; empty where there is only one."""
+    fields = [config.model_dump(mode="json") for config in configs]
+    telling = [
+        name
+        for name in RunConfig.model_fields
+        if name != axis and len({json.dumps(one[name], sort_keys=True) for one in fields}) > 1
+    ]
+    plain = [name for name in telling if not isinstance(fields[0][name], dict | list)]
+    return [
+        ", ".join(_told(name, one[name]) for name in plain if one[name] is not None)
+        or (f"group {place}" if len(fields) > 1 else "")
+        for place, one in enumerate(fields, start=1)
+    ]
+
+
+def _told(name: str, value: object) -> str:
+    if name in ("method", "gate", "agent"):
+        return str(value)
+    return f"{_NAMES.get(name, name.replace('_', ' '))} {value}"

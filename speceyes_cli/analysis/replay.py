@@ -70,6 +70,8 @@ class Replayed(BaseModel):
     """Lower bound of `speedup`, paired bootstrap at 95%."""
     speedup_high: float | None
     """Upper bound of `speedup`."""
+    cached: bool = False
+    """`seconds` and `speedup` rest on calls replayed from the call cache, not measured."""
 
 
 class FrontierPoint(NamedTuple):
@@ -181,6 +183,7 @@ def replay(
         both_right=counts["both_right"] / n,
         both_wrong=counts["both_wrong"] / n,
         seconds=float(found.seconds[0]) / n,
+        cached=any(sample.cached_seconds for sample, _, _ in rows),
         speedup=speedup.value if speedup else None,
         speedup_low=speedup.low if speedup else None,
         speedup_high=speedup.high if speedup else None,

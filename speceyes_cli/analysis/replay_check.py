@@ -52,6 +52,8 @@ class Check(BaseModel):
     """Over the agent alone, as replayed; None where the agent's time is not known."""
     speedup_measured: float | None
     """Over the same time of the agent alone, as measured; None for a both-branches run."""
+    cached: bool = False
+    """Both rest on calls replayed from the call cache, not measured in these runs."""
 
     @property
     def exact(self) -> bool:
@@ -133,6 +135,7 @@ def check_prediction(
         coverage_measured=sum(found.route == "small" for *_, found in rows) / n,
         speedup_predicted=before / predicted if predicted > 0 else None,
         speedup_measured=before / taken if taken > 0 and not real.config.both_branches else None,
+        cached=any(s.cached_seconds or found.cached_seconds for s, _, _, found in timed),
     )
 
 

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from speceyes_cli.analysis.table import ScoredDraft, ScoreTable
+from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
-from speceyes_cli.core.gate.token import STATISTICS, Statistic, TokenScore, within
+from speceyes_cli.core.gate.token import FIGURES, STATISTICS, Statistic, TokenScore
+
+if TYPE_CHECKING:
+    from speceyes_cli.core.run.columns import Tokens
 
 Score = Callable[[Sequence[TokenScore]], float]
 """A gate's score: one confidence in 0..1 from at least one token, NaN when undefined."""
 SPREAD_FLOOR = 1e-6  # paper, equation 4
 SMALLEST_K = 2
+_OF_GAPS = ("separability", "margin", "entropy")
+"""The figures that follow from the gaps of a token's rivals."""
+_CHUNK = 8_192
+"""Tokens whose gaps are looked at together."""
 
 
 def largest_k(table: ScoreTable) -> int | None:
     """The largest K that every draft's kept logits reach; None where the run kept none."""
-    kept = [
-        len(token.rivals) + 1
-        for sample in table.samples
-        if sample.draft is not None
-        for token in sample.draft.tokens
-        if not token.fault
-    ]
-    return min(kept) if kept and min(kept) >= SMALLEST_K else None
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    kept = np.diff(table.columns.tokens.first_rival)[table.told_tokens]
+    least = int(kept.min()) + 1 if len(kept) else 0
+    return least if least >= SMALLEST_K else None
 
 
 def check_top_k(table: ScoreTable, k: int) -> None:
@@ -39,24 +44,27 @@ def check_top_k(table: ScoreTable, k: int) -> None:
     )
 
 
-def confidences(table: ScoreTable, score: Score, k: int | None = None) -> list[float]:
+def confidences(
+    table: ScoreTable, score: Score, k: int | None = None, *, rivals: bool = True
+) -> list[float]:
     """Each sample's confidence under a gate at K (None: the run's own).
 
-    NaN where it is undefined or there is no draft. Raises `UsageError` for a K out of reach.
+    NaN where it is undefined or there is no draft. `rivals` says whether the gate reads them, which
+    takes its time. Raises `UsageError` for a K out of reach.
     """
     own = table.config.top_k
-    other = None if k == own else k
-    if other is not None:
-        check_top_k(table, other)
+    columns, tokens = table.columns, table.columns.tokens
+    if k is not None and k != own:
+        check_top_k(table, k)
+        tokens = tokens_at(table, k)
+    looked_at = own if k is None else k
+    most = None if looked_at is None else looked_at - 1
 
-    def confidence(draft: ScoredDraft | None) -> float:
-        if draft is None or not draft.tokens:
-            return math.nan
-        if other is not None:
-            return score([rescore(token, other) for token in draft.tokens])
-        return score(draft.tokens if own is None else within(draft.tokens, own))
+    def confidence(place: int) -> float:
+        draft = columns.token_scores(place, most if rivals else 0, tokens)
+        return score(draft) if draft else math.nan
 
-    return [confidence(sample.draft) for sample in table.samples]
+    return [confidence(sample.place) for sample in table.samples]
 
 
 def acceptable(table: ScoreTable, values: Sequence[float]) -> list[float]:
@@ -72,25 +80,44 @@ def acceptable(table: ScoreTable, values: Sequence[float]) -> list[float]:
     ]
 
 
+def tokens_at(table: ScoreTable, k: int) -> Tokens:
+    """The tokens with their figures at another K, from the gaps that were kept."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    tokens = table.columns.tokens
+    figures = {name: getattr(tokens, name).copy() for name in _OF_GAPS}
+    told = np.flatnonzero(table.told_tokens)
+    for start in range(0, len(told), _CHUNK):
+        part = told[start : start + _CHUNK]
+        gaps = tokens.rivals[tokens.first_rival[part][:, None] + np.arange(k - 1)]
+        for kept, values in zip(figures.values(), _figures(gaps), strict=True):
+            kept[part] = values
+    return tokens._replace(**figures)
+
+
 def rescore(token: TokenScore, k: int) -> TokenScore:
-    """The token's figures at another K, from the gaps that were kept; paper, equation 4."""
+    """The token's figures at another K, from the gaps that were kept."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
     if token.fault:
         return token
     gaps = token.rivals[: k - 1]
-    mean = math.fsum(gaps) / len(gaps)
-    deviation = math.sqrt(math.fsum((gap - mean) ** 2 for gap in gaps) / len(gaps))
-    weights = [1.0, *(math.exp(-gap) for gap in gaps)]
-    total = math.fsum(weights)
-    entropy = (
-        math.log(total)
-        + math.fsum(gap * weight for gap, weight in zip(gaps, weights[1:], strict=True)) / total
-    )
-    return token._replace(
-        separability=mean / (deviation + SPREAD_FLOOR),
-        margin=gaps[0],
-        entropy=entropy,
-        rivals=gaps,
-    )
+    figures = (float(values[0]) for values in _figures(np.array([gaps])))
+    separability, margin, entropy = figures
+    return token._replace(separability=separability, margin=margin, entropy=entropy, rivals=gaps)
+
+
+def _figures(gaps: Any) -> tuple[Any, Any, Any]:
+    """Separability (paper, equation 4), margin and entropy of tokens by their rivals' gaps.
+
+    `gaps` has shape (tokens, K - 1), in logits; each figure has shape (tokens,).
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    weights = np.exp(-gaps)
+    total = 1.0 + weights.sum(axis=1)
+    entropy = np.log(total) + (gaps * weights).sum(axis=1) / total
+    return gaps.mean(axis=1) / (gaps.std(axis=1) + SPREAD_FLOOR), gaps[:, 0], entropy
 
 
 def finite_scores(table: ScoreTable, values: Iterable[float], gate: str) -> list[float]:
@@ -122,20 +149,11 @@ def require_two_classes(table: ScoreTable, rights: Iterable[bool]) -> None:
 
 def given(table: ScoreTable) -> tuple[Statistic, ...]:
     """The statistics that the run's engine gave; all of them where no token tells."""
-    tokens = [
-        token
-        for sample in table.samples
-        if sample.draft is not None
-        for token in sample.draft.tokens
-        if not token.fault
-    ]
-    if not tokens:
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    told, tokens = table.told_tokens, table.columns.tokens
+    if not told.any():
         return STATISTICS
-    return tuple(
-        name
-        for name in STATISTICS
-        if any(
-            token.rivals if name == "rivals" else not math.isnan(getattr(token, name))
-            for token in tokens
-        )
-    )
+    known = {name: ~np.isnan(getattr(tokens, name)) for name in FIGURES}
+    known["rivals"] = np.diff(tokens.first_rival) > 0
+    return tuple(name for name in STATISTICS if known[name][told].any())

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from speceyes_cli.core.chat import Finish
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.token import TokenScore
-from speceyes_cli.core.run.columns import UNKNOWN, YES, Columns
+from speceyes_cli.core.run.columns import UNKNOWN, YES, Columns, columns_of
 from speceyes_cli.core.run.info import RunConfig, same_data
 from speceyes_cli.core.tables.summaries import LoadedRun
+
+if TYPE_CHECKING:
+    from speceyes_cli.core.run.columns import Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,13 @@ class ScoredSample:
     """None: the agent did not run."""
     seconds: Mapping[str, float]
     """Seconds per phase and under "tool": model time is the sample's share of each batch."""
+    cached_seconds: float = 0.0
+    """How many of these were replayed from the call cache, not measured in this run."""
+    place: int = -1
+    """Where it stands in the run's columns."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoreTable:
     """Every answered sample of one run."""
 
@@ -71,6 +79,19 @@ class ScoreTable:
     """Samples that failed; they are not in `samples`."""
     undecided: int
     """Answers, of either branch, that no rule could judge; they count as wrong."""
+    columns: Columns = field(default_factory=lambda: columns_of(()))
+    """The run's records as arrays, failed ones included."""
+
+    @cached_property
+    def told_tokens(self) -> Mask:
+        """Which tokens of the columns belong to these samples and have defined figures."""
+        import numpy as np  # noqa: PLC0415 - slow to import
+
+        tokens, first = self.columns.tokens, self.columns.drafts.first
+        whole = np.fromiter((not fault for fault in tokens.fault), np.bool_, len(tokens.fault))
+        own = np.zeros(len(self.columns), np.bool_)
+        own[[sample.place for sample in self.samples]] = True
+        return whole & np.repeat(own, np.diff(first))
 
     @property
     def both_branches(self) -> bool:
@@ -93,6 +114,7 @@ def read_table(run: LoadedRun) -> ScoreTable:
         samples=samples,
         errors=len(columns) - len(samples),
         undecided=_undecided(columns),
+        columns=columns,
     )
 
 
@@ -102,11 +124,11 @@ def read_tables(runs: Sequence[LoadedRun]) -> list[ScoreTable]:
     for run in runs[1:]:
         config = run.info.config
         where = () if same_data(first, config) else ("data", "data_fingerprint")
-        for field in ("dataset", "option_order", *where):
-            mine, theirs = getattr(first, field), getattr(config, field)
+        for name in ("dataset", "option_order", *where):
+            mine, theirs = getattr(first, name), getattr(config, name)
             if mine != theirs:
                 raise DataError(
-                    f"These runs are of different data: {runs[0].info.name} has {field} {mine!r}, "
+                    f"These runs are of different data: {runs[0].info.name} has {name} {mine!r}, "
                     f"{run.info.name} has {theirs!r}; name those of one dataset, such as "
                     f"{run.folder.parent}/{config.dataset}-*."
                 )
@@ -156,6 +178,7 @@ def _samples(columns: Columns, *, cut_stands: bool) -> Iterator[ScoredSample]:
     """The answered records, in the run's order."""
     phases = {phase: seconds.tolist() for phase, seconds in columns.phase_seconds.items()}
     rights, passed = columns.right.tolist(), columns.passed_screen.tolist()
+    cached = columns.cached_seconds.tolist()
     accepted = columns.drafts.accepted.tolist()
     branches = {role: (b.right.tolist(), b.provenance) for role, b in columns.branches.items()}
     for place in columns.places()[columns.answered].tolist():
@@ -181,6 +204,8 @@ def _samples(columns: Columns, *, cut_stands: bool) -> Iterator[ScoredSample]:
             draft_right=judged.get("small"),
             agent_right=judged.get("large"),
             seconds={p: s[place] for p, s in phases.items() if not math.isnan(s[place])},
+            cached_seconds=cached[place],
+            place=place,
         )
 
 

@@ -43,8 +43,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Folder = str | os.PathLike[str]
-SHOWN = ("run", "split", "n", "n_error", "accuracy", "speedup", "latency_mean_s")
-SHOWN_REPLAY = ("gate", "top_k", "threshold", "coverage", "accuracy", "harm", "speedup")
+SHOWN = (
+    *("run", "folder", "split", "status", "n", "n_error", "accuracy"),
+    *("speedup", "speedup_n", "speedup_cached", "latency_mean_s"),
+)
+SHOWN_REPLAY = ("gate", "top_k", "threshold", "coverage", "accuracy", "harm", "speedup", "cached")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,9 @@ def replay(
     """
     ready = open_replay(Path(folder), installed())
     wanted = choices(ready.scores, gates, top_ks, thresholds)
-    return ResultTable(replay_choices(ready.scores, ready.baseline, wanted), SHOWN_REPLAY)
+    return ResultTable(
+        replay_choices(ready.scores, ready.baseline, wanted, measured=ready.measured), SHOWN_REPLAY
+    )
 
 
 def calibrate(

@@ -17,13 +17,14 @@ from speceyes_cli.commands.run_notes import (
     doubt_notes,
     failure_notes,
     toy_note,
+    undecided_note,
     undefined_note,
 )
 from speceyes_cli.commands.stop_signals import stop_signals
-from speceyes_cli.commands.tables import closing_table, rows_as_json
+from speceyes_cli.commands.tables import CACHED_NOTE, closing_table, rows_as_json
 from speceyes_cli.core.call_cache.store import CallCache
 from speceyes_cli.core.run.processes import Launch, launch_from
-from speceyes_cli.core.tables.summaries import LoadedRun, SummaryRow
+from speceyes_cli.core.tables.summaries import ALL, LoadedRun, SummaryRow
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import RUN, FolderOptions, RunOptions, option
@@ -149,6 +150,11 @@ def report(rows: list[SummaryRow], run: LoadedRun, baseline: LoadedRun | None) -
         console.print(line, markup=False, soft_wrap=True)
     if note := undefined_note(run.records, run.info.config.gate):
         console.print(strip_control(note), markup=False, soft_wrap=True)
+    if undecided := next(row.n_undecided for row in rows if row.split == ALL):
+        note = undecided_note(undecided, strip_control(str(run.folder)))
+        console.print(note, markup=False, soft_wrap=True)
+    if any(row.cached_share or row.speedup_cached for row in rows):
+        console.print(CACHED_NOTE, markup=False, soft_wrap=True)
     if run.info.config.both_branches:
         console.print(
             "Both branches ran, so no speedup was measured: `analyze replay` predicts it."
@@ -170,7 +176,9 @@ def tell_doubts(runs: list[LoadedRun], screen: Console) -> None:
 def report_sweep(plans: list[RunPlan], rows: list[SummaryRow]) -> None:
     """Print a row for each point, and where the runs are kept."""
     console = Console(highlight=False, emoji=False)
-    console.print(Tables(rows, paper=False))
+    console.print(Tables(rows))
+    if any(row.cached_share or row.speedup_cached for row in rows):
+        console.print(CACHED_NOTE, markup=False, soft_wrap=True)
     folder = strip_control(str(plans[0].folder.parent))
     console.print(
         f"{len(plans)} runs in {folder}; `speceyes gather {folder} --layout paper` puts them in "

@@ -116,3 +116,12 @@ def _reason(error: ErrorNote) -> str:
 
 def _and_more(records: Sequence[Record]) -> str:
     return f" and {len(records) - 1} more" if len(records) > 1 else ""
+
+
+def undecided_note(count: int, folder: str = "RUN") -> str:
+    """What can be done about answers that no rule could decide."""
+    answers = "1 answer" if count == 1 else f"{count} answers"
+    return (
+        f"{answers} could not be decided by rule and count as wrong: `speceyes judge {folder}` "
+        "asks a model about them."
+    )

@@ -12,6 +12,12 @@ from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.tables.summaries import SummaryRow
 
 NOTHING = "–"
+CACHED = "*"
+CACHED_NOTE = (
+    "* rests on calls replayed from the cache, so it was not measured in these runs: --no-cache "
+    "measures it."
+)
+"""What the mark stands for."""
 
 
 def closing_table(rows: Sequence[SummaryRow], info: RunInfo) -> Table:
@@ -52,8 +58,9 @@ def speedup(row: SummaryRow) -> str:
     """Speedup with its interval."""
     if row.speedup is None:
         return NOTHING
-    mark = " (cached)" if row.speedup_cached else ""
-    return f"{row.speedup:.2f}× [{row.speedup_low:.2f}, {row.speedup_high:.2f}]{mark}"
+    mark = CACHED if row.speedup_cached else ""
+    fewer = f" n = {row.speedup_n}" if row.speedup_n != row.n else ""
+    return f"{row.speedup:.2f}× [{row.speedup_low:.2f}, {row.speedup_high:.2f}]{fewer}{mark}"
 
 
 def seconds(value: float | None) -> str:
@@ -92,11 +99,16 @@ def _figures(rows: Sequence[SummaryRow]) -> list[tuple[str, Callable[[SummaryRow
 
 
 def _percentiles(row: SummaryRow) -> str:
-    return f"{seconds(row.latency_p50_s)} · {seconds(row.latency_p95_s)}"
+    return _marked(f"{seconds(row.latency_p50_s)} · {seconds(row.latency_p95_s)}", row)
 
 
 def _phase(phase: str) -> Callable[[SummaryRow], str]:
-    return lambda row: seconds(row.phase_mean_s.get(phase))
+    return lambda row: _marked(seconds(row.phase_mean_s.get(phase)), row)
+
+
+def _marked(time: str, row: SummaryRow) -> str:
+    """Marked where some of it was replayed from the call cache."""
+    return f"{time}{CACHED}" if row.cached_share and time != NOTHING else time
 
 
 def _letter(letter: str) -> Callable[[SummaryRow], str]:

@@ -79,15 +79,21 @@ def replay_choices(
     baseline: Sequence[float | None],
     wanted: Sequence[ReplaySetting],
     splits: Sequence[str] = (ALL,),
+    measured: LoadedRun | None = None,
 ) -> list[Replayed]:
-    """What each choice would have done on each split that has samples."""
+    """What each choice would have done on each split that has samples.
+
+    `measured` is the run that `baseline` comes from: cached calls of it mark every row.
+    """
     table = scores.table
-    return [
+    cached = measured is not None and bool(measured.columns.cached_seconds.any())
+    rows = [
         replay(table, scores.of(choice.gate, choice.top_k), choice, baseline, split)
         for choice in wanted
         for split in splits
         if split == ALL or any(sample.split == split for sample in table.samples)
     ]
+    return [row.model_copy(update={"cached": True}) for row in rows] if cached else rows
 
 
 def certify(

@@ -69,7 +69,10 @@ class Scores:
                 raise UsageError(f"The gate {gate} was learned; name its file by --gate FILE.")
             spec = self.host.gates.get(gate)
             self._require(spec, top_k)
-            found = acceptable(self.table, confidences(self.table, spec.score, top_k))
+            rivals = "rivals" in spec.needs
+            found = acceptable(
+                self.table, confidences(self.table, spec.score, top_k, rivals=rivals)
+            )
             self._known[gate, top_k] = found
         return self._known[gate, top_k]
 

@@ -76,7 +76,7 @@ def test_replaying_is_the_same_as_computing(evaluate: Invoke, tmp_path: Path) ->
 def test_cached_time_is_marked(evaluate: Invoke, invoke: Invoke, tmp_path: Path) -> None:
     slow = ("--large", "scripted?delay=0.01", "--split", "near")
     done = evaluate("--sweep", "method=baseline,speceyes", *slow)
-    assert "(cached)" in done.stdout
+    assert "* rests on calls replayed" in done.stdout
     rows = json.loads(invoke("gather", "runs", "--json").stdout)
     baseline, speceyes = (
         next(row for row in rows if row["method"] == method and row["split"] == "all")

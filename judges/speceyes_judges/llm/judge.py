@@ -55,9 +55,14 @@ class LlmJudge:
 
     def prepare(self, claims: Sequence[Claim]) -> Identity | None:
         """Find the model and see that it keeps to one digit, if anything must be asked."""
-        if not any(self._is_for_model(claim) for claim in claims):
+        left = sum(map(self._is_for_model, claims))
+        if not left:
             return None
-        return Identity(self._find_model(), FIRST.digest)
+        try:
+            return Identity(self._find_model(), FIRST.digest)
+        except UsageError as error:
+            told = f"{left} of {len(claims)} answers are left for a model: no rule decides them."
+            raise UsageError(f"{error} {told}") from error
 
     def judge(self, claims: Sequence[Claim]) -> Batches:
         """By rule, then from the cache, then by the model; equal cases are asked once."""

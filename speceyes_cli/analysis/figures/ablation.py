@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from speceyes_cli.analysis.ablation import Axis, Curve, Point
 from speceyes_cli.analysis.figures.style import (
     FAINT,
-    MARKERS,
+    INK,
     Plot,
     legend_above,
     percent_axis,
@@ -18,6 +18,9 @@ from speceyes_cli.analysis.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase as Figure
 
+NAMED: tuple[Axis, ...] = ("gate", "batch_size")
+"""Axes along which points stand side by side, each under its name."""
+CACHED = "*"
 LABELS: dict[Axis, str] = {
     "threshold": "threshold (confidence)",
     "top_k": "K (logits per token)",
@@ -37,12 +40,15 @@ def _plot(axis: Axis, curves: Sequence[Curve]) -> Plot:
     sizes = sorted({point.n for curve in own for point in curve.points if point.n is not None})
     n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     name = axis.replace("_", "-")
-    paper = " Hollow grey marks are the paper's published points." if len(own) < len(curves) else ""
+    paper = " Hollow marks are the paper's published points." if len(own) < len(curves) else ""
+    cached = any(point.speedup_cached for curve in own for point in curve.points)
+    replayed = f" {CACHED} rests on calls replayed from the cache, not measured." if cached else ""
+    alone = _alone(axis, own)
     return Plot(
         name=f"ablation-{name}",
         title=f"Accuracy and speedup by {LABELS[axis].partition(' (')[0]}",
         caption=f"One mark for each run, n = {n} samples; bars are 95% intervals, thin lines the "
-        f"agent alone on the same samples.{paper}",
+        f"agent alone on the same samples.{alone}{paper}{replayed}",
         alt="; ".join(_told(curve) for curve in own) + ".",
         draw=lambda figure: _draw(figure, axis, curves),
         height=4.6,
@@ -51,24 +57,46 @@ def _plot(axis: Axis, curves: Sequence[Curve]) -> Plot:
 
 def _draw(figure: Figure, axis: Axis, curves: Sequence[Curve]) -> None:
     upper, lower = figure.subplots(2, 1, sharex=True)
-    names = list(dict.fromkeys(p.value for curve in curves for p in curve.points))
+    values = dict.fromkeys(point.value for curve in curves for point in curve.points)
+    named = axis in NAMED
+    names = sorted(values, key=_size) if axis == "batch_size" else list(values)
     for place, curve in enumerate(curves):
         style = _style(place, curve, axis)
         for axes, figure_of in ((upper, "accuracy"), (lower, "speedup")):
             points = [p for p in curve.points if getattr(p, figure_of) is not None]
             if points:
-                across = [names.index(p.value) if axis == "gate" else p.value for p in points]
+                across = [names.index(p.value) if named else p.value for p in points]
                 _bars(axes, across, points, figure_of, style | {"label": curve.label})
+                if figure_of == "speedup":
+                    _mark_cached(axes, across, points)
         if curve.baseline_accuracy is not None and not curve.published:
             upper.axhline(curve.baseline_accuracy, color=style["color"], linewidth=0.6)
-    lower.axhline(1, color=FAINT, linewidth=0.6)
+    lower.axhline(1, color=FAINT, linewidth=0.8)
+    if axis == "batch_size":
+        _name_reference(lower, curves)
     upper.set_ylabel("accuracy")
     lower.set_ylabel("speedup (×)")
     lower.set_xlabel(LABELS[axis])
-    if axis == "gate":
-        lower.set_xticks(range(len(names)), [str(name) for name in names])
+    if named:
+        lower.set_xticks(range(len(names)), [_tick(axis, name) for name in names])
     percent_axis(upper.yaxis)
     legend_above(figure, upper if upper.has_data() else lower, columns=2)
+
+
+def _name_reference(axes: Any, curves: Sequence[Curve]) -> None:
+    """What the line at 1× stands for."""
+    sizes = sorted({curve.reference for curve in curves if curve.reference is not None})
+    serial = not sizes or sizes == [1]
+    told = "serial" if serial else f"batch {' and '.join(map(str, sizes))}"
+    axes.annotate(
+        f"agent alone, {told}",
+        (0.01, 1),
+        (0, 2),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        fontsize=7,
+        color=INK,
+    )
 
 
 def _bars(axes: Any, across: Sequence[Any], points: Sequence[Point], of: str, style: Any) -> None:
@@ -84,14 +112,41 @@ def _bars(axes: Any, across: Sequence[Any], points: Sequence[Point], of: str, st
     axes.errorbar(across, values, yerr=reach, elinewidth=0.8, **style)
 
 
+def _mark_cached(axes: Any, across: Sequence[Any], points: Sequence[Point]) -> None:
+    """A star above each speedup that rests on calls replayed from the cache."""
+    for place, point in zip(across, points, strict=True):
+        if point.speedup_cached:
+            axes.annotate(
+                CACHED, (place, point.speedup), (4, 1), textcoords="offset points", fontsize=9
+            )
+
+
+def _alone(axis: Axis, curves: Sequence[Curve]) -> str:
+    """Which run is 1× along batch sizes."""
+    sizes = {curve.reference for curve in curves if curve.reference is not None}
+    if axis != "batch_size" or not sizes:
+        return ""
+    told = " and ".join(f"batch size {size}" for size in sorted(sizes))
+    serial = ", one sample after the other (serial)" if sizes == {1} else ""
+    return f" 1× is the agent alone at {told}{serial}."
+
+
+def _tick(axis: Axis, value: float | str) -> str:
+    if axis == "batch_size" and value == 0:
+        return "serial"
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _size(value: float | str) -> float:
+    return value if isinstance(value, int | float) else 0.0
+
+
 def _style(place: int, curve: Curve, axis: Axis) -> dict[str, Any]:
     style = series(place, markers=True)
     if curve.published:
         style |= {
-            "color": FAINT,
             "linestyle": ":",
             "markerfacecolor": "none",
-            "marker": MARKERS[place % len(MARKERS)],
         }
     return style | {"linestyle": "none"} if axis == "gate" else style
 
@@ -100,6 +155,7 @@ def _told(curve: Curve) -> str:
     points = (
         f"{point.value}: {100 * (point.accuracy or 0):.1f}%"
         + (f", {point.speedup:.2f} times as fast" if point.speedup is not None else "")
+        + (" (replayed from the cache)" if point.speedup_cached else "")
         for point in curve.points
     )
     return f"{curve.label}: {'; '.join(points)}"

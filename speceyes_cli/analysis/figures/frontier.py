@@ -32,7 +32,8 @@ def frontier_plot(frontiers: Mapping[str, Sequence[FrontierPoint]], chosen: Repl
         name="frontier",
         title="What each gate would give",
         caption=f"K = {chosen.top_k}, n = {chosen.n}; each line runs over all thresholds of its "
-        "gate. The dot is the run's own choice.",
+        "gate. The dot is the run's own choice."
+        + (" Times rest on calls replayed from the cache." if chosen.cached else ""),
         alt=f"Accuracy against predicted speedup for the gates {', '.join(frontiers)}.",
         draw=draw,
     )

@@ -6,6 +6,7 @@ imports matplotlib, and draws without a window.
 
 from __future__ import annotations
 
+import colorsys
 import io
 import textwrap
 from collections.abc import Callable, Iterable
@@ -21,14 +22,22 @@ INK = "#24292f"
 """Text, axes and whatever belongs to no series."""
 FAINT = "#8c959f"
 """Grids, and lines that only help to read."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Okabe and Ito's palette (2008), less black and yellow, which vanish on one background."""
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"),
+    *("#7a3e9d", "#808000", "#c2185b", "#00838f", "#8c4a2f", "#3f51b5"),
+)
+"""Okabe and Ito's palette (2008), less black and yellow, which vanish on one background; then six
+that differ from it and from each other."""
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (1, 2.5)))
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "p", ">", "h")
 RIGHT, WRONG = COLOURS[0], COLOURS[1]
 WIDTH = 4.8
 """Inches across: at this size the text stays legible on a phone."""
 _CAPTION_CHARACTERS = 88
+_LABEL_CHARACTERS = 58
+_LEGEND_ROOM = 0.3
+"""Inches of a legend for which a figure's height allows."""
+_GOLDEN = (5**0.5 - 1) / 2
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -85,12 +94,26 @@ class Rendered(NamedTuple):
 
 
 def series(place: int, *, markers: bool = False) -> dict[str, Any]:
-    """Colour and dashes, and a marker if wanted, of the line in this place from 0."""
-    found = {
-        "color": COLOURS[place % len(COLOURS)],
-        "linestyle": DASHES[place % len(DASHES)],
-    }
-    return {**found, "marker": MARKERS[place % len(MARKERS)]} if markers else found
+    """Colour and dashes, and a marker if wanted, of the line in this place from 0.
+
+    No two places have the same colour or the same marker, however many there are.
+    """
+    found = {"color": _colour(place), "linestyle": DASHES[place % len(DASHES)]}
+    return {**found, "marker": _marker(place)} if markers else found
+
+
+def _colour(place: int) -> str:
+    if place < len(COLOURS):
+        return COLOURS[place]
+    turn = (place * _GOLDEN) % 1.0  # hues that never meet
+    red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(turn, 0.45, 0.55))
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _marker(place: int) -> Any:
+    """Beyond those that have names, stars of more and more points."""
+    more = place - len(MARKERS)
+    return MARKERS[place] if more < 0 else (6 + more, 1, 0)
 
 
 def render(plot: Plot) -> Rendered:
@@ -119,9 +142,18 @@ def write_plots(plots: Iterable[Plot], folder: Path) -> list[Path]:
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """One legend over the whole figure, where it covers nothing."""
+    """One legend over the whole figure, where it covers nothing, in as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+    labels = [textwrap.fill(label, _LABEL_CHARACTERS) for label in labels]
+    if not labels:
+        return
+    root: Any = figure.get_figure(root=True)
+    renderer = root.canvas.get_renderer()
+    for count in range(min(columns, len(labels)), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside upper left", ncols=count)
+        if count == 1 or legend.get_window_extent(renderer).width <= root.bbox.width:
+            return
+        legend.remove()
 
 
 def percent_axis(axis: Any) -> None:
@@ -137,23 +169,55 @@ def mark_threshold(axes: Axes, threshold: float | None) -> None:
         axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
 
 
+def draw_figure(plot: Plot, *, whole: bool) -> Any:
+    """The figure as a matplotlib figure, as high as its legend needs.
+
+    `whole`: with title and caption, on white.
+    """
+    import matplotlib as mpl  # noqa: PLC0415 - slow to import
+
+    with mpl.rc_context(_STYLE):
+        figure = _draw(plot, 0.0, whole=whole)
+        renderer = figure.canvas.get_renderer()
+        heights = [one.get_window_extent(renderer).height for one in legends_of(figure)]
+        taken = sum(heights) / figure.dpi
+        if taken > _LEGEND_ROOM:
+            figure = _draw(plot, taken - _LEGEND_ROOM, whole=whole)
+    return figure
+
+
+def legends_of(figure: Any) -> list[Any]:
+    """The legends of a figure and of its parts."""
+    return [*figure.legends, *(one for part in figure.subfigs for one in part.legends)]
+
+
 def _save(plot: Plot, form: str, *, whole: bool, **options: Any) -> bytes:
     import matplotlib as mpl  # noqa: PLC0415 - slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415 - the same
 
     out = io.BytesIO()
-    caption = textwrap.fill(plot.caption, _CAPTION_CHARACTERS)
-    above, below = (0.3, 0.12 + 0.13 * (caption.count("\n") + 1)) if whole else (0.0, 0.0)
+    figure = draw_figure(plot, whole=whole)
+    metadata = {"Date": None} if form == "svg" else None
     with mpl.rc_context(_STYLE):
-        figure: Any = Figure(figsize=(WIDTH, above + plot.height + below), layout="constrained")
-        figure.patch.set_facecolor("white" if whole else "none")
-        if whole:
-            figure.text(0.012, 1 - 0.07 / figure.get_figheight(), plot.title, va="top", fontsize=10)
-            figure.text(0.012, 0.05 / figure.get_figheight(), caption, va="bottom", fontsize=7)
-            _, body, _ = figure.subfigures(3, 1, height_ratios=[above, plot.height, below])
-            plot.draw(body)
-        else:
-            plot.draw(figure)
-        metadata = {"Date": None} if form == "svg" else None
         figure.savefig(out, format=form, metadata=metadata, **options)
     return out.getvalue()
+
+
+def _draw(plot: Plot, more: float, *, whole: bool) -> Any:
+    """The figure, `more` inches higher than the plot asks for."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - slow to import
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the same
+
+    caption = textwrap.fill(plot.caption, _CAPTION_CHARACTERS)
+    above, below = (0.3, 0.12 + 0.13 * (caption.count("\n") + 1)) if whole else (0.0, 0.0)
+    height = plot.height + more
+    figure: Any = Figure(figsize=(WIDTH, above + height + below), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.patch.set_facecolor("white" if whole else "none")
+    if not whole:
+        plot.draw(figure)
+        return figure
+    figure.text(0.012, 1 - 0.07 / figure.get_figheight(), plot.title, va="top", fontsize=10)
+    figure.text(0.012, 0.05 / figure.get_figheight(), caption, va="bottom", fontsize=7)
+    _, body, _ = figure.subfigures(3, 1, height_ratios=[above, height, below])
+    plot.draw(body)
+    return figure

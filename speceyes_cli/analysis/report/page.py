@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from speceyes_cli.analysis.confidence import GateFigures
 from speceyes_cli.analysis.figures.style import COLOURS, FAINT, INK, Plot, render_bare
 from speceyes_cli.analysis.replay import Replayed
-from speceyes_cli.analysis.report.selected_samples import HardSample
+from speceyes_cli.analysis.report.selected_samples import ShownKind
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.tables.summaries import ALL, SummaryRow
 from speceyes_cli.core.text import strip_control
@@ -25,6 +25,16 @@ _IN_THE_DARK = {
 }
 """Colours of the figures that the page sets itself, by the reader's light or dark mode."""
 _BORROWED = re.compile(r'(\bid="|href="#|url\(#)')
+
+
+TERMS = {
+    "α": "the share of drafts that the gate accepted, among samples that no screen held back",
+    "β": "the share of samples that passed the screen, so that the small model could draft",
+    "K": "how many of each token's largest logits the gate looks at",
+    "threshold": "the confidence that a draft must exceed to stand",
+    "n": "finished samples, failed ones included",
+}
+"""What the page says of a word where the pointer rests on it, and in its legend."""
 
 
 class Shown(NamedTuple):
@@ -48,7 +58,8 @@ class RunSection:
     """Sentences: the tie diagnostic, or why something cannot be told."""
     branches: Replayed | None
     """What accepting drafts gained and cost; None for a run of one branch."""
-    hardest: Sequence[HardSample]
+    kinds: Sequence[ShownKind]
+    """Samples worth a look."""
 
     @property
     def total(self) -> SummaryRow:
@@ -103,7 +114,13 @@ def render_page(sections: Sequence[RunSection], shared: Sequence[Plot]) -> str:
         return Shown(plot.title, plot.caption, Markup(drawn))  # noqa: S704 - our own figure
 
     return environment.get_template(TEMPLATE).render(
-        sections=sections, shared=[figure(plot) for plot in shared], figure=figure
+        sections=sections,
+        shared=[figure(plot) for plot in shared],
+        figure=figure,
+        terms=TERMS,
+        cached=any(
+            row.cached_share or row.speedup_cached for section in sections for row in section.rows
+        ),
     )
 
 

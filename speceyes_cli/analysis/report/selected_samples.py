@@ -1,10 +1,11 @@
-"""The samples that a run got wrong, the most telling ones first."""
+"""The samples of a run that are worth a look, by kind."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +14,13 @@ from PIL import Image
 
 from speceyes_cli.core.errors import PictureError, SpecEyesError
 from speceyes_cli.core.pictures.loading import load_picture
+from speceyes_cli.core.run.columns import NO, UNKNOWN, YES, Columns
 from speceyes_cli.core.run.kept_images import folder_name
 from speceyes_cli.core.run.records import MessageNote, PictureNote, Record
 from speceyes_cli.core.run.store import IMAGES
 from speceyes_cli.core.samples import Sample, trajectory_key
+from speceyes_cli.core.tables.comparison import agents_right, paired
+from speceyes_cli.core.tables.summaries import LoadedRun
 
 THUMBNAIL = 360
 """Pixels of a thumbnail's longer side."""
@@ -46,59 +50,110 @@ class Turn(NamedTuple):
     text: str
 
 
-class HardSample(NamedTuple):
+class _Kind(NamedTuple):
+    title: str
+    note: str
+    places: Sequence[int]
+    """In the run's columns, the most telling place first."""
+
+
+class ShownSample(NamedTuple):
     """A sample worth a look, and all that is known of it."""
 
     record: Record
-    why: str
     pictures: tuple[Thumbnail, ...]
     picture_note: str
     """Why there is no picture; empty when there is one."""
     turns: tuple[Turn, ...]
 
 
-def hardest_records(records: Iterable[Record], count: int) -> list[tuple[Record, str]]:
-    """Wrong answers and why they are shown: sure drafts first, then costly agents, then errors."""
-    ranked = [(_rank(record), record) for record in records if _is_wrong(record)]
-    ranked.sort(key=lambda pair: pair[0])
-    return [(record, _why(record)) for _, record in ranked[:count]]
+class ShownKind(NamedTuple):
+    """Some samples of one kind, the most telling ones first."""
+
+    title: str
+    note: str
+    """What they have in common."""
+    found: int
+    """How many there are in the run."""
+    samples: tuple[ShownSample, ...]
 
 
-def show_samples(
-    found: Sequence[tuple[Record, str]], folder: Path, open_split: OpenSplit
-) -> list[HardSample]:
+def choose_samples(
+    run: LoadedRun, baseline: LoadedRun | None, count: int, open_split: OpenSplit
+) -> list[ShownKind]:
+    """Up to `count` samples of each kind that the run has; none is shown under two kinds."""
+    wanted: list[tuple[_Kind, list[int]]] = []
+    taken: set[int] = set()
+    for kind in _kinds(run.columns, baseline):
+        fresh = [place for place in kind.places if place not in taken][:count]
+        taken |= set(fresh)
+        if fresh:
+            wanted.append((kind, fresh))
+    shown = _show(run, sorted(taken), open_split)
+    return [
+        ShownKind(kind.title, kind.note, len(kind.places), tuple(shown[place] for place in places))
+        for kind, places in wanted
+    ]
+
+
+def _kinds(columns: Columns, baseline: LoadedRun | None) -> Iterator[_Kind]:
+    agent = agents_right(columns, paired(baseline.columns, columns) if baseline else None)
+    right, judged = columns.right.tolist(), columns.judged.tolist()
+    answered, accepted = columns.answered.tolist(), (columns.drafts.accepted == YES).tolist()
+    every = range(len(columns))
+    confidence, seconds = columns.confidence.tolist(), columns.seconds.tolist()
+    sure = sorted(every, key=lambda place: -_known(confidence[place]))
+    sure = [place for place in sure if accepted[place] and judged[place]]
+    wrong = [place for place in sure if right[place] == NO]
+    slow = sorted(every, key=lambda place: -seconds[place])
+    yield _Kind(
+        "Gains",
+        "The draft stood and is right; the agent alone is wrong.",
+        [place for place in sure if right[place] == YES and agent[place] is False],
+    )
+    yield _Kind(
+        "Harms",
+        "The draft stood and is wrong; the agent alone is right. The surest first.",
+        [place for place in wrong if agent[place] is True],
+    )
+    yield _Kind(
+        "Ties",
+        "The draft stood, and a token of it was as good as tied with another.",
+        [place for place in sure if columns.drafts.tied[place]],
+    )
+    yield _Kind("Wrong drafts", "The draft stood and is wrong. The surest first.", wrong)
+    yield _Kind(
+        "Wrong answers of the agent",
+        "The costliest first.",
+        [p for p in slow if judged[p] and not accepted[p] and right[p] == NO],
+    )
+    yield _Kind(
+        "Undecided",
+        "No rule could tell whether the answer is right; tables count it as wrong.",
+        [p for p in slow if judged[p] and right[p] == UNKNOWN],
+    )
+    yield _Kind("Failures", "There is no answer.", [p for p in every if not answered[p]])
+    yield _Kind("Slowest", "The costliest first.", [p for p in slow if answered[p]])
+
+
+def _known(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _show(run: LoadedRun, places: Sequence[int], open_split: OpenSplit) -> dict[int, ShownSample]:
     """The samples with their pictures, from the run's `images/` or from the dataset."""
-    kept = {_key(record): _kept(record, folder) for record, _ in found}
-    missing = [record for record, _ in found if not kept[_key(record)]]
+    records = {place: run.record(place) for place in places}
+    kept = {place: _kept(record, run.folder) for place, record in records.items()}
+    missing = [record for place, record in records.items() if not kept[place]]
     opened = _from_dataset(missing, open_split)
-    shown = []
-    for record, why in found:
-        pictures, note = kept[_key(record)], ""
+    shown = {}
+    for place, record in records.items():
+        pictures, note = kept[place], ""
         if not pictures:
             got = opened[_key(record)]
             pictures, note = ((), got) if isinstance(got, str) else ((got,), "")
-        shown.append(HardSample(record, why, pictures, note, _turns(record)))
+        shown[place] = ShownSample(record, pictures, note, _turns(record))
     return shown
-
-
-def _is_wrong(record: Record) -> bool:
-    return record.verdict is None or record.verdict.right is not True
-
-
-def _rank(record: Record) -> tuple[int, float, str, int]:
-    place = {"small": 0, "large": 1, "error": 2}[record.route]
-    weight = (record.confidence or 0.0) if place == 0 else record.seconds
-    return place, -weight, record.split, record.position
-
-
-def _why(record: Record) -> str:
-    if record.route == "error":
-        return "failed"
-    undecided = record.verdict is None or record.verdict.right is None
-    ended = "no rule could judge it" if undecided else "wrong"
-    if record.route == "small":
-        return f"the draft stood, and is {ended}" if not undecided else f"the draft stood; {ended}"
-    return f"the agent answered; {ended}"
 
 
 def _key(record: Record) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from speceyes_cli.analysis.figures.ablation import LABELS, ablation_plots
 from speceyes_cli.analysis.figures.style import write_plots
 from speceyes_cli.analysis.published import MODELS, published_curves
 from speceyes_cli.commands.analyze.inputs import open_runs
-from speceyes_cli.commands.tables import NOTHING, percent
+from speceyes_cli.commands.tables import CACHED, CACHED_NOTE, NOTHING, percent
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.summaries import LoadedRun, baselines_beside
 from speceyes_cli.core.text import strip_control
@@ -59,6 +59,8 @@ def ablation_command(
     console = Console(highlight=False, emoji=False)
     for axis in dict.fromkeys(curve.axis for curve in curves):
         console.print(_table([curve for curve in curves if curve.axis == axis]))
+    if any(point.speedup_cached for curve in curves for point in curve.points):
+        console.print(CACHED_NOTE, markup=False)
     if compare:
         console.print(f"The paper's points are of {MODELS}, on the split named.", markup=False)
     console.print(f"Figures in {strip_control(str(out))}", markup=False, soft_wrap=True)
@@ -96,9 +98,12 @@ def _accuracy(point: Point) -> Text:
 def _speedup(point: Point) -> Text:
     if point.speedup is None:
         return Text(NOTHING)
+    mark = CACHED if point.speedup_cached else ""
     if point.speedup_low is None:
-        return Text(f"{point.speedup:.2f}×")
-    return Text(f"{point.speedup:.2f}× [{point.speedup_low:.2f}, {point.speedup_high:.2f}]")
+        return Text(f"{point.speedup:.2f}×{mark}")
+    fewer = f" n = {point.speedup_n}" if point.speedup_n != point.n else ""
+    bounds = f"[{point.speedup_low:.2f}, {point.speedup_high:.2f}]"
+    return Text(f"{point.speedup:.2f}× {bounds}{fewer}{mark}")
 
 
 def _as_json(curves: Sequence[Curve], files: Sequence[Path]) -> str:

@@ -27,7 +27,7 @@ from speceyes_cli.analysis.replay_check import (
 )
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.commands.analyze.comparison_table import comparison_table
-from speceyes_cli.commands.tables import NOTHING, percent
+from speceyes_cli.commands.tables import CACHED, CACHED_NOTE, NOTHING, percent
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun
 from speceyes_cli.core.text import strip_control
@@ -94,17 +94,16 @@ def replay_command(
         typer.echo(found.model_dump_json(indent=2)) if json else _report_check(console, found)
         raise typer.Exit(0 if found.exact else NOT_AS_PREDICTED)
     splits = (*table.config.splits, ALL) if json else (ALL,)
-    rows = replay_choices(scores, baseline, choices(scores, named, top_k, threshold), splits)
-
+    wanted = choices(scores, named, top_k, threshold)
+    rows = replay_choices(scores, baseline, wanted, splits, measured)
     files = _write_figure(scores, baseline, out) if out is not None else []
     if json:
-        told = [row.model_dump() for row in rows]
-        typer.echo(json_module.dumps(told, indent=2))
+        typer.echo(json_module.dumps([row.model_dump() for row in rows], indent=2))
         return
     console.print(_table(rows, table))
     for comparisons in compare_learned(scores):
         console.print(comparison_table(comparisons, table.run))
-    console.print(_basis(measured), markup=False)
+    console.print(_basis(measured, rows), markup=False)
     for file in files:
         console.print(f"Figure in {strip_control(str(file))}", markup=False, soft_wrap=True)
 
@@ -168,15 +167,20 @@ def _interval(row: Replayed) -> str:
 def _speedup(row: Replayed) -> str:
     if row.speedup is None or row.speedup_low is None or row.speedup_high is None:
         return NOTHING
-    return f"{row.speedup:.2f}× [{row.speedup_low:.2f}, {row.speedup_high:.2f}]"
+    mark = CACHED if row.cached else ""
+    return f"{row.speedup:.2f}× [{row.speedup_low:.2f}, {row.speedup_high:.2f}]{mark}"
 
 
-def _basis(measured: LoadedRun | None) -> str:
+def _basis(measured: LoadedRun | None, rows: Sequence[Replayed]) -> str:
+    """What the speedup is over, and whether it rests on calls that were replayed."""
+    cached = f" {CACHED_NOTE}" if any(row.cached for row in rows) else ""
     if measured is not None:
-        return f"Speedup over the agent alone as measured in {strip_control(measured.info.name)}"
+        name = strip_control(measured.info.name)
+        return f"Speedup over the agent alone as measured in {name}.{cached}"
     return (
         "Speedup over this run's own agent phase, which is a little short: the screen had read the "
         "picture for it. `eval --method baseline` beside this run measures the agent alone."
+        f"{cached}"
     )
 
 
@@ -188,9 +192,12 @@ def _report_check(console: Console, found: Check) -> None:
     table.add_row("accuracy", percent(found.accuracy_predicted), percent(found.accuracy_measured))
     table.add_row("coverage", percent(found.coverage_predicted), percent(found.coverage_measured))
     speeds = (found.speedup_predicted, found.speedup_measured)
-    table.add_row("speedup", *(NOTHING if s is None else f"{s:.2f}×" for s in speeds))
+    mark = CACHED if found.cached else ""
+    table.add_row("speedup", *(NOTHING if s is None else f"{s:.2f}×{mark}" for s in speeds))
     console.print(table)
     console.print(
         f"{found.gate} > {found.threshold:g}, K = {found.top_k}, n = {found.n}; "
         f"{len(found.rerouted)} samples went another way than predicted."
     )
+    if found.cached:
+        console.print(CACHED_NOTE, markup=False)

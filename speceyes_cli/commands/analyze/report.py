@@ -13,7 +13,7 @@ from speceyes_cli.analysis.figures.ablation import ablation_plots
 from speceyes_cli.analysis.figures.style import Plot
 from speceyes_cli.analysis.replay import Replayed, baseline_seconds, replay
 from speceyes_cli.analysis.report.page import RunSection, render_page
-from speceyes_cli.analysis.report.selected_samples import hardest_records, show_samples
+from speceyes_cli.analysis.report.selected_samples import choose_samples
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.commands.analyze.ablation import all_baselines
 from speceyes_cli.commands.analyze.confidence import analyze_run, tie_sentence
@@ -38,12 +38,14 @@ def report_command(
     out: Annotated[
         Path, typer.Option("--out", "-o", envvar="SPECEYES_OUT", help="The page to write.")
     ] = Path("report.html"),
-    hardest: Annotated[
+    samples: Annotated[
         int,
-        typer.Option(min=0, envvar="SPECEYES_HARDEST", help="Wrong answers to show of each run."),
-    ] = 12,
+        typer.Option(
+            min=0, envvar="SPECEYES_SAMPLES", help="Samples of each kind and run to show."
+        ),
+    ] = 3,
 ) -> None:
-    """Write one self-contained page: tables, figures, the hardest samples and their provenance.
+    """Write one self-contained page: tables, figures, samples worth a look and their provenance.
 
     It needs no network, and can be read on a phone and in the dark. Pictures come from the run's
     images/ where it kept them (eval --keep-images), else from the dataset.
@@ -54,7 +56,7 @@ def report_command(
     runs = open_runs(paths)
     host: Host = context.obj
     baselines = all_baselines(runs)
-    sections = [describe(run, baselines, host, hardest) for run in runs]
+    sections = [describe(run, baselines, host, samples) for run in runs]
     page = render_page(sections, shared_plots(runs, baselines))
     write_atomically(out, [page])
     size, several = len(page.encode()) / 2**20, "" if len(runs) == 1 else "s"
@@ -63,7 +65,7 @@ def report_command(
 
 
 def describe(
-    run: LoadedRun, baselines: Sequence[LoadedRun], host: Host, hardest: int
+    run: LoadedRun, baselines: Sequence[LoadedRun], host: Host, samples: int
 ) -> RunSection:
     """One run's section; what cannot be computed for it is said in a note."""
     table = read_table(run)
@@ -73,7 +75,7 @@ def describe(
         gates = [analysis.figures for analysis in found.gates.values()]
         notes, plots = [tie_sentence(found.ties)], found.plots
     except DataError as error:
-        gates, notes, plots = [], [str(error)], []
+        gates, notes, plots = [], [_without_advice(str(error))], []
     spec = host.datasets.specs.get(run.info.config.dataset)
     return RunSection(
         info=run.info,
@@ -82,8 +84,13 @@ def describe(
         plots=plots,
         notes=notes,
         branches=_branches(table, baseline, host),
-        hardest=show_samples(hardest_records(run.records, hardest), run.folder, _Opener(run, host)),
+        kinds=choose_samples(run, baseline, samples, _Opener(run, host)),
     )
+
+
+def _without_advice(sentence: str) -> str:
+    """What an error says without what to do about it: a page's reader did not run the runs."""
+    return f"{sentence.partition(';')[0].removesuffix('.')}."
 
 
 def shared_plots(runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]) -> list[Plot]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
+from speceyes_cli.commands.gather.columns import MAPPINGS, run_of
 from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.tables.summaries import SummaryRow
+from speceyes_cli.core.tables.summaries import ALL, SummaryRow
 from speceyes_cli.core.tables.upstream.rows import Choose
 from speceyes_cli.host.manager import known_names
 
-SEVERAL = ("phase_mean_s", "answers_by_letter", "right_by_letter", "metrics", "verdicts", "notes")
-FIELDS = tuple(name for name in SummaryRow.model_fields if name not in SEVERAL)
+FIELDS = tuple(name for name in SummaryRow.model_fields if name not in (*MAPPINGS, "notes"))
 """What rows can be sorted and grouped by."""
 
 
@@ -41,6 +42,37 @@ def make_chooser(named: Sequence[Path]) -> Choose:
         return int(among) - 1
 
     return choose
+
+
+_SEARCHED = ("run", "folder", "method", "agent", "dataset", "gate", "small", "large")
+
+
+def choose_rows(
+    rows: Sequence[SummaryRow], only: str | None, select: str | None
+) -> list[SummaryRow]:
+    """The rows of one split, or "all", of runs that hold a text in their name or settings.
+
+    A result of one split has no row of all; its only row stands for it. Raises `UsageError` where
+    nothing is left.
+    """
+    kept = [row for row in rows if select is None or _holds(row, select)]
+    if rows and not kept:
+        raise UsageError(f"--select: no run has {select!r} in its name, folder or settings.")
+    if only is None:
+        return kept
+    counts = Counter(run_of(row) for row in kept)
+    chosen = [
+        row for row in kept if row.split == only or (only == ALL and counts[run_of(row)] == 1)
+    ]
+    if kept and not chosen:
+        splits = list(dict.fromkeys(row.split for row in kept))
+        raise UsageError(f"--only: there is no split {only!r}; {known_names(only, splits)}.")
+    return chosen
+
+
+def _holds(row: SummaryRow, text: str) -> bool:
+    values = (getattr(row, field) for field in _SEARCHED)
+    return any(text.casefold() in str(value).casefold() for value in values if value is not None)
 
 
 def arrange(rows: Sequence[SummaryRow], sort: str | None, group: str | None) -> list[SummaryRow]:

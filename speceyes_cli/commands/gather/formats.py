@@ -6,14 +6,21 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from speceyes_cli.commands.gather.columns import columns
+from speceyes_cli.commands.gather.columns import (
+    MAPPINGS,
+    PAPER,
+    Column,
+    benefit,
+    make_columns,
+    run_of,
+    usual_columns,
+)
 from speceyes_cli.core.tables.paper import published
 from speceyes_cli.core.tables.summaries import SummaryRow
 from speceyes_cli.core.text import one_line, strip_control
 
-_MAPPINGS = ("phase_mean_s", "answers_by_letter", "right_by_letter", "metrics", "verdicts", "notes")
-"""Columns of a row that hold several values."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet runs, or strips before it looks."""
 _LATEX = {
@@ -36,51 +43,55 @@ _LATEX = {
 }
 
 
-def as_json(rows: Sequence[SummaryRow], *, paper: bool) -> str:
-    """A list of objects, one for each row, all figures in full."""
+def as_json(rows: Sequence[SummaryRow], names: Sequence[str], *, paper: bool) -> str:
+    """A list of objects, one for each row, all figures in full; only the named ones if any."""
     told = [row.model_dump() for row in rows]
     if paper:
         for entry, row in zip(told, rows, strict=True):
             entry["paper"] = {**published(row)._asdict(), **_differences(row)}
+    if names:
+        told = [{name: _value(row, name) for name in names} for row in rows]
     return json.dumps(told, indent=2, ensure_ascii=False)
 
 
-def as_csv(rows: Sequence[SummaryRow], *, paper: bool) -> str:
+def as_csv(rows: Sequence[SummaryRow], names: Sequence[str], *, paper: bool) -> str:
     """One line for each row, the columns of the JSON form that hold one value."""
     out = io.StringIO()
-    names = [name for name in SummaryRow.model_fields if name not in _MAPPINGS]
-    more = ["paper_accuracy", "paper_speedup", "accuracy_difference", "speedup_difference"]
+    every = [name for name in SummaryRow.model_fields if name not in (*MAPPINGS, "notes")]
+    wanted = list(names) or every + list(PAPER if paper else ())
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*names, *more] if paper else names)
+    writer.writerow(wanted)
     for row in rows:
-        cells = [_csv_cell(getattr(row, name)) for name in names]
-        if paper:
-            values = (*published(row), *_differences(row).values())
-            cells += [_csv_cell(value) for value in values]
-        writer.writerow(cells)
+        writer.writerow([_csv_cell(_value(row, name)) for name in wanted])
     return out.getvalue()
 
 
-def as_markdown(rows: Sequence[SummaryRow], *, paper: bool) -> str:
+def as_markdown(rows: Sequence[SummaryRow], names: Sequence[str], *, paper: bool) -> str:
     """The table in Markdown."""
-    shown = columns(rows, paper=paper)
+    shown = make_columns(names or usual_columns(rows, paper=paper), rows)
     lines = [
-        [column.title for column in shown],
+        [_text_title(column) for column in shown],
         ["---" if column.left else "---:" for column in shown],
     ]
     lines += [[_markdown_cell(column.show(row)) for column in shown] for row in rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
-def as_latex(rows: Sequence[SummaryRow], *, paper: bool) -> str:
+def as_latex(rows: Sequence[SummaryRow], names: Sequence[str], *, paper: bool) -> str:
     """The table for a paper; it needs the package booktabs."""
-    shown = columns(rows, paper=paper)
+    shown = make_columns(names or usual_columns(rows, paper=paper), rows)
     layout = "".join("l" if column.left else "r" for column in shown)
-    lines = [" & ".join(escape_latex(column.title) for column in shown) + r" \\", r"\midrule"]
+    titles = " & ".join(escape_latex(_text_title(column)) for column in shown)
+    lines = [titles + r" \\", r"\midrule"]
     for place, row in enumerate(rows):
-        if place and row.run != rows[place - 1].run:
+        if place and run_of(row) != run_of(rows[place - 1]):
             lines.append(r"\addlinespace")
         lines.append(" & ".join(escape_latex(column.show(row)) for column in shown) + r" \\")
+    return latex_table(layout, lines)
+
+
+def latex_table(layout: str, lines: Sequence[str]) -> str:
+    """Lines of cells between the rules of booktabs."""
     body = "\n".join([r"\toprule", *lines, r"\bottomrule"])
     return f"\\begin{{tabular}}{{{layout}}}\n{body}\n\\end{{tabular}}\n"
 
@@ -109,6 +120,22 @@ def _differences(row: SummaryRow) -> dict[str, float | None]:
 
 def _difference(ours: float | None, theirs: float | None) -> float | None:
     return None if ours is None or theirs is None else ours - theirs
+
+
+def _text_title(column: Column) -> str:
+    return "run" if column.name == "run" else column.title
+
+
+def _value(row: SummaryRow, name: str) -> Any:
+    """A figure by the name of its column."""
+    field, _, member = name.partition(".")
+    if member:
+        return getattr(row, field).get(member)
+    if name in PAPER:
+        told = published(row)
+        known = {"paper_accuracy": told.accuracy, "paper_speedup": told.speedup}
+        return {**known, **_differences(row)}[name]
+    return benefit(row) if name == "accepted" else getattr(row, name)
 
 
 def _markdown_cell(text: str) -> str:

@@ -9,12 +9,15 @@ from typing import NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.commands.tables import NOTHING
+from speceyes_cli.commands.gather.columns import UNFINISHED as _UNENDED
+from speceyes_cli.commands.gather.formats import escape_latex, latex_table
+from speceyes_cli.commands.tables import CACHED, CACHED_NOTE, NOTHING
 from speceyes_cli.core.run.info import RunConfig
-from speceyes_cli.core.tables.summaries import LoadedRun, SummaryRow
+from speceyes_cli.core.tables.summaries import ALL, BASELINE, LoadedRun, SummaryRow
 from speceyes_cli.core.text import one_line
 
 PAPER_GATES = ("log", "mean", "bottom20", "min")
+UNFINISHED = "†"
 _METHODS = ("draft", "baseline", "specreason", "speceyes")
 
 
@@ -34,7 +37,23 @@ class Measured(NamedTuple):
         return NOTHING if own is None else one_line(own)
 
 
-def paper_tables(measured: Sequence[Measured]) -> list[Table]:
+class Line(NamedTuple):
+    """One method: accuracy and speedup of each split."""
+
+    agent: str
+    name: str
+    cells: Sequence[tuple[str, str]]
+
+
+class PaperTable(NamedTuple):
+    """The table of one dataset."""
+
+    dataset: str
+    splits: Sequence[str]
+    lines: Sequence[Line]
+
+
+def paper_tables(measured: Sequence[Measured]) -> list[PaperTable]:
     """A table for each dataset: the small model alone first, then each agent's methods.
 
     The small model alone stands in the part of every agent that it is measured against.
@@ -46,26 +65,53 @@ def paper_tables(measured: Sequence[Measured]) -> list[Table]:
     ]
 
 
-def _table(dataset: str, measured: Sequence[Measured]) -> Table:
+def _table(dataset: str, measured: Sequence[Measured]) -> PaperTable:
     splits = list(dict.fromkeys(row.split for one in measured for row in one.rows))
-    splits = [split for split in splits if split != "all"] + ["all"]
-    table = Table(title=Text(dataset), title_justify="left")
-    table.add_column("agent")
-    table.add_column("method")
-    for split in splits:
-        table.add_column(Text(split), justify="right")
+    splits = [split for split in splits if split != ALL] + [ALL]
     ordered = sorted(measured, key=_place)
-    names = _names(ordered)
-    before = None
-    for one, name in zip(ordered, names, strict=True):
-        agent = one.agent
-        if before is not None and agent != before:
-            table.add_section()
+    lines = []
+    for one, name in zip(ordered, _names(ordered), strict=True):
         rows = {row.split: row for row in one.rows}
-        cells = [Text(_cell(rows.get(split))) for split in splits]
-        table.add_row(Text("" if agent == before else agent), Text(name), *cells)
-        before = agent
-    return table
+        mark = UNFINISHED if one.rows[-1].status in _UNENDED else ""
+        lines.append(Line(one.agent, name + mark, [_cell(rows.get(split)) for split in splits]))
+    return PaperTable(dataset, splits, lines)
+
+
+def for_terminal(table: PaperTable) -> Table:
+    """The table with lines, an agent's name once."""
+    shown = Table(title=Text(table.dataset), title_justify="left")
+    shown.add_column("agent")
+    shown.add_column("method")
+    for split in table.splits:
+        shown.add_column(Text(split), justify="right")
+    for place, line in enumerate(table.lines):
+        is_first = place == 0 or line.agent != table.lines[place - 1].agent
+        if is_first and place:
+            shown.add_section()
+        cells = [Text("  ".join(filter(None, cell))) for cell in line.cells]
+        shown.add_row(Text(line.agent if is_first else ""), Text(line.name), *cells)
+    return shown
+
+
+def for_latex(table: PaperTable) -> str:
+    """The table with the rules of booktabs, two columns a split."""
+    splits = table.splits
+    heads = [rf"\multicolumn{{2}}{{c}}{{{escape_latex(split)}}}" for split in splits]
+    rules = [rf"\cmidrule(lr){{{3 + 2 * i}-{4 + 2 * i}}}" for i in range(len(splits))]
+    lines = [
+        " & & " + " & ".join(heads) + r" \\",
+        " ".join(rules),
+        "agent & method" + " & accuracy & speedup" * len(splits) + r" \\",
+        r"\midrule",
+    ]
+    for place, line in enumerate(table.lines):
+        is_first = place == 0 or line.agent != table.lines[place - 1].agent
+        if is_first and place:
+            lines.append(r"\midrule")
+        words = [line.agent if is_first else "", line.name]
+        words += [word or NOTHING for cell in line.cells for word in cell]
+        lines.append(" & ".join(map(escape_latex, words)) + r" \\")
+    return latex_table("ll" + "rr" * len(splits), lines)
 
 
 def _place(one: Measured) -> tuple[object, ...]:
@@ -119,20 +165,24 @@ def _rest(config: RunConfig) -> str:
     return ", " + ", ".join(parts)
 
 
-def _cell(row: SummaryRow | None) -> str:
+def _cell(row: SummaryRow | None) -> tuple[str, str]:
     """Accuracy in percent and the speedup, starred where it rests on cached calls."""
     if row is None or row.accuracy is None:
-        return NOTHING
-    if row.method == "baseline":
-        return f"{100 * row.accuracy:.2f}  1.00×"
+        return NOTHING, ""
+    accuracy = f"{100 * row.accuracy:.2f}"
+    if row.method == BASELINE:
+        return accuracy, "1.00×"
     if row.speedup is None:
-        return f"{100 * row.accuracy:.2f}  {NOTHING}"
-    return f"{100 * row.accuracy:.2f}  {row.speedup:.2f}×{'*' if row.speedup_cached else ''}"
+        return accuracy, NOTHING
+    return accuracy, f"{row.speedup:.2f}×{CACHED if row.speedup_cached else ''}"
 
 
 def paper_note(measured: Sequence[Measured]) -> str:
     """What stands under the table."""
     note = "Accuracy in percent and speedup over the agent's baseline on the same samples."
-    if any(row.speedup_cached for one in measured for row in one.rows):
-        note += " * rests on calls replayed from the cache, so it was not measured in these runs."
+    rows = [row for one in measured for row in one.rows]
+    if any(row.speedup_cached for row in rows):
+        note += f" {CACHED_NOTE}"
+    if any(row.status in _UNENDED for row in rows):
+        note += f" {UNFINISHED} has not ended: its figures are of the samples so far."
     return note

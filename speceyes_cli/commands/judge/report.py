@@ -13,15 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.commands.tables import percent
+from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.judging.judges import Judged
 from speceyes_cli.core.judging.judging import Audit
-from speceyes_cli.core.judging.verdicts import KINDS, kind_of
+from speceyes_cli.core.judging.verdicts import CACHE, KINDS, LLM, RULE, kind_of
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.running.progress import LINE_EVERY
 
+DECIDING = (RULE, LLM, CACHE)
+"""Kinds of verdicts that say right or wrong."""
 SHOWN = 10
 """Disagreements of an audit that are printed; JSON has all."""
 
@@ -78,16 +80,26 @@ def watch_judging(screen: Console, total: int, title: str) -> Iterator[Callable[
 
 
 def report(runs: Sequence[JudgedRun], console: Console) -> None:
-    """A line for each run, then what the audits found."""
-    table = Table()
-    table.add_column("run", overflow="fold")
-    for name in ("answers", "right", "wrong", *KINDS):
+    """The runs by number, a line of counts for each, then what the audits found."""
+    counts = [run.counts for run in runs]
+    kinds = [kind for kind in KINDS if any(one[kind] for one in counts)]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("#")
+    for name in (
+        "answers",
+        "right",
+        "wrong",
+        *(f"by {kind}" if kind in DECIDING else kind for kind in kinds),
+        "right %",
+    ):
         table.add_column(name, justify="right")
-    for run in runs:
-        counts = run.counts
-        shares = [f"{counts[kind]} ({percent(_share(counts[kind], run))})" for kind in KINDS]
-        cells = [str(run.answers), str(counts["right"]), str(counts["wrong"]), *shares]
-        table.add_row(*(Text(cell) for cell in (one_line(run.info.name), *cells)))
+    for number, (run, count) in enumerate(zip(runs, counts, strict=True), start=1):
+        console.print(Text(f"{number:>3}  {one_line(run.info.name)}", overflow="fold"))
+        shown = [run.answers, count["right"], count["wrong"], *(count[kind] for kind in kinds)]
+        share = _share(count["right"], run)
+        table.add_row(
+            str(number), *map(str, shown), NOTHING if share is None else f"{100 * share:.1f}"
+        )
     console.print(table)
     for run in runs:
         if run.audit is not None:

@@ -171,19 +171,25 @@ class Columns:
             return np.arange(len(self))
         return np.array([i for i, one in enumerate(self.split) if one == split], dtype=np.int64)
 
-    def token_scores(self, place: int, *, rivals: bool = True) -> list[TokenScore]:
-        """How each token of a record's draft stood; none without a draft."""
+    def token_scores(
+        self, place: int, most_rivals: int | None = None, tokens: Tokens | None = None
+    ) -> list[TokenScore]:
+        """How each token of a record's draft stood; none without a draft.
+
+        With so many of their rivals, all by default. `tokens` are others in place of `self.tokens`.
+        """
+        tokens = self.tokens if tokens is None else tokens
         first, last = int(self.drafts.first[place]), int(self.drafts.first[place + 1])
         if first == last:
             return []
-        columns = [getattr(self.tokens, name)[first:last].tolist() for name in _FIGURES]
-        faults = self.tokens.fault[first:last]
+        figures = [getattr(tokens, name)[first:last].tolist() for name in _FIGURES]
         gaps: Iterable[tuple[float, ...]] = ((),) * (last - first)
-        if rivals:
-            ends = self.tokens.first_rival[first : last + 1].tolist()
-            kept = self.tokens.rivals[ends[0] : ends[-1]].tolist()
-            gaps = (tuple(kept[a - ends[0] : b - ends[0]]) for a, b in pairwise(ends))
-        return list(map(TokenScore, *columns, faults, gaps))
+        if most_rivals != 0:
+            ends = tokens.first_rival[first : last + 1].tolist()
+            kept = tokens.rivals[ends[0] : ends[-1]].tolist()
+            spans = ((start - ends[0], end - ends[0]) for start, end in pairwise(ends))
+            gaps = (tuple(kept[start:end][:most_rivals]) for start, end in spans)
+        return list(map(TokenScore, *figures, tokens.fault[first:last], gaps))
 
     def _mask(self, values: Iterable[bool]) -> Mask:
         import numpy as np  # noqa: PLC0415 - slow to import

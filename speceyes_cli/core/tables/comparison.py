@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from speceyes_cli.core.judging.verdicts import ERROR
@@ -96,33 +97,40 @@ def mcnemar_of(pairs: Pairs) -> float | None:
     return mcnemar(first.tolist(), second.tolist())
 
 
-def net_benefit(columns: Columns, places: Ints, pairs: Pairs | None) -> NetBenefit:
-    """Accepted samples by who was right; the agent's own branch counts before the baseline's."""
-    import numpy as np  # noqa: PLC0415 - slow to import
+def agents_right(columns: Columns, pairs: Pairs | None) -> list[bool | None]:
+    """Whether the agent had each sample right; None where no verdict on it is known.
 
-    agent = np.full(len(columns), None, dtype=object)
+    The run's own branch counts before the baseline's answer.
+    """
+    right: list[bool | None] = [None] * len(columns)
     if pairs is not None:
         told = pairs.before.judged & pairs.before.has_verdict
-        kept = told[pairs.places_before]
-        found = pairs.before.right[pairs.places_before[kept]] == YES
-        agent[pairs.places_after[kept]] = found
+        rights, told_list = pairs.before.right.tolist(), told.tolist()
+        places = zip(pairs.places_before.tolist(), pairs.places_after.tolist(), strict=True)
+        for before, after in places:
+            if told_list[before]:
+                right[after] = rights[before] == YES
     if (branch := columns.branches.get("large")) is not None:
         for place, provenance in enumerate(branch.provenance):
             if provenance is not None:
-                agent[place] = None if provenance == ERROR else branch.right[place] == YES
+                right[place] = None if provenance == ERROR else bool(branch.right[place] == YES)
+    return right
+
+
+def net_benefit(columns: Columns, places: Ints, pairs: Pairs | None) -> NetBenefit:
+    """Accepted samples by who was right."""
+    agent = agents_right(columns, pairs)
     stood = places[(columns.drafts.accepted[places] == YES) & columns.judged[places]]
-    counts = {(True, True): 0, (False, False): 0, (True, False): 0, (False, True): 0}
-    views = [
-        (bool(columns.right[place] == YES), bool(agent[place]))
-        for place in stood
-        if agent[place] is not None
-    ]
-    for view in views:
-        counts[view] += 1
+    rights = columns.right.tolist()
+    views = Counter(
+        (rights[place] == YES, theirs)
+        for place in stood.tolist()
+        if (theirs := agent[place]) is not None
+    )
     if not views:
         return NetBenefit()
     return NetBenefit(
-        counts[True, True], counts[False, False], counts[True, False], counts[False, True]
+        views[True, True], views[False, False], views[True, False], views[False, True]
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
+MOST_DRAWN = 2_000
+"""Units, samples or clusters, that are drawn again; of more the spread is reckoned, to the same."""
 SEED = 0
 
 
@@ -48,7 +50,8 @@ def clustered_share(right: Sequence[bool], clusters: Sequence[str]) -> Interval 
     """The share of `right` with a bootstrap interval over clusters; None without samples."""
     if not right:
         return None
-    return _bootstrap_ratio([float(one) for one in right], [1.0] * len(right), clusters)
+    found = _bootstrap_ratio([float(one) for one in right], [1.0] * len(right), clusters)
+    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _bootstrap_ratio(
@@ -62,6 +65,8 @@ def _bootstrap_ratio(
     if clusters is not None:
         _, places = np.unique(np.asarray(clusters), return_inverse=True)
         top, bottom = np.bincount(places, weights=top), np.bincount(places, weights=bottom)
+    if len(bottom) > MOST_DRAWN:
+        return _by_delta_method(value, top, bottom)
     generator = np.random.default_rng(SEED)
     ratios = [
         top[drawn].sum() / max(bottom[drawn].sum(), np.finfo(float).tiny)
@@ -70,6 +75,14 @@ def _bootstrap_ratio(
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(ratios, [tail, 1 - tail])
     return Interval(value, float(low), float(high))
+
+
+def _by_delta_method(value: float, top: Any, bottom: Any) -> Interval:
+    """The ratio of two sums of many independent units, its error that of a linear approximation."""
+    count = len(bottom)
+    variance = float(((top - value * bottom) ** 2).sum()) * count / (count - 1)
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(variance) / float(bottom.sum())
+    return Interval(value, value - reach, value + reach)
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:

@@ -20,7 +20,7 @@ from speceyes_cli.core.run.info import (
 )
 from speceyes_cli.core.run.reading import read_columns, read_record
 from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.run.store import read_run
+from speceyes_cli.core.run.store import read_run, status_of
 from speceyes_cli.core.run.tags import AGENT_KEYS, tagged
 from speceyes_cli.core.tables.comparison import Pairs, mcnemar_of, net_benefit, paired
 from speceyes_cli.core.tables.measures import accuracies, shares, speedups, times, verdict_shares
@@ -121,8 +121,16 @@ class SummaryRow(BaseModel):
     """Accepted samples that the agent alone would have had right."""
     mcnemar_p: float | None = None
     """McNemar's exact p that this run and its baseline are right equally often."""
+    folder: str = ""
+    """Where the run is: two of one name differ in it."""
+    created: str | None = None
+    """When it was begun, ISO 8601 in UTC; None where its files do not tell."""
+    status: str | None = None
+    """"finished", "running" or "interrupted"; None where its files do not tell."""
     baseline: str | None = None
     """The run it is measured against."""
+    baseline_folder: str | None = None
+    """Where that run is."""
     source: str = "speceyes"
     """Whose files they are: "speceyes" or "upstream"."""
     gate: str | None = None
@@ -195,17 +203,20 @@ def summarize(run: LoadedRun, baseline: LoadedRun | None) -> list[SummaryRow]:
     for split, places in groups:
         among = pairs.among(places) if pairs is not None else None
         part = _Part(split, places, among, [letters[place] for place in places.tolist()])
-        rows.append(_row(run, part, baseline.info.name if baseline is not None else None))
+        rows.append(_row(run, part, baseline))
     return rows
 
 
-def _row(run: LoadedRun, part: _Part, baseline: str | None) -> SummaryRow:
+def _row(run: LoadedRun, part: _Part, baseline: LoadedRun | None) -> SummaryRow:
     columns, config, places = run.columns, run.info.config, part.places
     judged = places[columns.judged[places]]
     n_answered = int(columns.answered[places].sum())
     bias = position_bias(part.letters)
     return SummaryRow(
         run=run.info.name,
+        folder=str(run.folder),
+        created=run.info.created,
+        status=status_of(run.folder, run.info),
         method=config.method,
         agent=config.agent,
         dataset=config.dataset,
@@ -226,7 +237,8 @@ def _row(run: LoadedRun, part: _Part, baseline: str | None) -> SummaryRow:
         verdicts=verdict_shares(columns, places),
         **net_benefit(columns, places, part.pairs)._asdict(),
         mcnemar_p=mcnemar_of(part.pairs) if part.pairs is not None else None,
-        baseline=baseline,
+        baseline=baseline.info.name if baseline is not None else None,
+        baseline_folder=str(baseline.folder) if baseline is not None else None,
         **_settings(config),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from typer.testing import Result
 
+from speceyes_cli.analysis.report.page import TERMS
 from speceyes_cli.core.run.records import Record
 from tests.analysis.conftest import Spec
 from tests.commands.analyze.conftest import WriteRun
@@ -61,7 +64,60 @@ def test_pictures_come_from_the_dataset_and_from_the_run(
         html = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
         assert html.count('src="data:image/jpeg;base64,') >= 2
         assert "ValueError: dot 1 is not for me" in html
-        assert "eval --both-branches" in html  # why there are no figures of confidence
+        assert "only the accepted ones, which tells nothing of the others." in html
+        assert "speceyes eval" not in html.partition("<details>")[0]  # no advice to who ran it
+
+
+def test_runs_stand_side_by_side_first_and_words_are_explained(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    main = html[html.index("<main") :]
+    assert main.index("Side by side") < main.index('id="run-1"')
+    first = main[: main.index('id="run-1"')]
+    assert first.count("<tr>") == 1 + 2
+    for word in ("α", "β", "K"):
+        assert f'<abbr title="{escape(TERMS[word])}">{word}</abbr>' in first
+        assert f"<dt>{word}</dt><dd>{escape(TERMS[word])}</dd>" in first
+    assert "<details open" not in html
+
+
+def test_samples_are_shown_by_kind(invoke: Invoke, write_run: WriteRun, tmp_path: Path) -> None:
+    specs = [
+        Spec(0.99, draft_right=True, agent_right=False),
+        Spec(0.985, draft_right=False, agent_right=True),
+        Spec(0.99, draft_right=False, agent_right=False),
+        Spec(0.5, agent_right=False),
+        Spec(0.99, seconds=(0.1, 0.1, 9.0)),
+        Spec(failed=True),
+        Spec(0.98),
+        *[Spec(0.97 + place / 1000) for place in range(9)],
+    ]
+
+    def change(record: Record) -> Record:
+        if record.sample_id != "s6":
+            return record
+        assert record.verdict is not None
+        return record.model_copy(
+            update={"verdict": record.verdict.model_copy(update={"right": None})}
+        )
+
+    write_run("a", specs, change)
+    done = invoke("analyze", "report", "a", "-o", "page.html", "--samples", "2")
+    assert done.exit_code == 0, done.output
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    kinds = re.findall(
+        r"<h4>([^<]+) <small>(\d+) of (\d+)</small>(.*?)(?=<h4>\w+ |<h3>)", html, re.DOTALL
+    )
+    found = {
+        title: (int(of), re.findall(r"<h5>test / (s\d+)<", body)) for title, _, of, body in kinds
+    }
+    assert found["Gains"] == (1, ["s0"])
+    assert found["Harms"] == (1, ["s1"])
+    assert found["Wrong drafts"] == (2, ["s2"])
+    assert found["Wrong answers of the agent"] == (1, ["s3"])
+    assert found["Undecided"] == (1, ["s6"])
+    assert found["Failures"] == (1, ["s5"])
+    assert found["Slowest"][1][0] == "s4"
+    assert len(found["Slowest"][1]) == 2
 
 
 def test_nothing_is_overwritten_when_a_run_is_bad(

@@ -54,6 +54,26 @@ def test_the_small_model_alone_stands_beside_every_agent(invoke: Invoke) -> None
     assert all("×" in row[2] for row in rows)
 
 
+def test_the_table_of_a_paper_is_latex(evaluate: Invoke, invoke: Invoke) -> None:
+    evaluate("--sweep", "method=speceyes,baseline,draft", "--large", "scripted?delay=0.005")
+    told = invoke("gather", "runs", "--layout", "paper", "--format", "latex").stdout
+    lines = told.splitlines()
+    assert lines[0] == r"\begin{tabular}{llrrrrrr}"
+    assert lines[1] == r"\toprule"
+    assert r"\multicolumn{2}{c}{near} & \multicolumn{2}{c}{far} & \multicolumn{2}{c}{all}" in told
+    assert r"\cmidrule(lr){3-4} \cmidrule(lr){5-6} \cmidrule(lr){7-8}" in told
+    cells = [line for line in lines if line.count(" & ") == 7]
+    assert [line.split(" & ")[1] for line in cells] == [
+        "method",
+        "draft only",
+        "baseline",
+        "SpecEyes min",
+    ]
+    assert cells[2].startswith(r"looker & baseline & 100.00 & 1.00$\times$")
+    assert lines[-2] == r"\end{tabular}"
+    assert lines[-1].startswith("% Accuracy in percent")
+
+
 def test_measured_speedups_have_no_star(evaluate: Invoke, invoke: Invoke) -> None:
     evaluate(*SWEEP, "--no-cache")
     done = invoke("gather", "runs", "--layout", "paper")

@@ -82,9 +82,37 @@ def test_no_server_is_told_with_the_way_to_start_one(invoke: Invoke, run: Path) 
     refused(done, "No judge answers at http://127.0.0.1:9/v1: start one, such as `vllm serve ")
     assert "--port 9`" in done.stderr
     assert "--judge rules" in done.stderr
+    assert "2 of 2 answers are left for a model" in done.stderr
     assert contents(run).keys() == before.keys()
     assert contents(run)["run.json"] == before["run.json"]
     assert read_run(run)[1][0].verdict is not None
+
+
+def test_a_run_with_undecided_answers_says_what_the_judge_would_do(
+    invoke: Invoke, run: Path
+) -> None:
+    done = invoke("gather", "run")
+    assert "2 answers could not be decided by rule and count as wrong" in done.stdout
+    again = invoke(
+        *("eval", "--method", "draft", "--agent", "looker", "--small", "scripted"),
+        *("--dataset", "jsonl", "--data", "questions.jsonl", "--out", str(run)),
+    )
+    assert f"`speceyes judge {run}` asks a model about them." in again.stdout
+
+
+def test_the_table_at_80_columns_breaks_no_name(
+    invoke: Invoke, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "dots-looker-speceyes-min-0.98-00c0ffee"
+    shutil.copytree(run, tmp_path / "runs" / name)
+    info = tmp_path / "runs" / name / "run.json"
+    info.write_text(info.read_text().replace('"name": "run"', f'"name": "{name}"'))
+    monkeypatch.setenv("COLUMNS", "80")
+    done = invoke("judge", "runs", "--judge", "rules")
+    assert name in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    [header] = [line for line in done.stdout.splitlines() if line.startswith("#")]
+    assert header.split() == ["#", "answers", "right", "wrong", "undecided", "right", "%"]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from speceyes_cli.core.tables.intervals import mcnemar, paired_speedup, percentile, wilson
+from speceyes_cli.core.tables.intervals import (
+    MOST_DRAWN,
+    clustered_share,
+    mcnemar,
+    paired_speedup,
+    percentile,
+    wilson,
+)
 
 
 def test_wilson_against_published_values() -> None:
@@ -65,3 +74,38 @@ def test_percentiles() -> None:
     assert percentile([3.0], 0.95) == 3.0
     assert percentile([4.0, 1.0, 3.0, 2.0], 0.5) == 2.5
     assert percentile([float(n) for n in range(101)], 0.95) == pytest.approx(95.0)
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_mcnemar_is_the_exact_binomial_test(gained: int, lost: int) -> None:
+    first, second = [False] * gained + [True] * lost, [True] * gained + [False] * lost
+    expected = binomtest(min(gained, lost), gained + lost).pvalue if gained + lost else 1.0
+    assert mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_of_many_differences_needs_no_patience() -> None:
+    """30,000 differing samples took minutes when each number of ways was worked out anew."""
+    first, second = [False] * 14_900 + [True] * 15_100, [True] * 14_900 + [False] * 15_100
+    expected = binomtest(14_900, 30_000).pvalue
+    assert mcnemar(first, second) == pytest.approx(expected, rel=1e-6)
+
+
+def test_of_many_samples_the_spread_is_reckoned_to_what_drawing_gives() -> None:
+    chance = np.random.default_rng(0)
+    few = MOST_DRAWN
+    before, after = chance.gamma(2.0, 2.0, few + 1), chance.gamma(1.0, 1.0, few + 1)
+    drawn = paired_speedup(before[:few].tolist(), after[:few].tolist())
+    reckoned = paired_speedup(before.tolist(), after.tolist())
+    assert drawn is not None
+    assert reckoned is not None
+    width = drawn.high - drawn.low
+    assert reckoned.low == pytest.approx(drawn.low, abs=0.05 * width)
+    assert reckoned.high == pytest.approx(drawn.high, abs=0.05 * width)
+
+
+def test_a_share_of_many_clusters_stays_a_share() -> None:
+    count = 3 * MOST_DRAWN
+    right = [place > 0 for place in range(count)]
+    found = clustered_share(right, [str(place) for place in range(count)])
+    assert found is not None
+    assert 0 <= found.low <= found.value <= found.high <= 1

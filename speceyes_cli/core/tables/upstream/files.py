@@ -14,10 +14,17 @@ from speceyes_cli.core.tables.upstream.names import ResultName, parse_name
 
 LATENCIES = "latency_summary.json"
 RAW, JUDGED = "eval_results", "judge_results"
+_JUDGE = "judge_"
 _JUDGED_END = "_acc.jsonl"
 SHARES = ("all_acc", "small_acc", "large_acc", "small_ratio")
+"""In percent, whatever their size: 0.87 is 0.87%."""
 PERCENT = 100
-COUNTS = ("all_cnt", "yes_cnt", "no_cnt", "small_tokens", "large_tokens", "tokens_per_second")
+COUNTS = ("all_cnt", "small_cnt", "large_cnt", "yes_cnt", "no_cnt")
+MEANS = ("small_tokens", "large_tokens")
+"""Tokens of an answer that this model gave, rounded to a tenth."""
+RATES = ("tokens_per_second",)
+_EXPORT = "confidence_score_infos"
+"""What only an export of the small model alone holds: every gate's score."""
 MOST = 10**12
 """No count, no number of seconds and no share is larger."""
 
@@ -33,6 +40,10 @@ class Answers(NamedTuple):
     """Samples it let on to the small model."""
     small: int
     """Samples the small model answered."""
+    small_tokens: int | None
+    """Tokens of these answers; None where no line tells."""
+    large_tokens: int | None
+    """Tokens of the large model's answers."""
     confidences: bool
     """Whether every gate's score was exported, as for the small model alone."""
 
@@ -80,13 +91,24 @@ def raw_place(file: Path) -> Path:
     """Where the answers are that a file holds, or sums up."""
     if not file.name.endswith(_JUDGED_END):
         return file
-    folder = Path(str(file.parent.absolute()).replace(JUDGED, RAW))
+    folder = file.parent.absolute()
+    beside = folder.with_name(folder.name.removeprefix(_JUDGE))
+    replaced = Path(str(folder).replace(JUDGED, RAW))
+    is_beside = folder.name.startswith(_JUDGE) and (replaced == folder or beside.is_dir())
+    folder = beside if is_beside else replaced
     return folder / f"{file.name.removesuffix(_JUDGED_END)}.jsonl"
 
 
 def judged_place(file: Path) -> Path:
-    """Where the judge's summary of a file of answers is."""
-    folder = Path(str(file.parent.absolute()).replace(RAW, JUDGED))
+    """Where the judge's summary of a file of answers is, or would be.
+
+    Upstream's judge puts it where "eval_results" in the path reads "judge_results"; in a path
+    without it, into the folder judge_NAME beside the folder NAME.
+    """
+    folder = file.parent.absolute()
+    beside = folder.with_name(f"{_JUDGE}{folder.name}")
+    is_beside = RAW not in str(folder) or beside.is_dir()
+    folder = beside if is_beside else Path(str(folder).replace(RAW, JUDGED))
     return folder / f"{file.stem}{_JUDGED_END}"
 
 
@@ -110,18 +132,24 @@ def read_answers(path: Path) -> Answers:
     counts: Counter[str] = Counter()
     for row in _rows(path):
         lines += 1
-        counts["confidences"] += "confidence_score_infos" in row
+        counts["confidences"] += _EXPORT in row
         if row.get("status") == "error":
             continue
         counts["answered"] += 1
         counts[f"screen {row.get('judge_tc')}"] += 1
-        counts["small"] += row.get("use_model") == "small"
+        by = "small" if row.get("use_model") == "small" or _EXPORT in row else "large"
+        counts[by] += 1
+        if (length := _number(row.get("generated_length"))) is not None:
+            counts[f"{by} tokens"] += int(length)
+            counts["told"] += 1
     return Answers(
         lines,
         counts["answered"],
         counts["screen yes"],
         counts["screen no"],
         counts["small"],
+        counts["small tokens"] if counts["told"] else None,
+        counts["large tokens"] if counts["told"] else None,
         confidences=counts["confidences"] > 0,
     )
 
@@ -132,9 +160,9 @@ def read_summary(path: Path) -> dict[str, float] | None:
     A figure that no judge can have given, such as a share above 100 percent, is left out.
     """
     found = _read_json(path)
-    figures = {key: _number(found.get(key)) for key in (*SHARES, *COUNTS)}
+    figures = {key: _number(found.get(key)) for key in (*SHARES, *COUNTS, *MEANS, *RATES)}
     known = {key: value for key, value in figures.items() if value is not None}
-    return {key: v for key, v in known.items() if key in COUNTS or v <= PERCENT} or None
+    return {key: v for key, v in known.items() if key not in SHARES or v <= PERCENT} or None
 
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:

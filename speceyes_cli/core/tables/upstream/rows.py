@@ -14,7 +14,7 @@ from typing import Any
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.tables.intervals import wilson
 from speceyes_cli.core.tables.summaries import ALL, BASELINE, SummaryRow
-from speceyes_cli.core.tables.upstream.files import UpstreamResult, read_result
+from speceyes_cli.core.tables.upstream.files import PERCENT, UpstreamResult, read_result
 from speceyes_cli.core.tables.upstream.names import ResultName, parse_name
 
 SOURCE = "upstream"
@@ -83,8 +83,8 @@ def _row(result: UpstreamResult, baseline: UpstreamResult | None) -> SummaryRow:
         average=result.average,
         before=baseline.average if baseline is not None else None,
         baseline=baseline.path.stem if baseline is not None else None,
-        small_tokens=judged.get("small_tokens"),
-        large_tokens=judged.get("large_tokens"),
+        small_tokens=_tokens(result, "small"),
+        large_tokens=_tokens(result, "large"),
         tokens_per_second=judged.get("tokens_per_second"),
         notes=_notes(result, baseline),
     )
@@ -116,8 +116,8 @@ def _row_of_all(
         beta=_pooled(betas) if known else None,
         average=_pooled([(r.average, row.n) for r, row in zip(splits, parts, strict=True)]),
         before=_pooled(befores),
-        small_tokens=None,
-        large_tokens=None,
+        small_tokens=_total([row.small_tokens for row in parts]),
+        large_tokens=_total([row.large_tokens for row in parts]),
     )
 
 
@@ -168,6 +168,7 @@ def _identity(result: UpstreamResult) -> dict[str, Any]:
         "source": SOURCE,
         "run": f"{result.path.parent.name}/{name.rest}",
         "method": result.method,
+        "folder": str(result.path.parent),
         "agent": name.large or "–",
         "dataset": name.dataset,
         "gate": name.mode,
@@ -180,7 +181,9 @@ def _identity(result: UpstreamResult) -> dict[str, Any]:
 
 
 def _small_share(result: UpstreamResult) -> float | None:
-    """Answers of the small model: the judge's figure, else counted."""
+    """Answers of the small model: the judge's figure, else counted; all of an export of it."""
+    if result.method == "draft":
+        return 1.0 if result.answers is None or result.answers.answered else None
     said = _share((result.judged or {}).get("small_ratio"))
     if said is not None or result.answers is None or not result.answers.answered:
         return said
@@ -195,11 +198,27 @@ def _beta(result: UpstreamResult) -> float | None:
     return no / (yes + no) if yes + no else None
 
 
-def _share(value: Any) -> float | None:
-    """A share of 0 to 1 as it is; one in percent as a share."""
-    if not isinstance(value, int | float):
-        return None
-    return value / 100 if value > 1 else float(value)
+def _share(percent: float | None) -> float | None:
+    """A share of 0 to 1."""
+    return None if percent is None else percent / PERCENT
+
+
+def _tokens(result: UpstreamResult, model: str) -> int | None:
+    """Tokens of all answers of one model: counted, else from the judge's mean.
+
+    Upstream keeps the length of answers only; drafts that were turned down are not in it.
+    """
+    counted = getattr(result.answers, f"{model}_tokens", None)
+    if counted is not None:
+        return int(counted)
+    judged = result.judged or {}
+    mean, count = judged.get(f"{model}_tokens"), judged.get(f"{model}_cnt")
+    return round(mean * count) if mean is not None and count is not None else None
+
+
+def _total(parts: Sequence[float | None]) -> int | None:
+    known = [int(part) for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _pooled(parts: Sequence[tuple[float | None, int]]) -> float | None:

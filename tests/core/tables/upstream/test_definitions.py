@@ -48,7 +48,7 @@ class Folder:
         self.raw = root / name
         self.judged = root / name.replace("eval_results", "judge_results")
         self.raw.mkdir(parents=True)
-        self.judged.mkdir(parents=True)
+        self.judged.mkdir(parents=True, exist_ok=True)
         self.chance = random.Random(seed)
         self.seconds: dict[str, float] = {}
 
@@ -86,21 +86,23 @@ class Folder:
         small = [row for row in ok if row["use_model"] == "small"]
         large = [row for row in ok if row["use_model"] == "large"]
 
-        def mean(some: list[dict[str, Any]]) -> float:
-            return sum(r["_right"] for r in some) / len(some) if some else math.nan
+        def mean(values: list[float]) -> float:
+            return sum(values) / len(values) if values else math.nan
 
-        small_tokens = sum(row["generated_length"] for row in small)
-        large_tokens = sum(row["generated_length"] for row in large)
+        def percent(some: list[dict[str, Any]]) -> float:
+            return 100 * mean([row["_right"] for row in some])
+
+        lengths = [[row["generated_length"] for row in some] for some in (small, large)]
         return {
-            "all_acc": mean(ok),
-            "small_acc": mean(small),
-            "large_acc": mean(large),
-            "small_tokens": small_tokens,
-            "large_tokens": large_tokens,
-            "tokens_per_second": (small_tokens + large_tokens) / seconds,
+            "all_acc": percent(ok),
+            "small_acc": percent(small),
+            "large_acc": percent(large),
+            "small_tokens": round(mean(lengths[0]), 1),
+            "large_tokens": round(mean(lengths[1]), 1),
+            "tokens_per_second": round(sum(map(sum, lengths)) / seconds, 1),
             "all_cnt": len(ok),
             "small_cnt": len(small),
-            "small_ratio": len(small) / len(ok) if ok else math.nan,
+            "small_ratio": 100 * len(small) / len(ok) if ok else 0.0,
             "large_cnt": len(large),
             "yes_cnt": sum(row.get("judge_tc") == "yes" for row in ok),
             "no_cnt": sum(row.get("judge_tc") == "no" for row in ok),
@@ -116,8 +118,9 @@ def names(benchmark: str, split: str) -> tuple[str, str]:
 
 
 def recomputed(folder: Folder, name: str, baseline: str) -> dict[str, Any]:
-    """The definitions of facts/data.md, read word for word from the files."""
+    """What upstream's files say, its shares being percent and its token counts means of answers."""
     lines = (folder.raw / f"{name}.jsonl").read_text().splitlines()
+    answered = [row for row in map(json.loads, lines) if row["status"] != "error"]
     judged = json.loads((folder.judged / f"{name}_acc.jsonl").read_text())
     latency = json.loads((folder.raw / "latency_summary.json").read_text())
     average = latency[f"{name}.jsonl"] / len(lines)
@@ -127,14 +130,18 @@ def recomputed(folder: Folder, name: str, baseline: str) -> dict[str, Any]:
     beta = judged["no_cnt"] / (judged["yes_cnt"] + judged["no_cnt"])
     return {
         "n": len(lines),
-        "accuracy": judged["all_acc"],
+        "accuracy": judged["all_acc"] / 100,
         "latency_mean_s": average,
         "speedup": before / average,
         "beta": beta,
-        "alpha": judged["small_ratio"] / beta,
-        "accept_rate": judged["small_ratio"],
-        "small_tokens": judged["small_tokens"],
-        "large_tokens": judged["large_tokens"],
+        "alpha": judged["small_ratio"] / 100 / beta,
+        "accept_rate": judged["small_ratio"] / 100,
+        **{
+            f"{model}_tokens": sum(
+                row["generated_length"] for row in answered if row["use_model"] == model
+            )
+            for model in ("small", "large")
+        },
         "tokens_per_second": judged["tokens_per_second"],
     }
 
@@ -157,6 +164,47 @@ def test_every_figure_is_upstreams(
     assert row["baseline"] == baseline
     assert found["baseline"]["speedup"] is None
     assert found["baseline"]["alpha"] is None
+
+
+def test_a_share_below_one_percent_is_percent_too(gather: Gather, tmp_path: Path) -> None:
+    """One right answer in 115: 0.8696, which is no 86.96%."""
+    folder = Folder(tmp_path)
+    name, _ = names("vstar", "direct_attributes")
+    rows = folder.rows(115, small=0.0)
+    for number, row in enumerate(rows):
+        row |= {"status": "success", "_right": number == 0}
+    rows[0] |= {"use_model": "small", "judge_tc": "no"}
+    folder.add(name, rows, 10.0)
+    assert '"all_acc": 0.8695' in (folder.judged / f"{name}_acc.jsonl").read_text()
+    [row] = gather("eval_results_deepeyes")
+    assert row["accuracy"] == pytest.approx(1 / 115)
+    assert row["accept_rate"] == pytest.approx(1 / 115)
+    assert row["alpha"] == pytest.approx(1 / 115 / row["beta"])
+
+
+@pytest.mark.parametrize("path", ["mine", "judge_mine", "."])
+def test_a_folder_of_another_name_is_judged_beside_it(
+    gather: Gather, tmp_path: Path, path: str
+) -> None:
+    folder = Folder(tmp_path, "mine")
+    name, _ = names("pope", "random")
+    folder.judged = tmp_path / "judge_mine"
+    folder.judged.mkdir()
+    folder.add(name, folder.rows(20), 10.0)
+    [row] = gather(path)
+    assert row["accuracy"] is not None
+    assert row["latency_mean_s"] == 0.5
+
+
+def test_tokens_are_totals_also_where_only_the_judge_tells(gather: Gather, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    name, _ = names("pope", "random")
+    folder.add(name, folder.rows(50), 10.0)
+    [row] = gather(".")
+    (folder.raw / f"{name}.jsonl").unlink()
+    [alone] = gather(".")
+    for model in ("small_tokens", "large_tokens"):
+        assert alone[model] == pytest.approx(row[model], abs=0.05 * 50)
 
 
 def test_all_splits_of_an_experiment_come_together(gather: Gather, tmp_path: Path) -> None:
@@ -235,6 +283,7 @@ def test_an_export_of_the_small_model_alone(gather: Gather, tmp_path: Path) -> N
     folder.add(f"vstar_direct_attributes_{SMALL}", rows, 6.0)
     [row] = gather("eval_results_qwen3vl-2b-Instruct")
     assert (row["method"], row["n"], row["latency_mean_s"]) == ("draft", 12, 0.5)
+    assert row["accept_rate"] == 1
     assert row["accuracy"] is not None
     assert (row["alpha"], row["beta"]) == (None, None)
 
