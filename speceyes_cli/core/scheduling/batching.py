@@ -22,10 +22,15 @@ class Waiting(NamedTuple):
     """It was lost with a batch, and is not to take another one with it."""
     overtaken: int
     """Calls that went ahead of it."""
+    longest: int = 0
+    """Tokens that its reply may have."""
 
 
 def next_batch(asks: Sequence[Waiting], most: Mapping[Role, int]) -> list[int]:
-    """Places in `asks` of the fullest batch, none of `most` rows exceeded; the earlier break ties.
+    """Places in `asks` of the fullest batch, none of `most` rows exceeded.
+
+    Of batches that are as full, the one of shorter replies goes first, so that screens and drafts
+    are not kept waiting by agents' turns; then the earlier one.
 
     Phases are kept apart because a batch lasts as long as its longest reply, and so are the turns
     of a conversation where one of them fills a batch by itself. Once an ask has been overtaken
@@ -40,4 +45,8 @@ def next_batch(asks: Sequence[Waiting], most: Mapping[Role, int]) -> list[int]:
                 batch.append(place)
     late = [b for b in of_phase.values() if any(asks[i].overtaken >= PATIENCE for i in b)]
     full = [b for b in of_turn.values() if len(b) == most[asks[b[0]].role]]
-    return max(late or full or of_phase.values(), key=len, default=[])
+    return max(
+        late or full or of_phase.values(),
+        key=lambda batch: (len(batch), -asks[batch[0]].longest),
+        default=[],
+    )

@@ -30,7 +30,7 @@ from speceyes_cli.core.chat import (
 )
 from speceyes_cli.core.errors import CancelledSampleError, WorkerDiedError
 from speceyes_cli.core.scheduling import calls
-from speceyes_cli.core.scheduling.batching import Waiting, next_batch
+from speceyes_cli.core.scheduling.batching import next_batch
 from speceyes_cli.core.scheduling.engine_groups import EngineGroup, group_engines, window_for
 from speceyes_cli.core.scheduling.phase_limits import PhaseLimits
 from speceyes_cli.core.scheduling.trajectories import (
@@ -178,10 +178,7 @@ class Scheduler:
             for trajectory, ask in self._asking(group)
             if self._limits.enter(trajectory.key, ask.phase)
         ]
-        waiting = [
-            Waiting(ask.role, ask.phase, one.turns(ask.phase), one.lost > 0, one.overtaken)
-            for one, ask in asking
-        ]
+        waiting = [one.as_waiting(ask) for one, ask in asking]
         sizes = {role: engine.max_batch for role, engine in group.engines.items()}
         return [asking[place][0] for place in next_batch(waiting, sizes)]
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from speceyes_cli.core.agents import Await, Begun, Policy
 from speceyes_cli.core.chat import Answer, Ask, Observation, Reply, Run, ToolError
+from speceyes_cli.core.scheduling.batching import Waiting
 from speceyes_cli.core.scheduling.engine_groups import EngineGroup
 
 Observer = Callable[[str, "Ask | Run | Asked | Ran"], None]
@@ -108,6 +109,17 @@ class Trajectory:
             cut = Reply("", 0, "rejected", seconds=running)
             done.append(Asked(replace(self.need, phase=WASTED, gate=None), cut))
         return done
+
+    def as_waiting(self, ask: Ask) -> Waiting:
+        """Its ask among those that wait for a model."""
+        return Waiting(
+            role=ask.role,
+            phase=ask.phase,
+            turn=self.turns(ask.phase),
+            alone=self.lost > 0,
+            overtaken=self.overtaken,
+            longest=ask.max_new_tokens,
+        )
 
     def turns(self, phase: str) -> int:
         """How often it has asked in that phase."""

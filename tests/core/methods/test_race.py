@@ -29,7 +29,7 @@ SAMPLE = Sample("s", "test", Picture("p", lambda: Image.new("RGB", (8, 8))), "Wh
 class Agent:
     """Looks once with a tool, then answers."""
 
-    max_turns, max_new_tokens, stop, continues_turn = 3, 9, (), False
+    max_turns, max_new_tokens, stop, continues_turn = 3, 99, (), False
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         return (Message("user", (sample.question,)),)

@@ -54,3 +54,12 @@ def test_one_that_waited_long_enough_goes_before_a_full_batch() -> None:
     full = [Waiting("large", "agent", 0, False, 0)] * 3
     for overtaken, wanted in ((PATIENCE - 1, [1, 2, 3]), (PATIENCE, [0])):
         assert next_batch([Waiting("large", "score", 0, False, overtaken), *full], MOST) == wanted
+
+
+def test_of_batches_as_full_the_one_of_shorter_replies_goes_first() -> None:
+    agent = Waiting("large", "agent", 0, alone=False, overtaken=0, longest=512)
+    screen = agent._replace(phase="screen", longest=10)
+    assert next_batch([agent, agent, screen, screen], MOST) == [2, 3]
+    assert next_batch([agent, agent, screen], MOST) == [0, 1]
+    patient = agent._replace(overtaken=PATIENCE)
+    assert next_batch([agent, patient, screen, screen], MOST) == [0, 1]

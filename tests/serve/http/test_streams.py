@@ -133,6 +133,21 @@ def test_a_client_may_leave_at_any_point(serve: Serve, question: str, seconds: f
     assert httpx.get(f"{served.url}/readyz", timeout=30).status_code == 200
 
 
+def test_a_client_that_stops_reading_holds_no_place(serve: Serve) -> None:
+    served = serve("scripted?delay=0.05")
+    place = urlsplit(served.url)
+    body = json.dumps({**ask("dot 2"), "stream": True}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n"
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        one.connect((str(place.hostname), int(place.port or 0)))
+        one.sendall(f"{head}\r\n".encode() + body)
+        assert eventually(lambda: served.queue.live == 1)
+        assert eventually(lambda: served.queue.live == 0)
+        assert httpx.get(f"{served.url}/readyz", timeout=30).status_code == 200
+        assert delta_text(events(served, ask("dot 1")), "content") == "green"
+
+
 PIECES = st.lists(
     st.sampled_from(
         ["<think>", "</think>", "<tool_call>", "</tool_call>", "<code>", "</code>", "<answer>", "<"]
