@@ -81,7 +81,8 @@ class Assembly:
         self._usage: Any = None
 
     def _message_thought(self) -> str:
-        return self.message.get("reasoning_content", "") or self.message.get("reasoning", "")
+        names = ("reasoning_content", "reasoning")
+        return next((str(self.message[name]) for name in names if self.message.get(name)), "")
 
     def _add(self, chunk: Mapping[str, Any]) -> None:
         self.error = chunk.get("error", self.error)
