@@ -94,6 +94,14 @@ class Behaviour:
     """The thought's tokens are not among the log-probabilities."""
     thought: str = ""
     """A thought of the model, before each answer."""
+    tools: str = "text"
+    """"calls": it has a parser for the model's calls. "text": it has none, and takes tools with
+    `tool_choice` "none" only, as vLLM does by default. "dropped": it takes them, and its template
+    has no place for them. "refused": it knows no tools."""
+    tool_pictures: str = "shown"
+    """What becomes of a picture in a tool's message: "shown", "dropped" or "refused"."""
+    says: deque[str] = field(default_factory=deque)
+    """What is said in the place of the model's own words, one for each request, probes apart."""
     hangs: bool = False
     """A chat request is never answered."""
     usage: bool = True

@@ -24,6 +24,9 @@ UNTRUSTED = (
 )
 
 
+NO_PARSER = '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'
+
+
 class RefusedError(Exception):
     """A request the server does not take."""
 
@@ -47,7 +50,27 @@ def _refusals(body: Mapping[str, Any], does: Behaviour) -> Iterator[RefusedError
         yield RefusedError(422, f"Unexpected fields in the request: {', '.join(unknown)}")
     yield from _of_words(body, does)
     yield from _of_sampling(body, does)
+    yield from _of_tools(body, does)
     yield from _of_pictures(body, does)
+
+
+def _of_tools(body: Mapping[str, Any], does: Behaviour) -> Iterator[RefusedError]:
+    results = [message for message in body["messages"] if message["role"] == "tool"]
+    called = {
+        call["id"] for message in body["messages"] for call in message.get("tool_calls") or ()
+    }
+    if any(result["tool_call_id"] not in called for result in results):  # OpenAI's rule
+        yield RefusedError(400, "messages with role 'tool' must answer 'tool_calls'")
+    if does.tool_pictures == "refused" and any(
+        not isinstance(result["content"], str) for result in results
+    ):
+        yield RefusedError(400, "Image content is not supported in tool messages.")
+    if not body.get("tools"):
+        return
+    if does.tools == "refused":
+        yield RefusedError(400, f"{does.model} does not support tools")
+    if does.tools == "text" and body.get("tool_choice", "auto") == "auto":
+        yield RefusedError(400, NO_PARSER)
 
 
 def _of_words(body: Mapping[str, Any], does: Behaviour) -> Iterator[RefusedError]:

@@ -10,9 +10,7 @@ delay. Standalone, for benchmarks:
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
-import io
 import json
 import threading
 import time
@@ -22,15 +20,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import torch
-from PIL import Image
 from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow
 from speceyes_plugins.engines.transformers.engine import TransformersEngine
 from transformers.image_utils import SizeDict
+from vllm_asks import read_ask, take_calls, uses_tools
 from vllm_behaviour import Behaviour, Load
 from vllm_refusals import RefusedError, check_request, too_long
 from vllm_stream import chunks, completion
 
-from speceyes_cli.core.chat import Ask, Message, Picture
 from speceyes_cli.host.specs import EngineOptions
 
 __all__ = ["Behaviour", "Load", "Served", "serving"]
@@ -120,6 +117,8 @@ class Served(TransformersEngine):
             if body.get("logprobs") and does.logprobs:
                 steps = self.decoder.steps[: None if does.eos_entry or not ended else -1]
                 content = [self._entry(step, body["top_logprobs"], does) for step in steps]
+            if does.says and uses_tools(body):
+                text, reply = does.says.popleft(), replace(reply, finish="stop")
             if does.thought:
                 text = does.thought + text
                 if content and not does.hides_thought:
@@ -130,6 +129,8 @@ class Served(TransformersEngine):
                 "logprobs": {"content": content} if content else None,
                 "finish_reason": reply.finish,
             }
+            if does.tools == "calls" and body.get("tools"):
+                take_calls(choice)
             if does.tells_stop:
                 choice["stop_reason"] = reason
             generated = len(self.decoder.steps)
@@ -167,43 +168,6 @@ def written(text: str, does: Behaviour) -> dict[str, Any]:
     if does.reasons and end:
         message |= {"content": answer or None, "reasoning": thought.removeprefix("<think>")}
     return message
-
-
-def read_ask(body: Mapping[str, Any], does: Behaviour) -> Ask:
-    """The request as the local engine takes it."""
-    going_on = does.continues and bool(body.get("continue_final_message"))
-    messages = [read_message(message) for message in body["messages"]]
-    if does.drops:
-        messages = [without_pictures(one) if one.role == "assistant" else one for one in messages]
-    return Ask(
-        role="small",
-        messages=tuple(messages),
-        max_new_tokens=body["max_tokens"],
-        stop=tuple(body.get("stop", ())),
-        continue_turn=going_on,
-    )
-
-
-def without_pictures(message: Message) -> Message:
-    """The turn's texts alone."""
-    return replace(message, content=tuple(p for p in message.content if isinstance(p, str)))
-
-
-def read_message(message: Mapping[str, Any]) -> Message:
-    """One turn."""
-    content = message["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    return Message(message["role"], tuple(read_part(part) for part in parts))
-
-
-def read_part(part: str | Mapping[str, Any]) -> str | Picture:
-    """Text, or the picture of a data URL."""
-    if isinstance(part, str):
-        return part
-    if part["type"] == "text":
-        return str(part["text"])
-    data = base64.b64decode(part["image_url"]["url"].partition(",")[2])
-    return Picture("sent", lambda: Image.open(io.BytesIO(data)))
 
 
 def answer(body: Mapping[str, Any], does: Behaviour, served: Served | None) -> dict[str, Any]:

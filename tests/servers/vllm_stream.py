@@ -33,6 +33,14 @@ def chunks(told: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[bytes]:
         text = message.get(name) or ""
         for start in range(0, len(text), PIECE):
             yield _event(told, {"delta": {name: text[start : start + PIECE]}})
+    for place, call in enumerate(message.get("tool_calls") or ()):
+        head = {"index": place, "id": call["id"], "type": "function"}
+        function = call["function"]
+        named = {**head, "function": {"name": function["name"], "arguments": ""}}
+        yield _event(told, {"delta": {"tool_calls": [named]}})
+        for start in range(0, len(function["arguments"]), PIECE):
+            more = {"arguments": function["arguments"][start : start + PIECE]}
+            yield _event(told, {"delta": {"tool_calls": [{"index": place, "function": more}]}})
     ending = {name: choice[name] for name in ("finish_reason", "stop_reason") if name in choice}
     yield _event(told, {"delta": {}, **ending})
     if (body.get("stream_options") or {}).get("include_usage"):

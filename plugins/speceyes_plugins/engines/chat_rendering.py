@@ -17,6 +17,8 @@ from itertools import pairwise
 from typing import Any
 
 from speceyes_cli.plugin import (
+    THOUGHT_BEGIN,
+    THOUGHT_END,
     Ask,
     Message,
     Picture,
@@ -39,6 +41,10 @@ THINKING = "enable_thinking"
 """The name by which Qwen's templates are told whether the model thinks before it answers."""
 
 
+THOUGHT = "reasoning_content"
+"""Where templates take an earlier turn's thought: Qwen3.8's finds none in the text."""
+
+
 class ChatRenderer:
     """Renders asks with one placeholder for each picture."""
 
@@ -51,6 +57,7 @@ class ChatRenderer:
         self._special = special_tokens(processor)
         self._placeholder: str = processor.image_token
         self._thinks = THINKING in template_of(processor)
+        self._takes_thoughts = THOUGHT in template_of(processor)
         self._shown = self._find_shown(name)
 
     def render(self, ask: Ask) -> str:
@@ -126,6 +133,8 @@ class ChatRenderer:
     def _turn(self, message: Message) -> dict[str, Any]:
         content = [self._part(part) for part in message.content]
         turn: dict[str, Any] = {"role": message.role, "content": content}
+        if message.role == "assistant" and self._takes_thoughts:
+            turn |= _apart(turn["content"])
         if message.calls:
             turn["tool_calls"] = [_call(call) for call in message.calls]
         if message.call_id:
@@ -164,6 +173,17 @@ class ChatRenderer:
         found = {text.partition(one)[2].partition(other)[0] for one, other in pairwise(MARKS)}
         [shown, *others] = found
         return None if others or self._placeholder not in shown else shown
+
+
+def _apart(content: list[dict[str, str]]) -> dict[str, Any]:
+    """An assistant's turn of text with its thought apart; nothing for a turn without one."""
+    if any(part["type"] != "text" for part in content):
+        return {}
+    thought, end, said = "".join(part["text"] for part in content).rpartition(THOUGHT_END)
+    if not end:
+        return {}
+    own = thought.strip().removeprefix(THOUGHT_BEGIN).strip()
+    return {THOUGHT: own, "content": [{"type": "text", "text": said.lstrip("\n")}]}
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

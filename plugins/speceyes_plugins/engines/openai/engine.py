@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from speceyes_cli.plugin import (
     Ask,
     ContextLengthError,
     EngineOptions,
+    Finish,
     Picture,
     Reply,
     RunStopError,
@@ -30,20 +32,27 @@ from speceyes_plugins.engines.openai.client import (
     EndpointError,
     RetryLimits,
 )
-from speceyes_plugins.engines.openai.pictures import PictureWriter
-from speceyes_plugins.engines.openai.probe import Probe, turn_hindrance
+from speceyes_plugins.engines.openai.pictures import PictureWriter, data_url
+from speceyes_plugins.engines.openai.probe import RETRIES, Probe, prompt_tokens, turn_hindrance
 from speceyes_plugins.engines.openai.streaming import whole_text
+from speceyes_plugins.engines.openai.tools import IN_SYSTEM, ToolForm, find_form, read_calls
 from speceyes_plugins.engines.openai.wire import (
+    GREEDY,
     first_choice,
     piece,
     read_count,
     with_stop,
     write_ask,
+    write_message,
 )
 from speceyes_plugins.engines.token_scores import LogprobsError, Token, read_tokens, score_tokens
 
+log = logging.getLogger(__name__)
+
 CONCURRENCY = 32
 """Requests in flight by default: enough to fill a server's batch, few enough for a shared one."""
+ENDED = ("stop", "tool_calls", "function_call")
+"""What a server says of an answer that the model has ended itself."""
 HOPELESS = (401, 403, 404)
 """Statuses that every later ask would meet too."""
 BAD_REQUEST = 400
@@ -72,6 +81,7 @@ class OpenAIEngine:
         self._pictures = PictureWriter(self._finding.rule)
         self._turns: list[str | None] = []
         """What was found of turns that go on, once it was needed."""
+        self._tools: ToolForm | None = None
         self._lock = threading.Lock()
 
     @property
@@ -136,7 +146,8 @@ class OpenAIEngine:
             return shown.url
 
         try:
-            body = {**write_ask(ask, self._finding.model, show), **self._finding.budget}
+            form = self._tool_form() if ask.tools else IN_SYSTEM
+            body = {**write_ask(ask, self._finding.model, show, form), **self._finding.budget}
             watch = ask.watch if ask.gate is None else None  # a draft is read as a whole
             reply = read_reply(ask, self._endpoint.complete(body, watch), tuple(frames))
             if self._endpoint.tells_secret("".join(reply.pieces)):
@@ -156,6 +167,22 @@ class OpenAIEngine:
         except Exception as error:  # noqa: BLE001 - a picture or an answer that cannot be read
             return error
 
+    def _tool_form(self) -> ToolForm:
+        """How the server is told of tools, found out at the first ask that has some."""
+        with self._lock:
+            if self._tools is None:
+                self._tools = find_form(
+                    self._count_prompt,
+                    lambda message: write_message(message, lambda one: data_url(one.open())),
+                )
+                log.info("%s is told of %s", self._address.url, self._tools.sentence)
+            return self._tools
+
+    def _count_prompt(self, fields: Mapping[str, Any]) -> int | None:
+        """The tokens of a prompt with these fields, as the server tells them."""
+        body = {"model": self._finding.model, "max_tokens": 1, **GREEDY, **fields}
+        return prompt_tokens(self._endpoint.look(body, RETRIES))
+
     def _turn_hindrance(self) -> str | None:
         """What keeps the server from going on within an assistant turn; asked for once."""
         with self._lock:
@@ -167,9 +194,13 @@ class OpenAIEngine:
 def read_reply(ask: Ask, answered: Completion, frames: tuple[Size, ...]) -> Reply:
     """A chat completion as a reply; raises `EndpointError` or `LogprobsError`."""
     choice = first_choice(answered.body)
-    finish = choice.get("finish_reason")
-    if finish not in ("stop", "length"):
-        raise EndpointError(f"it ended its answer with {str(finish)[:40]!r}")
+    finish: Finish
+    if (ended := choice.get("finish_reason")) in ENDED:
+        finish = "stop"
+    elif ended == "length":
+        finish = "length"
+    else:
+        raise EndpointError(f"it ended its answer with {str(ended)[:40]!r}")
     usage = answered.body.get("usage")
     generated = read_count(usage.get("completion_tokens") if isinstance(usage, Mapping) else None)
     said = writable(whole_text(choice["message"]))
@@ -205,6 +236,7 @@ def read_reply(ask: Ask, answered: Completion, frames: tuple[Size, ...]) -> Repl
         pieces=pieces,
         prompt_tokens=read_count(read.get("prompt_tokens")),
         cached_tokens=read_count(cached) or 0,
+        calls=read_calls(choice["message"]),
     )
 
 

@@ -119,7 +119,7 @@ class Probe:
             text = self._ask([_text(QUESTION)])
             mode = self._find_mode() if self._options.role == "small" else None
             pictures = self._find_pictures()
-            rule, budget = self._find_rule(_prompt_tokens(text))
+            rule, budget = self._find_rule(prompt_tokens(text))
         except EndpointError as error:
             raise self._refuse(str(error), _advice(error, self._options.role)) from None
         box_frame = frame_of_served(self._model, rule.factor if rule else None)
@@ -266,7 +266,7 @@ class Probe:
         try:
             for size in (SMALL, SQUARE, BROAD):
                 asked = self._ask([_picture(size), _text(QUESTION)], **budget)
-                counts[size] = (_prompt_tokens(asked) or 0) - text_tokens - MARKS
+                counts[size] = (prompt_tokens(asked) or 0) - text_tokens - MARKS
         except EndpointError as error:
             if error.status in (400, 422, 500):
                 self._budget_refusal = self._budget_refusal or (error.said if budget else "")
@@ -279,7 +279,7 @@ class Probe:
                 if error.status in (400, 413, 422):  # longer than its context, or than its door
                     continue
                 raise
-            counts[Size(side, side)] = (_prompt_tokens(asked) or 0) - text_tokens - MARKS
+            counts[Size(side, side)] = (prompt_tokens(asked) or 0) - text_tokens - MARKS
             break
         return counts if all(count > 0 for count in counts.values()) else {}
 
@@ -314,13 +314,13 @@ def turn_hindrance(endpoint: EndpointClient, model: str) -> str | None:
     asked = {"role": "user", "content": "Count."}
     going_on = {"add_generation_prompt": False, "continue_final_message": True}
 
-    def prompt_tokens(content: Any, **more: Any) -> int | None:
+    def count(content: Any, **more: Any) -> int | None:
         messages = [asked, {"role": "assistant", "content": content}]
         body = {"model": model, "messages": messages, "max_tokens": 1, **GREEDY, **more}
-        return _prompt_tokens(endpoint.look(body, RETRIES))
+        return prompt_tokens(endpoint.look(body, RETRIES))
 
     try:
-        fresh, begun = prompt_tokens("one two"), prompt_tokens("one two", **going_on)
+        fresh, begun = count("one two"), count("one two", **going_on)
     except EndpointError as error:
         if error.status in (400, 422):
             return OPENS_TURNS
@@ -328,7 +328,7 @@ def turn_hindrance(endpoint: EndpointClient, model: str) -> str | None:
     if fresh is None or begun is None or begun >= fresh:
         return OPENS_TURNS
     try:
-        shown = prompt_tokens([_text("one"), _picture(SQUARE), _text(" two")], **going_on)
+        shown = count([_text("one"), _picture(SQUARE), _text(" two")], **going_on)
     except EndpointError as error:
         if error.status in (400, 422, 500):
             return DROPS_PICTURES
@@ -365,7 +365,8 @@ def _advice(error: EndpointError, role: Role) -> str:
     return "see that an OpenAI-compatible server is there, and that /v1 is right"
 
 
-def _prompt_tokens(body: Mapping[str, Any]) -> int | None:
+def prompt_tokens(body: Mapping[str, Any]) -> int | None:
+    """The tokens of the prompt, as the server tells them; None where it does not."""
     usage = body.get("usage")
     return read_count(usage.get("prompt_tokens") if isinstance(usage, Mapping) else None)
 

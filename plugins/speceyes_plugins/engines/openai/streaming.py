@@ -72,11 +72,14 @@ class Assembly:
         """The completion so far."""
         if self.error is not None:
             return {"error": self.error}
-        return {"choices": [{**self._choice, "message": self.message}], "usage": self._usage}
+        calls = {"tool_calls": list(self._calls.values())} if self._calls else {}
+        message = {**self.message, **calls}
+        return {"choices": [{**self._choice, "message": message}], "usage": self._usage}
 
     def _clear(self) -> None:
         self.message: dict[str, Any] = {}
         self.error: Any = None
+        self._calls: dict[int, dict[str, Any]] = {}
         self._choice: dict[str, Any] = {}
         self._usage: Any = None
 
@@ -102,6 +105,25 @@ class Assembly:
             for name in TEXTS:
                 if isinstance(piece := delta.get(name), str):
                     self.message[name] = self.message.get(name, "") + piece
+            calls = delta.get("tool_calls")
+            for call in calls if isinstance(calls, list) else ():
+                if isinstance(call, Mapping):
+                    self._add_call(call)
+
+    def _add_call(self, piece: Mapping[str, Any]) -> None:
+        """A piece of a call: its id and name come at once, its arguments bit by bit."""
+        place = piece.get("index")
+        known = self._calls.setdefault(
+            place if isinstance(place, int) else len(self._calls),
+            {"id": "", "function": {"name": "", "arguments": ""}},
+        )
+        if isinstance(said := piece.get("id"), str):
+            known["id"] = known["id"] or said
+        function = piece.get("function")
+        if isinstance(function, Mapping):
+            for name in known["function"]:
+                if isinstance(said := function.get(name), str):
+                    known["function"][name] += said
 
     def _add_calls(self, pieces: Any) -> None:
         """Calls of tools, each known by its place, whose arguments come in pieces."""

@@ -14,7 +14,7 @@ from speceyes_cli.plugin import (
     writable,
 )
 from speceyes_plugins.engines.openai.client import EndpointError
-from speceyes_plugins.engines.tool_texts import spell_out
+from speceyes_plugins.engines.openai.tools import IN_SYSTEM, ToolForm, in_form, tool_fields
 
 GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
 """vLLM applies the checkpoint's own sampling settings to whatever is not said."""
@@ -28,14 +28,17 @@ SPECIAL = re.compile(
 Gemma, InternVL. The server's own tokenizer is not at hand."""
 
 
-def write_ask(ask: Ask, model: str, show: Callable[[Picture], str]) -> dict[str, Any]:
-    """The request's body; `show` gives the URL of each picture."""
-    messages = spell_out(ask.messages, ask.tools)
+def write_ask(
+    ask: Ask, model: str, show: Callable[[Picture], str], form: ToolForm = IN_SYSTEM
+) -> dict[str, Any]:
+    """The request's body; `show` gives the URL of each picture, `form` is that of tools."""
+    messages = in_form(ask.messages, ask.tools, form)
     body: dict[str, Any] = {
         "model": model,
         "messages": [write_message(message, show) for message in messages],
         "max_tokens": ask.max_new_tokens,
         **GREEDY,
+        **tool_fields(ask.tools, form),
     }
     if ask.stop:
         body |= {
@@ -52,10 +55,24 @@ def write_ask(ask: Ask, model: str, show: Callable[[Picture], str]) -> dict[str,
 
 def write_message(message: Message, show: Callable[[Picture], str]) -> dict[str, Any]:
     """One chat turn; text alone goes as a string, which every server takes."""
+    turn: dict[str, Any] = {"role": message.role}
     if all(isinstance(part, str) for part in message.content):
-        text = "".join(part for part in message.content if isinstance(part, str))
-        return {"role": message.role, "content": plain(text)}
-    return {"role": message.role, "content": [_part(part, show) for part in message.content]}
+        text = plain("".join(part for part in message.content if isinstance(part, str)))
+        turn["content"] = text or (None if message.calls else "")
+    else:
+        turn["content"] = [_part(part, show) for part in message.content]
+    if message.calls:
+        turn["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.calls
+        ]
+    if message.call_id:
+        turn["tool_call_id"] = message.call_id
+    return turn
 
 
 def plain(text: str) -> str:
