@@ -72,6 +72,8 @@ def _row(result: UpstreamResult, baseline: UpstreamResult | None) -> SummaryRow:
     judged = result.judged or {}
     answers = result.answers
     answered = int(judged.get("all_cnt", answers.answered if answers else 0))
+    if answers and answered > answers.lines:  # the judge's figures are of another file
+        answered = answers.answered
     return _measured(
         result,
         split=result.name.split,

@@ -196,6 +196,19 @@ def test_a_folder_of_another_name_is_judged_beside_it(
     assert row["latency_mean_s"] == 0.5
 
 
+def test_a_summary_that_counts_more_answers_than_there_are_is_read(
+    gather: Gather, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path)
+    name, _ = names("pope", "random")
+    folder.add(name, folder.rows(20), 10.0)
+    place = folder.judged / f"{name}_acc.jsonl"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"all_cnt": 2000}))
+    [row] = gather("eval_results_deepeyes")
+    assert row["n"] == 20
+    assert row["n_error"] >= 0
+
+
 def test_tokens_are_totals_also_where_only_the_judge_tells(gather: Gather, tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     name, _ = names("pope", "random")
