@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.gate.defaults import REJECT
 from speceyes_cli.core.gate.token import FIGURES, STATISTICS, Statistic, TokenScore
 
 if TYPE_CHECKING:
@@ -70,11 +71,16 @@ def confidences(
 def acceptable(table: ScoreTable, values: Sequence[float]) -> list[float]:
     """The confidences as the gate weighs them: -inf where it accepts at no threshold.
 
-    That is a draft with an undefined confidence, one cut by its token limit, or an empty one.
+    That is a draft with an undefined confidence, one cut by its token limit, an empty one, or one
+    that a tie decided where the run rejects these.
     """
+    rejects = table.config.tie_policy == REJECT
     return [
         value
-        if sample.draft is not None and sample.draft.complete and not math.isnan(value)
+        if sample.draft is not None
+        and sample.draft.complete
+        and not (rejects and sample.draft.tied)
+        and not math.isnan(value)
         else -math.inf
         for sample, value in zip(table.samples, values, strict=True)
     ]

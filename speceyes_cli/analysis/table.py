@@ -30,6 +30,8 @@ class ScoredDraft:
     """NaN where undefined, as the gate saw them."""
     cut_stands: bool = False
     """The run let a draft stand that its token limit cut."""
+    tied: bool = False
+    """A tie of the two largest logits decided one of its tokens."""
 
     @property
     def complete(self) -> bool:
@@ -225,4 +227,5 @@ def _draft(columns: Columns, place: int, *, cut_stands: bool) -> ScoredDraft:
         finish=columns.drafts.finish[place],
         tokens=StoredTokens(columns, place),
         cut_stands=cut_stands,
+        tied=bool(columns.drafts.tied[place] > 0),
     )

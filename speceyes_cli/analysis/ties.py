@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.analysis.table import ScoredDraft, ScoreTable
 from speceyes_cli.core.gate.decision import confidence_from_separability
-from speceyes_cli.core.gate.scores import TIE_MARGIN
+from speceyes_cli.core.gate.token import TIE_MARGIN
 
 NEAR_MARGIN = 0.1
 """Logits apart: nearer than this the second token has at least 47% of the two's probability."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from speceyes_cli.core.gate.defaults import DEFAULT_THRESHOLD, DEFAULT_TOP_K, KEPT_LOGITS
-from speceyes_cli.core.gate.token import TokenScore, within
+from speceyes_cli.core.gate.token import TokenScore, is_tied, within
 
 SIGMOID_SCALE = 0.6  # paper, equation 5: confidence = sigmoid(0.6 S)
 
@@ -61,6 +61,8 @@ class Gate:
     """Logits of each token that an engine may keep as `TokenScore.rivals`; 0: none."""
     cut_stands: bool = False
     """A draft that its token limit cut may stand too, as in the paper's own code."""
+    rejects_ties: bool = False
+    """A draft of which a tie decided a token may not stand: it is a coin flip."""
 
     def confidence(self, draft: Draft) -> float:
         """The draft's confidence in 0..1; NaN for a draft without tokens or with NaN scores."""
@@ -73,8 +75,10 @@ class Gate:
         return replace(self, hopeless=None, kept=max(KEPT_LOGITS, self.kept))
 
     def accepts(self, draft: Draft) -> bool:
-        """Whether the draft may stand: it ended by itself and its confidence exceeds the bar."""
+        """Whether the draft may stand: it ended by itself, and its confidence exceeds the bar."""
         ended = draft.finish == "stop" or (self.cut_stands and draft.finish == "length")
         if not ended or not draft.text.strip():
+            return False
+        if self.rejects_ties and is_tied(draft.statistics):
             return False
         return self.confidence(draft) > self.threshold

@@ -11,11 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from speceyes_cli.core.gate.decision import confidence_from_separability
-from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.gate.token import TIE_MARGIN, TokenScore
 
 BOTTOM_SHARE = 0.2  # paper, section 3.3: the lowest fifth of the tokens
-TIE_MARGIN = 1e-4
-"""Logits apart: nearer than this is a tie, or a tie blurred by a server's rounding."""
 ROUNDING = 1e-9
 """Slack that keeps early rejection on the safe side of floating-point sums."""
 

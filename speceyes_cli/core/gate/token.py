@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 Statistic = Literal["separability", "logprob", "margin", "entropy", "rivals"]
@@ -11,6 +11,8 @@ Statistic = Literal["separability", "logprob", "margin", "entropy", "rivals"]
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 FIGURES: tuple[Statistic, ...] = ("separability", "logprob", "margin", "entropy")
 """The statistics that are one number a token, given whether or not a gate asks for rivals."""
+TIE_MARGIN = 1e-4
+"""Logits apart: nearer than this is a tie, or a tie blurred by a server's rounding."""
 
 
 class TokenScore(NamedTuple):
@@ -54,3 +56,8 @@ def within(scores: Sequence[TokenScore], k: int) -> list[TokenScore]:
 
 def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def is_tied(scores: Iterable[TokenScore]) -> bool:
+    """Whether a tie of the two largest logits decided a token: batch and kernel decide the text."""
+    return any(score.margin < TIE_MARGIN for score in scores)

@@ -68,6 +68,8 @@ class RunConfig(_Model):
     """Logits per token that the gate looks at."""
     threshold: Annotated[float | None, Tag("answers", "gate")]
     """The confidence a draft must exceed, or the score that keeps a SpecReason step."""
+    tie_policy: Annotated[str | None, Tag("answers", "method")] = None
+    """What becomes of a draft that a tie decided: "accept" or "reject"; None: accept."""
     screen: Annotated[str | None, Tag("answers", "method")] = None
     """The model that screens: "large", "small" or "none"."""
     draft_tokens: Annotated[int | None, Tag("answers", "draft")] = None

@@ -93,6 +93,12 @@ class DecisionOptions:
         DECISION,
     )
     top_k: int = option(DEFAULT_TOP_K, "Logits of each token that the gate looks at.", DECISION)
+    tie_policy: str | None = option(
+        None,
+        "accept or reject a draft of which an exact tie of the two largest logits decided a token; "
+        "by default reject, accept with --parity.",
+        DECISION,
+    )
     method_option: list[str] | None = option(
         None, "An option of the method's own, as name=value; given once for each.", DECISION
     )

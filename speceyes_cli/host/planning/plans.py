@@ -19,6 +19,7 @@ from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.gate.defaults import REJECT
 from speceyes_cli.core.methods.method_options import (
     DRAFT_TOKENS,
     THINKING_TOKENS,
@@ -44,6 +45,7 @@ from speceyes_cli.host.planning.plugin_options import (
     decided,
     read_options,
 )
+from speceyes_cli.host.planning.ties import choose_tie_policy
 from speceyes_cli.host.planning.wording import (
     NO_WORDING,
     Wording,
@@ -276,7 +278,16 @@ def make_gate(options: RunOptions, host: Host) -> Gate:
     kept = options.top_k if "rivals" in spec.needs else 0
     cut = options.parity is not None
     hopeless = None if cut else spec.hopeless
-    return Gate(spec.name, spec.score, options.top_k, threshold, hopeless, kept, cut_stands=cut)
+    return Gate(
+        spec.name,
+        spec.score,
+        options.top_k,
+        threshold,
+        hopeless,
+        kept,
+        cut_stands=cut,
+        rejects_ties=choose_tie_policy(options) == REJECT,
+    )
 
 
 def make_agent(options: RunOptions, host: Host, wording: Wording = NO_WORDING) -> Agent:
@@ -334,6 +345,7 @@ def make_config(
         gate=options.gate if scored else None,
         top_k=options.top_k if scored else None,
         threshold=options.threshold if drafts and large else None,
+        tie_policy=choose_tie_policy(options) if scored and large else None,
         screen=method_options.screen if scored and large else None,
         draft_tokens=method_options.draft_tokens if scored else None,
         thinking=method_options.thinking and scored,

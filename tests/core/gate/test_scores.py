@@ -200,3 +200,17 @@ def test_ties_of_nothing_are_undefined() -> None:
     assert found.tied_tokens == 0
     assert math.isnan(found.lowest_margin)
     assert math.isnan(found.lowest_probability)
+
+
+@pytest.mark.parametrize(("margin", "stands"), [(0.0, False), (0.00009, False), (0.001, True)])
+def test_a_draft_that_a_tie_decided_stands_only_where_ties_are_accepted(
+    margin: float, stands: bool
+) -> None:
+    sure = TokenScore(20.0, -0.01, 5.0, 0.1)
+    tied = sure._replace(margin=margin)
+    draft = Reply("red", 2, "stop", (sure, tied))
+    gate = Gate("min", min_score)
+    assert gate.accepts(draft)
+    assert replace(gate, rejects_ties=True).accepts(draft) is stands
+    untold = Reply("red", 1, "stop", (sure._replace(margin=math.nan),))
+    assert replace(gate, rejects_ties=True).accepts(untold)
