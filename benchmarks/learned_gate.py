@@ -40,7 +40,7 @@ from speceyes_cli.analysis.confidence import risk_by_coverage
 from speceyes_cli.analysis.gate_comparison import compare_gates
 from speceyes_cli.analysis.learned.fitting import Example, fit
 from speceyes_cli.analysis.learned.parts import key_of
-from speceyes_cli.analysis.scores import acceptable, confidences, given
+from speceyes_cli.analysis.scores import acceptable, given
 from speceyes_cli.analysis.table import ScoredDraft, ScoredSample, ScoreTable
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.learned import FEATURES, LogisticScore, feature_values
@@ -283,7 +283,8 @@ def boosted(examples: Sequence[Example], names: Sequence[str]) -> Mapping[str, M
 
 
 def scored(table: ScoreTable, model: Model) -> list[float]:
-    return acceptable(table, confidences(table, model))
+    tokens = [sample.draft.tokens if sample.draft is not None else () for sample in table.samples]
+    return acceptable(table, [model(list(one)) if len(one) else math.nan for one in tokens])
 
 
 def coverage(table: ScoreTable, values: Iterable[float]) -> float:
