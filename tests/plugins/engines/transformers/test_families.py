@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,6 +140,19 @@ def test_decoding_is_that_of_generate(subject: Subject) -> None:
     for ask, reply in zip(asks, replies(subject, asks), strict=True):
         tokens, logits = generated(subject, ask)
         assert_tied(subject, reply, tokens, logits)
+
+
+def test_a_next_turn_answers_as_one_that_is_read_anew(subject: Subject) -> None:
+    asks = [replace(ask, trajectory=f"{i}") for i, ask in enumerate(questions(3))]
+    following = []
+    for i, (ask, reply) in enumerate(zip(asks, replies(subject, asks), strict=True)):
+        more = (Message("assistant", (reply.text,)), Message("user", (picture(i + 9), "And now?")))
+        following.append(replace(ask, messages=(*ask.messages, *more)))
+    going_on = replies(subject, following)
+    for ask, kept in zip(following, going_on, strict=True):
+        [anew] = replies(subject, [replace(ask, trajectory="")])
+        assert_same_up_to_ties(subject, ask, anew, kept)
+        subject.engine.forget(ask.trajectory)
 
 
 def generated(subject: Subject, ask: Ask) -> tuple[list[int], list[torch.Tensor]]:
