@@ -13,13 +13,13 @@ from PIL import Image, ImageDraw
 
 from speceyes_cli.api.table import html_table, text
 from speceyes_cli.core.gate.decision import confidence_from_separability
-from speceyes_cli.core.run.records import Record, ToolNote
+from speceyes_cli.core.run.records import PictureNote, Record, ToolNote
 
 WIDEST = 640
 """Pixels across at which a notebook shows the picture."""
 COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e")
-RELATIVE = 1000
-"""What relative boxes call the whole width and the whole height."""
+SIDES = {"relative": 1000, "fractions": 1}
+"""What boxes that are not in pixels call the whole width and the whole height."""
 CORNERS = 4
 
 
@@ -64,9 +64,18 @@ class Decision:
 
     @property
     def boxes(self) -> tuple[tuple[float, float, float, float], ...]:
-        """Where the agent zoomed, in pixels of the picture: left, top, right, bottom."""
-        found = (box_on(self.picture, tool) for tool in self.record.tools)
+        """Where the agent zoomed into the picture, in its pixels: left, top, right, bottom."""
+        found = (box_on(self.picture, tool) for tool in self.record.tools if self._is_own(tool))
         return tuple(box for box in found if box is not None)
+
+    def _is_own(self, tool: ToolNote) -> bool:
+        """Whether a tool looked at what the question came with, not at what a tool had shown."""
+        messages = self.record.messages.get("agent", ())
+        parts = (part for message in messages for part in message.content)
+        names = [part.picture for part in parts if isinstance(part, PictureNote)]
+        shown = sum(one.outcome == "ok" for one in self.record.tools)
+        asked = names[: max(1, len(names) - shown)]
+        return tool.arguments.get("picture") in (None, *asked)
 
     def __str__(self) -> str:
         if self.record.error is not None:
@@ -86,8 +95,9 @@ def box_on(picture: Image.Image, tool: ToolNote) -> tuple[float, float, float, f
     if not all(isinstance(side, int | float) and math.isfinite(side) for side in box):
         return None
     seen: Any = tool.arguments.get("frame") or picture.size
-    if tool.arguments.get("box_frame") == "relative":
-        seen = (RELATIVE, RELATIVE)
+    side = SIDES.get(str(tool.arguments.get("box_frame")))
+    if side is not None:
+        seen = (side, side)
     across, down = picture.width / seen[0], picture.height / seen[1]
     left, right = (min(max(x * across, 0.0), picture.width) for x in box[::2])
     top, bottom = (min(max(y * down, 0.0), picture.height) for y in box[1::2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 from speceyes_cli.plugin import BoxFrame, Size, one_line
 from speceyes_plugins.agents.tolerant_json import UnreadableError, Value, read_value
@@ -17,6 +17,8 @@ from speceyes_plugins.agents.tool_calls import CallError
 
 __all__ = ["Box", "Frame", "check_frame", "read_box"]
 
+Units = Literal["pixels", "relative", "fractions"]
+"""As `BoxFrame`, or from 0 to 1 across and down the whole picture, as some agents were taught."""
 BOX_FRAMES: tuple[BoxFrame, ...] = get_args(BoxFrame)
 BOX = "bbox_2d"
 BOX_KEYS = frozenset((BOX, "bbox", "bbox2d", "box", "box_2d", "bounding_box", "boundingbox"))
@@ -59,7 +61,7 @@ class Box(NamedTuple):
 class Frame(NamedTuple):
     """What a box's numbers are measured in."""
 
-    kind: BoxFrame
+    kind: Units
     seen: Size | None
     """The picture as the model saw it; None where that is not known."""
 
@@ -68,6 +70,8 @@ class Frame(NamedTuple):
         """The units, as a model is told of them."""
         if self.kind == "relative":
             return f"numbers from 0 to {RELATIVE_SIDE}, relative to the picture"
+        if self.kind == "fractions":
+            return "fractions of the picture, from 0 to 1"
         if self.seen is None:
             return "pixels of the picture"
         return f"pixels of the picture as shown ({self.seen.width}x{self.seen.height})"
@@ -75,7 +79,10 @@ class Frame(NamedTuple):
     @property
     def sides(self) -> Size | None:
         """The picture's width and height in these units, where that is known."""
-        return Size(RELATIVE_SIDE, RELATIVE_SIDE) if self.kind == "relative" else self.seen
+        if self.kind == "pixels":
+            return self.seen
+        side = RELATIVE_SIDE if self.kind == "relative" else 1
+        return Size(side, side)
 
 
 def read_box(arguments: Value, frame: Frame) -> tuple[Box, tuple[str, ...]]:
@@ -85,7 +92,7 @@ def read_box(arguments: Value, frame: Frame) -> tuple[Box, tuple[str, ...]]:
     numbers = reader.four_numbers(value)
     if not all(math.isfinite(number) for number in numbers):
         raise _bad("bbox_2d must be four finite numbers.")
-    if all(0 <= number <= 1 for number in numbers):
+    if frame.kind != "fractions" and all(0 <= number <= 1 for number in numbers):
         raise _wrong_frame(f"bbox_2d seems to be fractions: {frame.meant} are meant.")
     left, top, right, bottom = (min(max(n, -FARTHEST), FARTHEST) for n in numbers)
     if left == right or top == bottom:
@@ -233,7 +240,7 @@ class _BoxReader:
         if text.endswith("%"):
             raise _wrong_frame(f"bbox_2d has percentages: {self.frame.meant} are meant.")
         pixels = PIXELS.fullmatch(text)
-        if pixels is not None and self.frame.kind == "relative":
+        if pixels is not None and self.frame.kind != "pixels":
             raise _wrong_frame(f"bbox_2d has pixels: {self.frame.meant} are meant.")
         try:
             text = pixels.group(1) if pixels else text

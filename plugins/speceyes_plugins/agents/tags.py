@@ -15,6 +15,7 @@ __all__ = [
     "Tagged",
     "after_thought",
     "all_tagged",
+    "answers_first",
     "last_tagged",
     "load_prompts",
     "untagged_answer",
@@ -74,6 +75,15 @@ def all_tagged(text: str, name: str) -> list[Tagged]:
         else:
             found.append(Tagged(content, opening.start(), closing.end(), closed=True))
     return found
+
+
+def answers_first(answer: Tagged, call: Tagged) -> bool:
+    """Whether the turn ends with the answer: at whichever closes first, else with the later one.
+
+    What a model writes after its call's closing tag rests on a picture that it has not been shown.
+    """
+    first = min(answer, call, key=lambda tagged: tagged.start)
+    return (first is answer) == first.closed
 
 
 def untagged_code(text: str) -> str | None:

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple, get_args
 
 from PIL import Image
 
-from speceyes_cli.plugin import BoxFrame, Observation, Picture, Size, ToolError
-from speceyes_plugins.agents.boxes import RELATIVE_SIDE, Box, Frame
+from speceyes_cli.plugin import Observation, Picture, Size, ToolError
+from speceyes_plugins.agents.boxes import Box, Frame, Units
 
 __all__ = ["CropSizes", "Region", "zoom"]
 
@@ -58,7 +58,7 @@ def zoom(
     picture: Picture,
     box: Box,
     *,
-    box_frame: BoxFrame,
+    box_frame: Units,
     frame: Size | None,
     turn: int,
     rounding: Rounding = "outward",
@@ -72,12 +72,11 @@ def zoom(
     """
     original = picture.open()
     size = Size(*original.size)
-    seen = frame or size
-    extent = Size(RELATIVE_SIDE, RELATIVE_SIDE) if box_frame == "relative" else seen
+    units = Frame(box_frame, frame or size)
+    extent = units.sides or size
     exact = on_original(box, size, extent)
     if exact.right <= exact.left or exact.bottom <= exact.top:
-        meant = Frame(box_frame, seen).meant
-        return ToolError("bad_box", f"bbox_2d is outside the picture: {meant} are meant.")
+        return ToolError("bad_box", f"bbox_2d is outside the picture: {units.meant} are meant.")
     if exact.right - exact.left < MIN_SIDE or exact.bottom - exact.top < MIN_SIDE:
         return ToolError("bad_box", "bbox_2d is too small: there is less than a pixel inside it.")
     region = whole_pixels(exact, rounding)

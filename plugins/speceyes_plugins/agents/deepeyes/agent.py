@@ -39,6 +39,7 @@ from speceyes_plugins.agents.shown_pictures import (
 from speceyes_plugins.agents.tags import (
     Tagged,
     after_thought,
+    answers_first,
     last_tagged,
     load_prompts,
     untagged_answer,
@@ -146,15 +147,6 @@ class DeepEyes:
         """An error in the tags the model knows tool results by."""
         told = {"picture": text, "reminder": self.prompts["reminder"]}
         return ToolError(kind, fill(self.prompts["observation"], told))
-
-
-def answers_first(answer: Tagged, call: Tagged) -> bool:
-    """Whether the turn ends with the answer: at whichever closes first, else with the later one.
-
-    What a model writes after its call's closing tag rests on a picture that it has not been shown.
-    """
-    first = min(answer, call, key=lambda tagged: tagged.start)
-    return (first is answer) == first.closed
 
 
 def observation(crop: Picture, prompts: Mapping[str, str]) -> tuple[str | Picture, ...]:
