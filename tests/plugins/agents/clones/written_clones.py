@@ -27,7 +27,17 @@ PROMPT_TEMPLATES_JTC = {{
     "reliability_weighted": {{"system_prompt": {SCREEN_SYSTEM!r}, "user_prompt": {SCREEN_USER!r}}},
 }}
 """
-DEEPEYES_CODE = '''
+PREPARE = """
+
+def prepare_messages_to_answer(messages_to_answer, question_prompt, args):
+    instruction_prompt = "\\nAnswer:"
+    messages_to_answer[0]["content"] = SYSTEM_PROMPT_ANSWER
+    messages_to_answer[1]["content"][-1]["text"] = question_prompt + instruction_prompt
+    return messages_to_answer
+"""
+"""What both agents' code has for the draft."""
+DEEPEYES_CODE = (
+    '''
 import argparse, copy, json
 from transformers import AutoProcessor
 try:
@@ -89,13 +99,6 @@ def init_messages_judge_tc(data_item, args):
     return messages, prompt
 
 
-def prepare_messages_to_answer(messages_to_answer, question_prompt, args):
-    instruction_prompt = "\\nAnswer:"
-    messages_to_answer[0]["content"] = SYSTEM_PROMPT_ANSWER
-    messages_to_answer[1]["content"][-1]["text"] = question_prompt + instruction_prompt
-    return messages_to_answer
-
-
 def process_messages_to_tc(messages, response_message, images_pil):
     try:
         action_list = json.loads(response_message)
@@ -110,6 +113,8 @@ def process_messages_to_tc(messages, response_message, images_pil):
     messages.extend([{"role": "user", "content": next_content}])
     return messages
 '''
+    + PREPARE
+)
 DEEPEYES_REASON = '''
 from prompt import *
 
@@ -175,7 +180,8 @@ def run_evaluation(user_question: str, initial_image_url_or_path: str, model, pr
     return conversation_history
 '''
 )
-THYME_CODE = """
+THYME_CODE = (
+    """
 from utils import run_evaluation
 from prompt import *
 
@@ -206,13 +212,6 @@ def init_messages_judge_tc(prompt, img_path, args):
     return messages, prompt
 
 
-def prepare_messages_to_answer(messages_to_answer, question_prompt, args):
-    instruction_prompt = "\\nAnswer:"
-    messages_to_answer[0]["content"] = SYSTEM_PROMPT_ANSWER
-    messages_to_answer[1]["content"][-1]["text"] = question_prompt + instruction_prompt
-    return messages_to_answer
-
-
 def process_test_type(data_iter, args):
     for data_item in data_iter:
         question_text = data_item['question_text']
@@ -225,6 +224,8 @@ def load_pope_data_generator(pope_path, test_type):
         question_text = f"Asked: {question}\\nPlease say 'yes' or 'no'."
         yield {'question_text': question_text}
 """
+    + PREPARE
+)
 THYME_PROMPTS = f"""
 SYSTEM_PROMPT_ANSWER = {ANSWER!r}
 PROMPT_TEMPLATES_JTC = {{
