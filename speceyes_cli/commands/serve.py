@@ -24,7 +24,8 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
     POST /v1/chat/completions takes a conversation whose last turn asks something, with pictures
     anywhere in it or none, streaming or not. The answer tells its route, confidence and threshold
     in the field `speceyes` and in X-SpecEyes headers. What the cascade cannot speculate on, such
-    as tools, is passed on where the large model is an endpoint.
+    as tools, is passed on where the large model is an endpoint. POST /v1/responses takes the same
+    in the form of OpenAI's Responses interface.
     GET /healthz, /readyz and /metrics are for whoever watches it.
 
     Exit codes: 0 stopped, 2 something to mend, 130 stopped before it served.

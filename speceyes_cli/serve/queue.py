@@ -68,6 +68,9 @@ class RequestQueue:
         large = engines.get("large")
         self.forwarding = large if isinstance(large, Forwarding) else None
         """Who answers a request as it was written, where somebody does."""
+        lengths = [getattr(engine, "context_length", None) for engine in engines.values()]
+        self.context_length = min((n for n in lengths if isinstance(n, int)), default=None)
+        """Tokens of the longest conversation that every model reads, where one tells."""
         self._costs = AgentCosts()
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()

@@ -64,7 +64,7 @@ class ReplyForm:
 
     def __init__(self, head: Mapping[str, Any], gate: Gate, *, logprobs: bool, usage: bool) -> None:
         """`head` are `id`, `created` and `model`; `usage` is wanted at the end of a stream."""
-        self._head = head
+        self._head = {**head, "id": f"chatcmpl-{head['id']}"}
         self._gate = gate
         self._logprobs = logprobs
         self._usage = usage
@@ -75,7 +75,7 @@ class ReplyForm:
         choice = {
             "index": 0,
             "message": message,
-            "logprobs": self._logprobs_of(answered),
+            "logprobs": logprobs_of(answered) if self._logprobs else None,
             "finish_reason": _finish(answered),
         }
         return {
@@ -109,7 +109,7 @@ class ReplyForm:
         """
         text = answered.record.text or ""
         rest = text.removeprefix(said or "")
-        logprobs = self._logprobs_of(answered)
+        logprobs = logprobs_of(answered) if self._logprobs else None
         if said is None:
             yield self._chunk({"role": "assistant", "content": text}, logprobs=logprobs)
         elif rest:
@@ -127,17 +127,18 @@ class ReplyForm:
         body = {"object": "chat.completion.chunk", "choices": [choice], **more}
         return event({**self._head, **body})
 
-    def _logprobs_of(self, answered: AnsweredRequest) -> dict[str, Any] | None:
-        """An accepted draft's tokens; of what the large model writes none are kept."""
-        record = answered.record
-        if not self._logprobs or record.draft is None or record.route != "small":
-            return None
-        content = []
-        for token in record.draft.tokens:
-            value = IMPOSSIBLE if token.logprob is None else token.logprob
-            named = {"token": token.text, "logprob": value, "bytes": list(token.text.encode())}
-            content.append({**named, "top_logprobs": [named]})
-        return {"content": content, "refusal": None}
+
+def logprobs_of(answered: AnsweredRequest) -> dict[str, Any] | None:
+    """An accepted draft's tokens; of what the large model writes none are kept."""
+    record = answered.record
+    if record.draft is None or record.route != "small":
+        return None
+    content = []
+    for token in record.draft.tokens:
+        value = IMPOSSIBLE if token.logprob is None else token.logprob
+        named = {"token": token.text, "logprob": value, "bytes": list(token.text.encode())}
+        content.append({**named, "top_logprobs": [named]})
+    return {"content": content, "refusal": None}
 
 
 def event(body: Mapping[str, Any]) -> str:
@@ -171,5 +172,10 @@ def usage_of(record: Record, role: Role) -> dict[str, int]:
     }
 
 
+def is_cut(answered: AnsweredRequest) -> bool:
+    """Whether the answer ended for its length."""
+    return answered.record.details.get("stopped") in CUT
+
+
 def _finish(answered: AnsweredRequest) -> str:
-    return "length" if answered.record.details.get("stopped") in CUT else "stop"
+    return "length" if is_cut(answered) else "stop"

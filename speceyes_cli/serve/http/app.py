@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from speceyes_cli.core.chat import Forwarding
-from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.serve.http.answers import ReplyForm, decision_headers, route_headers
 from speceyes_cli.serve.http.asking import Asking
 from speceyes_cli.serve.http.body import Body, ClientLeftError, Uploads
@@ -27,12 +26,16 @@ from speceyes_cli.serve.http.errors import ApiError, closed, error_body, full
 from speceyes_cli.serve.http.metrics import Metrics
 from speceyes_cli.serve.http.passing import HEADERS, pass_on, reason_to_pass, relayed
 from speceyes_cli.serve.http.requests import ChatQuestion, read_question
-from speceyes_cli.serve.http.streams import HEARTBEAT_SECONDS, LateStream, late, ready
+from speceyes_cli.serve.http.response_form import ResponseForm
+from speceyes_cli.serve.http.responses import read_response_question
+from speceyes_cli.serve.http.streams import HEARTBEAT_SECONDS, Form, LateStream, late, ready
 from speceyes_cli.serve.live import Live
 from speceyes_cli.serve.queue import RequestQueue
 from speceyes_cli.serve.service import Service, choose_gate
 
 CLIENT_LEFT = 499
+Reader = Callable[[bytes], ChatQuestion]
+FormMaker = Callable[..., Form]
 TOLD = (
     "X-SpecEyes-Route",
     "X-SpecEyes-Confidence",
@@ -55,6 +58,7 @@ def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/chat/completions", endpoint.chat, methods=["POST"]),
+            Route("/v1/responses", endpoint.responses, methods=["POST"]),
             Route("/v1/models", endpoint.models),
             Route("/v1/models/{name}", endpoint.models),
             Route("/healthz", endpoint.health),
@@ -94,10 +98,17 @@ class ChatEndpoint:
 
     async def chat(self, request: Request) -> Response:
         """`POST /v1/chat/completions`."""
+        return await self._serve(request, read_question, ReplyForm)
+
+    async def responses(self, request: Request) -> Response:
+        """`POST /v1/responses`."""
+        return await self._serve(request, read_response_question, ResponseForm)
+
+    async def _serve(self, request: Request, read: Reader, form: FormMaker) -> Response:
         body = Body(request.receive)
         try:
             self._require_key(request)
-            response = await self._chat(request, body)
+            response = await self._asked(request, body, read, form)
         except ApiError:
             await body.discard()
             raise
@@ -109,30 +120,35 @@ class ChatEndpoint:
         self._metrics.note_response(response.status_code)
         return response
 
-    async def _chat(self, request: Request, body: Body) -> Response:
+    async def _asked(self, request: Request, body: Body, read: Reader, form: FormMaker) -> Response:
         self._require_room()
         with self._uploads.one() as upload:
             data = await body.read(request.headers, self._service.limits.body_bytes, upload)
-            question = read_question(data)
+            question = read(data)
             del data
         self._require_room()
         place = Place(self)
         try:
             self._require_model(question.model)
             engine = self._queue.forwarding
+            if form is not ReplyForm:
+                engine = None  # what is passed on is passed on as it came
             if reason_to_pass(question, engine) is not None and engine is not None:
                 return await self._pass_on(question, engine, body, place)
-            return await self._answer(question, body, place)
+            return await self._answer(question, body, place, form)
         finally:
             place.leave_unless_held()
 
-    async def _answer(self, question: ChatQuestion, body: Body, place: Place) -> Response:
+    async def _answer(
+        self, question: ChatQuestion, body: Body, place: Place, make_form: FormMaker
+    ) -> Response:
         gate = choose_gate(question, self._service)
         live = Live() if question.stream else None
         work = asyncio.ensure_future(self._asking.answer(question, gate, live))
         place.hold(work)
         finished = await self._first(work, body, live)
-        form = self._form(question, gate)
+        head = {"id": uuid.uuid4().hex, "created": int(time.time()), "model": self._service.name}
+        form = make_form(head, gate, logprobs=question.logprobs, usage=question.include_usage)
         if not finished and live is not None:
             headers = {}
             if live.speaking.is_set():
@@ -158,15 +174,6 @@ class ChatEndpoint:
         if question.stream:
             return LateStream(work, relayed(work, live), HEADERS)
         return JSONResponse(work.result(), headers=HEADERS)
-
-    def _form(self, question: ChatQuestion, gate: Gate) -> ReplyForm:
-        head = {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
-            "created": int(time.time()),
-            "model": self._service.name,
-        }
-        usage = question.include_usage
-        return ReplyForm(head, gate, logprobs=question.logprobs, usage=usage)
 
     async def _first(self, work: asyncio.Task[Any], body: Body, live: Live | None) -> bool:
         """Wait for the answer, or of a stream for its first event; whether the answer is there."""
@@ -197,6 +204,7 @@ class ChatEndpoint:
             "object": "model",
             "created": self._started,
             "owned_by": "speceyes",
+            "max_model_len": self._queue.context_length,
         }
         if "name" in request.path_params:
             self._require_model(request.path_params["name"])
@@ -222,7 +230,10 @@ class ChatEndpoint:
 
     async def refuse_path(self, request: Request, error: HTTPException) -> Response:
         """No such route, or not with this method."""
-        known = "POST /v1/chat/completions, GET /v1/models, /healthz, /readyz and /metrics"
+        known = (
+            "POST /v1/chat/completions and /v1/responses, GET /v1/models, /healthz, /readyz and "
+            "/metrics"
+        )
         told = f"There is no {request.method} {request.url.path[:100]} here; there are {known}."
         headers = error.headers or {}
         return await self.refuse(request, ApiError(error.status_code, told, headers=headers))

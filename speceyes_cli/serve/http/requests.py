@@ -85,12 +85,21 @@ class ChatQuestion:
 
 def read_question(data: bytes) -> ChatQuestion:
     """The question in a request's body; raises `ApiError` naming the first field at fault."""
+    return read_chat(read_body(data))
+
+
+def read_body(data: bytes) -> Any:
+    """The JSON of a body; raises `ApiError` for what is none, and for too many parts."""
     if sum(data.count(sign) for sign in b"[{,") > MOST_PARTS:
         raise ApiError(400, f"The body has more than {MOST_PARTS:,} members and elements.")
     try:
-        body = pydantic_core.from_json(data)
+        return pydantic_core.from_json(data)
     except ValueError as error:
         raise ApiError(400, f"The body is not JSON that can be read: {error}.") from None
+
+
+def read_chat(body: Any) -> ChatQuestion:
+    """The question in a chat completion's JSON; raises `ApiError`."""
     try:
         request = ChatRequest.model_validate(body)
     except ValidationError as error:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from typing import Any, Protocol
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from speceyes_cli.serve.http.answers import ReplyForm, event
+from speceyes_cli.serve.http.answers import event
 from speceyes_cli.serve.http.errors import ApiError, error_body
-from speceyes_cli.serve.live import Live
+from speceyes_cli.serve.live import Event, Live
 from speceyes_cli.serve.queue import AnsweredRequest
 
 HEARTBEAT_SECONDS = 10.0
@@ -38,15 +38,25 @@ class LateStream(StreamingResponse):
             self._work.cancel()
 
 
-async def ready(form: ReplyForm, answered: AnsweredRequest) -> AsyncIterator[str]:
+class Form(Protocol):
+    """How answers of an interface are written; `answers.ReplyForm` says what each is."""
+
+    def whole(self, answered: AnsweredRequest) -> dict[str, Any]: ...
+
+    def opening(self) -> str: ...
+
+    def event(self, told: Event) -> str: ...
+
+    def events(self, answered: AnsweredRequest, said: str | None = None) -> Iterator[str]: ...
+
+
+async def ready(form: Form, answered: AnsweredRequest) -> AsyncIterator[str]:
     """The events of an answer that is there."""
     for text in form.events(answered):
         yield text
 
 
-async def late(
-    form: ReplyForm, work: asyncio.Future[AnsweredRequest], live: Live
-) -> AsyncIterator[str]:
+async def late(form: Form, work: asyncio.Future[AnsweredRequest], live: Live) -> AsyncIterator[str]:
     """What the question's policy does while it does it, comments in between, then the answer."""
     opened = False
     while True:

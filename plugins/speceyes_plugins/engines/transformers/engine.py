@@ -54,6 +54,11 @@ class TransformersEngine:
         )
         self._require_agreement()
 
+    @property
+    def context_length(self) -> int:
+        """Tokens of the longest conversation that the model reads."""
+        return self._context
+
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
         """Answer the asks in one batch.
 
