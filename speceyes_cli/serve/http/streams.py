@@ -41,13 +41,17 @@ class LateStream(StreamingResponse):
 class Form(Protocol):
     """How answers of an interface are written; `answers.ReplyForm` says what each is."""
 
-    def whole(self, answered: AnsweredRequest) -> dict[str, Any]: ...
+    def whole(self, answered: AnsweredRequest) -> dict[str, Any]:
+        """The answer as JSON."""
 
-    def opening(self) -> str: ...
+    def opening(self) -> str:
+        """The beginning of a stream whose answer is not there yet."""
 
-    def event(self, told: Event) -> str: ...
+    def event(self, told: Event) -> str:
+        """What happened, as events of the stream."""
 
-    def events(self, answered: AnsweredRequest, said: str | None = None) -> Iterator[str]: ...
+    def events(self, answered: AnsweredRequest, said: str | None = None) -> Iterator[str]:
+        """The answer, of which `said` has been sent, and the stream's end."""
 
 
 async def ready(form: Form, answered: AnsweredRequest) -> AsyncIterator[str]:
