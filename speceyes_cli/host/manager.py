@@ -7,11 +7,10 @@ import importlib.metadata
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import pluggy
 
-from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.errors import PluginError, SpecEyesError, UsageError
 from speceyes_cli.host import hookspecs
 from speceyes_cli.host.contracts import keep_to_contract
@@ -25,6 +24,9 @@ from speceyes_cli.host.specs import (
     JudgeSpec,
     MethodSpec,
 )
+
+if TYPE_CHECKING:  # `speceyes --help` needs no analysis
+    from speceyes_cli.analysis.learned.gate_file import LearnedGate
 
 ENTRY_POINTS = "speceyes"
 NEAR_A_HOOK = 0.85

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +21,12 @@ from speceyes_cli.commands.analyze.confidence import analyze_run, tie_sentence
 from speceyes_cli.commands.analyze.inputs import open_runs
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.info import write_atomically
-from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.tables.summaries import LoadedRun, find_baseline, summarize
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.metrics import add_metrics
+from speceyes_cli.host.run_samples import open_run_split
 from speceyes_cli.host.run_scores import Scores, all_scores, own_choice
-from speceyes_cli.host.specs import DataSource
 
 
 def report_command(
@@ -76,7 +76,8 @@ def describe(
         notes, plots = [tie_sentence(found.ties)], found.plots
     except DataError as error:
         gates, notes, plots = [], [_without_advice(str(error))], []
-    spec = host.datasets.specs.get(run.info.config.dataset)
+    config = run.info.config
+    spec = host.datasets.specs.get(config.dataset)
     return RunSection(
         info=run.info,
         rows=add_metrics(summarize(run, baseline), run, spec),
@@ -84,7 +85,9 @@ def describe(
         plots=plots,
         notes=notes,
         branches=_branches(table, baseline, host),
-        kinds=choose_samples(run, baseline, samples, _Opener(run, host)),
+        kinds=choose_samples(
+            run, baseline, samples, partial(open_run_split, run.info.config, host)
+        ),
     )
 
 
@@ -99,23 +102,6 @@ def shared_plots(runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]) -> l
         return ablation_plots(find_curves(runs, baselines))
     except DataError:
         return []
-
-
-class _Opener:
-    """Opens the splits of the run's dataset as the run did."""
-
-    def __init__(self, run: LoadedRun, host: Host) -> None:
-        self.config = run.info.config
-        self.host = host
-
-    def __call__(self, split: str) -> Iterable[Sample]:
-        spec = self.host.datasets.get(self.config.dataset)
-        source = DataSource(self.config.data, self.config.option_order)
-        spec.check(split, source)
-        then, now = self.config.data_fingerprint.get(split), spec.fingerprint(split, source)
-        if then != now:
-            raise DataError("the dataset is no longer what it was when the run was made.")
-        return spec.open(split, source)
 
 
 def _branches(table: ScoreTable, baseline: LoadedRun | None, host: Host) -> Replayed | None:

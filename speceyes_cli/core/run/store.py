@@ -301,20 +301,6 @@ def unreadable(where: Path, error: ValidationError | TypeError) -> DataError:
     return DataError(f"{where} holds a record this version cannot read: {reason}.")
 
 
-def status_of(folder: Path, info: RunInfo) -> str:
-    """Whether a run is "finished", "running" or "interrupted", as one that was killed is."""
-    if info.status != "running":
-        return info.status
-    try:
-        with (folder / LOCK).open(encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return "running"
-    except OSError:  # no lock, or none that can be looked at
-        return "interrupted"
-    return "interrupted"
-
-
 def take_lock(folder: Path, otherwise: str = "") -> IO[str]:
     """The folder's lock, which the system releases when the process ends in any way.
 

@@ -18,9 +18,10 @@ from speceyes_cli.core.run.info import (
     read_run_info,
     same_data,
 )
+from speceyes_cli.core.run.liveness import status_of
 from speceyes_cli.core.run.reading import read_columns, read_record
 from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.run.store import read_run, status_of
+from speceyes_cli.core.run.store import read_run
 from speceyes_cli.core.run.tags import AGENT_KEYS, tagged
 from speceyes_cli.core.tables.comparison import Pairs, mcnemar_of, net_benefit, paired
 from speceyes_cli.core.tables.measures import accuracies, shares, speedups, times, verdict_shares
