@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from speceyes_cli.analysis.scores import Score, confidences, finite_scores, require_two_classes
+from speceyes_cli.analysis.scores import (
+    Named,
+    Score,
+    confidences,
+    finite_scores,
+    require_two_classes,
+)
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.tables.intervals import CONFIDENCE, wilson
@@ -171,7 +177,7 @@ def analyze_gates(table: ScoreTable, scores: Mapping[str, Score]) -> dict[str, G
 
 
 def analyze_gate(
-    table: ScoreTable, gate: str, values: Sequence[float], rights: Sequence[bool]
+    table: Named, gate: str, values: Sequence[float], rights: Sequence[bool]
 ) -> GateAnalysis:
     """Figures of drafts' scores under one gate; undefined scores are left out.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
@@ -22,6 +22,14 @@ _OF_GAPS = ("separability", "margin", "entropy")
 """The figures that follow from the gaps of a token's rivals."""
 _CHUNK = 8_192
 """Tokens whose gaps are looked at together."""
+
+
+class Named(Protocol):
+    """Whatever has a run's name, for what is said of it."""
+
+    @property
+    def run(self) -> str:
+        """The name."""
 
 
 def largest_k(table: ScoreTable) -> int | None:
@@ -142,7 +150,7 @@ def finite_scores(table: ScoreTable, values: Iterable[float], gate: str) -> list
     return known
 
 
-def require_two_classes(table: ScoreTable, rights: Iterable[bool]) -> None:
+def require_two_classes(table: Named, rights: Iterable[bool]) -> None:
     """Raise `DataError` when all answers are right, or all are wrong."""
     found = set(rights)
     if len(found) < len((True, False)):

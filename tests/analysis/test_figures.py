@@ -85,7 +85,10 @@ def test_batch_sizes_stand_beside_the_serial_agent() -> None:
     assert curve.reference == 1
     [plot] = ablation_plots([curve, *published_curves("batch_size", "pope")])
     assert "agent alone at batch size 1" in plot.caption
-    axes = draw_figure(plot, whole=True).axes[-1]
+    figure = draw_figure(plot, whole=True)
+    [legend] = legends_of(figure)
+    assert len(legend.get_texts()) == 1 + 3, "the paper gives speedups alone"
+    axes = figure.axes[-1]
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
     assert ticks[:3] == ["serial", "1", "2"]
     assert ticks[-1] == "16"

@@ -80,7 +80,7 @@ def _draw(figure: Figure, axis: Axis, curves: Sequence[Curve]) -> None:
     if named:
         lower.set_xticks(range(len(names)), [_tick(axis, name) for name in names])
     percent_axis(upper.yaxis)
-    legend_above(figure, upper if upper.has_data() else lower, columns=2)
+    legend_above(figure, upper, lower, columns=2)
 
 
 def _name_reference(axes: Any, curves: Sequence[Curve]) -> None:
@@ -90,10 +90,11 @@ def _name_reference(axes: Any, curves: Sequence[Curve]) -> None:
     told = "serial" if serial else f"batch {' and '.join(map(str, sizes))}"
     axes.annotate(
         f"agent alone, {told}",
-        (0.01, 1),
+        (0.99, 1),
         (0, 2),
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
+        ha="right",
         fontsize=7,
         color=INK,
     )

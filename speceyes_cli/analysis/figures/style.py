@@ -141,10 +141,16 @@ def write_plots(plots: Iterable[Plot], folder: Path) -> list[Path]:
     return files
 
 
-def legend_above(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """One legend over the whole figure, where it covers nothing, in as many columns as fit."""
-    handles, labels = axes.get_legend_handles_labels()
-    labels = [textwrap.fill(label, _LABEL_CHARACTERS) for label in labels]
+def legend_above(figure: Figure, *panels: Axes, columns: int = 3) -> None:
+    """One legend over the whole figure, where it covers nothing, in as many columns as fit.
+
+    It has the series of all panels, one that stands in several of them once.
+    """
+    found: dict[str, Any] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(textwrap.fill(label, _LABEL_CHARACTERS), handle)
+    labels, handles = list(found), list(found.values())
     if not labels:
         return
     root: Any = figure.get_figure(root=True)

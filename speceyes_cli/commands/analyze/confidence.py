@@ -19,6 +19,7 @@ from speceyes_cli.analysis.confidence import (
     GateFigures,
     analyze_gates,
 )
+from speceyes_cli.analysis.exports import ExportAnalysis, analyze_export
 from speceyes_cli.analysis.figures.confidence import confidence_plots
 from speceyes_cli.analysis.figures.style import Plot, write_plots
 from speceyes_cli.analysis.gate_comparison import Comparison
@@ -28,8 +29,10 @@ from speceyes_cli.analysis.ties import TieFigures, clearances, diagnose_run
 from speceyes_cli.commands.analyze.comparison_table import comparison_table
 from speceyes_cli.commands.analyze.inputs import open_runs
 from speceyes_cli.commands.tables import NOTHING, percent
-from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.run.info import RUN_FILE
 from speceyes_cli.core.run.kept_images import file_name
+from speceyes_cli.core.tables.upstream.confidences import Export, find_exports
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.learned_gates import honest_part, take_gate_files
 from speceyes_cli.host.manager import Host
@@ -80,11 +83,15 @@ def confidence_command(
     and the tie diagnostic. Runs must have judged every draft: `eval --method draft`, or `eval
     --both-branches`. A learned gate is compared on the samples that it was not fitted on.
     """
+    console = Console(highlight=False, emoji=False)
+    exports, runs = take_exports(runs)
+    if exports and not runs:
+        show_exports(exports, out, console, as_json=json)
+        return
     _, host = take_gate_files(gate or [], context.obj)
     tables = [honest_part(run, read_table(run), host) for run in open_runs(runs)]
     found = [analyze_run(table, all_scores(table, host)) for table in tables]
     beside = [look_closer(table, host) for table in tables]
-    console = Console(highlight=False, emoji=False)
     files = {}
     for analysis in found:
         folder = out / file_name(analysis.table.run) if len(found) > 1 else out
@@ -100,6 +107,46 @@ def confidence_command(
         _report(console, analysis, more)
     for folder in dict.fromkeys(file.parent for names in files.values() for file in names):
         console.print(f"Figures in {strip_control(str(folder))}", markup=False, soft_wrap=True)
+
+
+def take_exports(paths: Sequence[Path]) -> tuple[list[Export], list[Path]]:
+    """Upstream's exports at or below the paths, and the paths that may hold runs.
+
+    Raises `UsageError` for both at once.
+    """
+    exports = [export for path in paths if path.exists() for export in find_exports(path)]
+    rest = [path for path in paths if not exports or any(path.rglob(RUN_FILE))]
+    if exports and rest:
+        raise UsageError(f"{rest[0]} holds runs and other paths upstream's exports; name one kind.")
+    return exports, rest
+
+
+def show_exports(exports: Sequence[Export], out: Path, console: Console, *, as_json: bool) -> None:
+    """The tables and figures of upstream's exports."""
+    told = []
+    for found in map(analyze_export, exports):
+        folder = out / file_name(found.export.run) if len(exports) > 1 else out
+        files = write_plots(confidence_plots(found.gates, None, [], ""), folder)
+        figures = [one.figures for one in found.gates.values()]
+        if as_json:
+            told.append(_export_as_json(found, files))
+            continue
+        _report_gates(console, found.export.run, figures, found.splits, found.left_out)
+        console.print(f"Figures in {strip_control(str(folder))}", markup=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
+
+
+def _export_as_json(found: ExportAnalysis, files: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "run": found.export.run,
+        "source": "upstream",
+        "dataset": found.export.dataset,
+        "gates": [one.figures.model_dump() for one in found.gates.values()],
+        "splits": {s: [row.model_dump() for row in rows] for s, rows in found.splits.items()},
+        "left_out": found.left_out,
+        "figures": [str(file) for file in files],
+    }
 
 
 def look_closer(table: ScoreTable, host: Host) -> Beside:
@@ -157,14 +204,7 @@ def tie_sentence(ties: TieFigures) -> str:
 
 def _report(console: Console, analysis: RunAnalysis, beside: Beside) -> None:
     figures = [found.figures for found in analysis.gates.values()]
-    console.print(_gate_table(figures, analysis.table.run))
-    for split, rows in beside.splits.items():
-        console.print(_gate_table(rows, f"{analysis.table.run}, {split}"))
-    for split, why in beside.left_out.items():
-        console.print(f"{split}: {why}", markup=False)
-    console.print(_threshold_table(figures))
-    console.print(_decile_table(figures))
-    console.print(_percentile_table(figures))
+    _report_gates(console, analysis.table.run, figures, beside.splits, beside.left_out)
     for comparisons in beside.comparisons:
         console.print(comparison_table(comparisons, analysis.table.run))
     if analysis.useless:
@@ -173,6 +213,23 @@ def _report(console: Console, analysis: RunAnalysis, beside: Beside) -> None:
             markup=False,
         )
     console.print(tie_sentence(analysis.ties), markup=False)
+
+
+def _report_gates(
+    console: Console,
+    name: str,
+    figures: Sequence[GateFigures],
+    splits: Mapping[str, Sequence[GateFigures]],
+    left_out: Mapping[str, str],
+) -> None:
+    console.print(_gate_table(figures, name))
+    for split, rows in splits.items():
+        console.print(_gate_table(rows, f"{name}, {split}"))
+    for split, why in left_out.items():
+        console.print(f"{split}: {why}", markup=False)
+    console.print(_threshold_table(figures))
+    console.print(_decile_table(figures))
+    console.print(_percentile_table(figures))
 
 
 def _gate_table(figures: Sequence[GateFigures], name: str) -> Table:

@@ -122,7 +122,7 @@ def read_result(place: Path) -> UpstreamResult:
         name=name,
         answers=read_answers(place) if place.exists() else None,
         judged=read_summary(judged_place(place)),
-        seconds=_number(_read_json(place.parent / LATENCIES).get(place.name)),
+        seconds=_number(read_object(place.parent / LATENCIES).get(place.name)),
     )
 
 
@@ -159,7 +159,7 @@ def read_summary(path: Path) -> dict[str, float] | None:
 
     A figure that no judge can have given, such as a share above 100 percent, is left out.
     """
-    found = _read_json(path)
+    found = read_object(path)
     figures = {key: _number(found.get(key)) for key in (*SHARES, *COUNTS, *MEANS, *RATES)}
     known = {key: value for key, value in figures.items() if value is not None}
     return {key: v for key, v in known.items() if key not in SHARES or v <= PERCENT} or None
@@ -177,7 +177,7 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
         raise DataError(f"{path} cannot be read: {error}.") from None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """An object; empty where there is no file or nothing in it."""
     try:
         text = read_file_text(path)
