@@ -127,7 +127,11 @@ def test_values_between_layers_are_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["core/gate", "core/run", "core/judging", "plugins/agents/deepeyes"]
+    "folder",
+    [
+        *("core/gate", "core/run", "core/judging"),
+        *("plugins/agents/deepeyes", "plugins/agents/clones"),
+    ],
 )
 def test_parsers_the_gate_and_the_store_have_property_tests(folder: str) -> None:
     files = (ROOT / "tests" / folder).glob("test_*.py")
