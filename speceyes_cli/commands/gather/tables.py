@@ -23,6 +23,8 @@ from speceyes_cli.commands.tables import NOTHING
 from speceyes_cli.core.tables.summaries import ALL, SummaryRow
 from speceyes_cli.core.text import one_line
 
+_NAMED = 6
+"""Columns that are named where they do not fit."""
 GAP = 2
 """Spaces between columns."""
 _FIRST = ("run", "split", "n", "accuracy", "speedup")
@@ -59,8 +61,11 @@ class Tables:
         yield self._table(shown)
         left = [column.name for column in self._columns if column not in shown]
         if left:
+            more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
             yield Text(
-                f"Not shown at this width: {', '.join(left)}; --columns names what to show.", "dim"
+                f"Not shown at this width: {', '.join(left[:_NAMED])}{more}; --columns names what "
+                "to show, --format csv has all.",
+                "dim",
             )
 
     def _numbered(self, column: Column) -> Column:

@@ -33,7 +33,6 @@ def test_there_is_one_table_of_what_the_width_takes(
     flat = told.replace("\n", "")
     assert all(run.name in flat for run in runs.iterdir())
     left = re.search(r"Not shown at this width: ([^;]*);", flat)
-    assert "tokens_per_second" in told if width == 80 else True
     assert left is not None or width == 250
 
 
