@@ -5,7 +5,7 @@
 
 Each analysis runs in a process of its own; its time is also given as a multiple of reading the run.
 `--beside` names a checkout of another version with its environment in .venv: every case is then
-measured there too, on the same folder, the two in turn.
+measured there too, on the same folder, which it writes, the two in turn.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ AGENT_RIGHT = 0.8
 
 def write_run(folder: Path, count: int) -> None:
     """A both-branches run of the needle benchmark with `count` drafts of four tokens each."""
-    sys.path.insert(0, str(ROOT))
     from speceyes_cli.core.run.records import TokenNote
     from speceyes_cli.core.run.store import open_store
     from tests.analysis.conftest import Spec, run_of
@@ -69,7 +68,7 @@ def measure(arguments: list[str], checkout: Path) -> tuple[float, float, float]:
     python = sys.executable if own else checkout / ".venv" / "bin" / "python"
     began = time.perf_counter()
     done = subprocess.run(
-        [python, checkout / "benchmarks" / "analysis.py", "--inside", *arguments],
+        [python, __file__, "--inside", *arguments],
         cwd=checkout,
         capture_output=True,
         text=True,
@@ -81,6 +80,7 @@ def measure(arguments: list[str], checkout: Path) -> tuple[float, float, float]:
 
 
 def inside(arguments: list[str]) -> None:
+    sys.path.insert(0, str(Path.cwd()))  # the checkout that is measured
     from speceyes_cli.app import build_app
     from speceyes_cli.core.tables.summaries import load_run
     from speceyes_cli.host.manager import build_host
@@ -109,7 +109,10 @@ def main() -> None:
     print("hardware:", platform.machine(), platform.processor(), "| Python", sys.version.split()[0])
     with tempfile.TemporaryDirectory() as place:
         run = Path(place, "run")
-        measure(["write", str(run), str(options.records)], ROOT)
+        builds = [ROOT, *([options.beside.resolve()] if options.beside else [])]
+        measure(
+            ["write", str(run), str(options.records)], builds[-1]
+        )  # the elder reads no newer run
         cases = {
             "read": ["read", str(run)],
             "gather": ["gather", str(run)],
@@ -121,7 +124,6 @@ def main() -> None:
             "report": ["report", str(run), "--out", f"{place}/report.html"],
         }
         wanted = options.cases.split(",") if options.cases else list(cases)
-        builds = [ROOT, *([options.beside.resolve()] if options.beside else [])]
         reading: dict[Path, float] = {}
         for name in wanted:
             turns = [[measure(cases[name], one) for one in builds] for _ in range(options.repeats)]
