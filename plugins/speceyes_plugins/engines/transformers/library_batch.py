@@ -52,7 +52,9 @@ class LibraryBatch:
     def retain(self, staying: Sequence[int]) -> list[int]:
         """Let the other rows leave; which of the old rows each new one is."""
         chosen = torch.tensor(staying, device=self._mask.device)
-        self._cache.reorder_cache(chosen)  # layers of linear attention have nothing else
+        # Layers of linear attention have nothing else:
+        # findings/transformers_cache_select_lacks_linear_layers.sh.
+        self._cache.reorder_cache(chosen)
         self._mask, self._next = self._mask[chosen], self._next[chosen]
         return list(staying)
 
