@@ -197,6 +197,8 @@ class DatasetSpec:
     published_sizes: Mapping[str, int] = field(default_factory=dict)
     default_limit: int | None = None
     """Samples per split when the user names no limit; None: all."""
+    named_only: tuple[str, ...] = ()
+    """Splits that `--split all` leaves out; they are run when they are named."""
     fingerprint: Callable[[str, DataSource], str | None] = lambda _split, _source: None
     """A short digest of the rows, pictures left out, that is the same wherever the files lie and
     whenever they were copied; `digest_rows` makes one. It names the run and binds certificates."""

@@ -66,15 +66,16 @@ def test_a_description_tells_what_is_drawn() -> None:
         problem = make_problem("descriptions", seed)
         target, answer = problem.target, problem.answer
         size = "large" if target.large else "small"
-        row = [d for d in problem.scene.discs if d.cell // CELLS == target.cell // CELLS]
-        row.sort(key=lambda disc: disc.x)
+        first = target.cell - target.cell % CELLS
+        row = [problem.scene.named(first + column) for column in range(CELLS)]
+        assert row[target.cell - first] == target.colour
         told = {
             f"{size}, {target.dot_colour} dot on the {target.dot_side}": "disc",
             f"{target.dot_colour}, {target.dot_side}": "dot",
-            ", ".join(disc.colour for disc in row): "row",
+            ", ".join(row): "row",
         }
         assert problem.options == ()
-        assert target.colour in problem.question
+        assert target.colour in problem.question + answer
         assert len(answer.split()) > 1
         kinds[told[answer]] += 1
     assert min(kinds.values()) > SIZE / 5

@@ -27,7 +27,7 @@ def about(answer: str | None) -> Sample:
         (DISC, "Small; the white dot is on its left side.", True),
         (DISC, "The red disc is small, with a white dot on the left.", True),
         (DISC, "It is on the left: a white dot. The disc is small.", True),
-        (DISC, "small, white, left. White.", True),
+        (DISC, "small, white, left; not blue", None),
         (DISC, "large, white dot on the left", False),
         (DISC, "small, white dot on the right", False),
         (DISC, "small, red dot on the left", False),
@@ -48,6 +48,9 @@ def about(answer: str | None) -> Sample:
         (ROW, "red, blue", False),
         (ROW, "red, blue, pink, black", False),
         (ROW, "blue, pink", False),
+        ("red, nothing, blue", "a red disc, then nothing, then a blue disc", True),
+        ("red, nothing, blue", "red, blue, nothing", False),
+        ("red, nothing, blue", "red, blue", False),
         (None, "red", None),
     ],
 )

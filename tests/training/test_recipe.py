@@ -10,6 +10,7 @@ import torch
 from speceyes_datasets.needle.plugin import SIZE
 from speceyes_datasets.needle.problems import SPLITS, make_problem
 from speceyes_datasets.needle.scene import COLOURS, SIDE, draw, make_scene
+from speceyes_plugins.agents.qwen.agent import Qwen
 from speceyes_training import architecture, lessons, recipe
 from speceyes_training.architecture import FRAME, MERGE, PATCH
 from speceyes_training.batches import Encoder, cut
@@ -18,6 +19,7 @@ from speceyes_training.training_model import SMOOTHING, TrainingModel, prior
 from speceyes_training.views import UNKNOWN, render
 
 from speceyes_cli.core.gate.decision import confidence_from_separability
+from speceyes_cli.host.specs import AgentOptions
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +179,29 @@ def test_an_answer_is_right_as_a_whole() -> None:
     right = torch.tensor([True, True, False, True, True, True])
     ends = torch.tensor([False, True, False, True, False, True])
     assert recipe.whole_answers(right, ends) == pytest.approx(2 / 3, abs=1e-3)
+
+
+def test_native_calls_are_taught_as_the_chat_template_writes_them(tokenizer: object) -> None:
+    one = scene()
+    agent = Qwen(AgentOptions())
+    task = lessons.make_task(random.Random(0), one, one.discs[0], zooms=True)
+    lesson = lessons.native_lesson(random.Random(0), agent, task)
+    ids, _ = Encoder(tokenizer).encode(lesson)
+    _, question, first, _, last = lesson.messages
+    said, _, call = str(first.content[0]).partition("\n<tool_call>\n")
+    function = json.loads(call.removesuffix("\n</tool_call>"))
+    chat = [
+        {
+            "role": "user",
+            "content": [{"type": "image"}, {"type": "text", "text": question.content[1]}],
+        },
+        {"role": "assistant", "content": said, "tool_calls": [{"function": function}]},
+        {"role": "tool", "content": [{"type": "image"}]},
+        {"role": "assistant", "content": last.content[0]},
+    ]
+    text = architecture.build_processor(tokenizer).apply_chat_template(
+        chat, tools=[tool.as_json() for tool in agent.tools], tokenize=False
+    )
+    tokens = (FRAME // PATCH // MERGE) ** 2
+    text = text.replace("<|image_pad|>", "<|image_pad|>" * tokens)
+    assert ids == tokenizer(text)["input_ids"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from speceyes_datasets.needle.scene import Disc, Scene
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes
+from speceyes_plugins.agents.qwen.agent import Qwen
 from speceyes_plugins.agents.tags import load_prompts
 from torch import Tensor
 
@@ -35,6 +36,7 @@ class LessonSampler:
         self.part = part
         self.patch = shape.patch
         self.agent = DeepEyes(AgentOptions())
+        self.qwen = Qwen(AgentOptions())
         self.thyme = load_prompts("speceyes_plugins.agents.thyme", None)
         self.encoder = Encoder(tokenizer, shape.patch)
         self.pool = Pool(part, seed, pool, shape.patch)
@@ -95,6 +97,8 @@ class LessonSampler:
                 made = lessons.scan_lesson(rng, scene, target)
             case "code":
                 made = lessons.code_lesson(rng, self.thyme, lessons.make_task(rng, scene, target))
+            case "native":
+                made = lessons.native_lesson(rng, self.qwen, lessons.make_task(rng, scene, target))
             case "score":
                 made = lessons.score_lesson(rng, agent, scene, target)
             case _:

@@ -13,10 +13,14 @@ from PIL import Image
 from speceyes_datasets.needle.problems import SPLITS, Kind, ask_about, choose_kind
 from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes, observation
+from speceyes_plugins.agents.qwen.agent import Qwen
+from speceyes_plugins.agents.qwen.schemas import PICTURE as PICTURE_INDEX
+from speceyes_plugins.agents.qwen.schemas import ZOOM
 from speceyes_plugins.agents.thyme.texts import (
     opening,
     results,
 )
+from speceyes_plugins.engines.tool_texts import spell_out
 from speceyes_plugins.sandbox.values import PICTURE
 
 from speceyes_cli.core.chat import Message, Picture, Size
@@ -65,7 +69,7 @@ class Task(NamedTuple):
 def make_task(rng: random.Random, scene: Scene, target: Disc, *, zooms: bool = False) -> Task:
     """A question of a split drawn at random, with `zooms` one for which the agent zooms."""
     split = rng.choices(SPLITS, weights=SHARES)[0]
-    kind = choose_kind(rng, split, scene, target)
+    kind = choose_kind(rng, split)
     if zooms and kind == "row":
         kind = "disc"
     question, options, answer = ask_about(rng, kind, scene, target)
@@ -252,6 +256,30 @@ def code_lesson(rng: random.Random, prompts: Mapping[str, str], task: Task) -> L
         by_code=True,
         given=tuple(part for part in shown if isinstance(part, str)),
     )
+
+
+def native_call(box: Box, label: str) -> str:
+    """Qwen3-VL's call of its zoom, of a box in the model's frame."""
+    arguments = {"bbox_2d": list(relative(box)), "label": label, PICTURE_INDEX: 0}
+    return f"\n<tool_call>\n{json.dumps({'name': ZOOM, 'arguments': arguments})}\n</tool_call>"
+
+
+def native_lesson(rng: random.Random, agent: Qwen, task: Task) -> Lesson:
+    """Native tool calls: think and zoom, then read the crop and say the answer."""
+    opened = spell_out(agent.open(task.sample), agent.tools)
+    target = task.target
+    if not task.zooms:
+        return Lesson((*opened, Message("assistant", (task.answer,))))
+    box = frame_box(target, FRAME)
+    read = f"<think>The dot is {target.dot_colour}, on the {target.dot_side}.</think>"
+    turns = (
+        Message(
+            "assistant", (look(task.scene, target) + native_call(box, f"{target.colour} disc"),)
+        ),
+        Message("tool", (BLANK,)),
+        Message("assistant", (f"{read}\n{task.answer}",)),
+    )
+    return Lesson((*opened, *spell_out(turns, ())), crop=near(rng, box, FRAME), by_code=True)
 
 
 def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:

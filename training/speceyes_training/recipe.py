@@ -91,7 +91,14 @@ PLANS: dict[Stage, TrainingPlan] = {
         dense_share=0.0,
         first={"scan": 0.75, "zoom": 0.15, "screen": 0.1},
         first_until=0.15,
-        then={"scan": 0.2, "zoom": 0.3, "code": 0.35, "screen": 0.04, "score": 0.11},
+        then={
+            "scan": 0.2,
+            "zoom": 0.22,
+            "code": 0.28,
+            "native": 0.15,
+            "screen": 0.04,
+            "score": 0.11,
+        },
         vision_until=0.25,
     ),
     "small": TrainingPlan(
@@ -106,34 +113,34 @@ PLANS: dict[Stage, TrainingPlan] = {
         then={"draft": 0.6, "zoom": 0.16, "code": 0.16, "caption": 0.03, "screen": 0.05},
         vision_until=0.6,
     ),
-    "tune_small": TrainingPlan(
-        "small",
-        NARROW,
-        steps=1000,
-        rows=12,
-        rate=4e-4,
-        dense_share=0.0,
-        first={"draft": 0.9, "zoom": 0.04, "code": 0.04, "screen": 0.02},
-        first_until=1.0,
-        then={},
-        vision_until=0.0,
-        seed=1,
-        pool=4000,
-        fresh=2,
-    ),
     "tune_large": TrainingPlan(
         "large",
         WIDE,
-        steps=1000,
-        rows=10,
-        rate=4e-4,
+        steps=600,
+        rows=8,
+        rate=5e-4,
         dense_share=0.0,
-        first={"zoom": 0.38, "code": 0.38, "screen": 0.16, "score": 0.08},
+        first={"zoom": 0.22, "code": 0.22, "native": 0.3, "screen": 0.22, "score": 0.04},
         first_until=1.0,
         then={},
         vision_until=0.0,
         seed=1,
-        pool=4000,
+        pool=2000,
+        fresh=2,
+    ),
+    "tune_small": TrainingPlan(
+        "small",
+        NARROW,
+        steps=800,
+        rows=12,
+        rate=5e-4,
+        dense_share=0.0,
+        first={"draft": 0.92, "zoom": 0.04, "code": 0.04},
+        first_until=1.0,
+        then={},
+        vision_until=0.0,
+        seed=1,
+        pool=2000,
         fresh=2,
     ),
 }
@@ -171,7 +178,7 @@ def measure(
             if kind == "draft":
                 ends = targets == sampler.encoder.tokenizer.eos_token_id
                 figures["draft_whole"] = whole_answers(right, ends)
-            if kind in {"scan", "zoom"}:
+            if kind in {"scan", "zoom", "native"}:
                 tokenizer: Any = sampler.encoder.tokenizer
                 words = tokenizer.convert_ids_to_tokens(targets.tolist())
                 guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from speceyes_cli.plugin import DatasetSpec, DataSource, Picture, Sample, hookimpl, score_choice
+from speceyes_cli.plugin import DatasetSpec, DataSource, Picture, Sample, hookimpl
 from speceyes_datasets.needle.problems import SPLITS, Split, make_problem
 from speceyes_datasets.needle.scene import SIDE, draw
+from speceyes_datasets.needle.scoring import score_answer
 
-TAUGHT: tuple[Split, ...] = ("direct_attributes", "relative_position")
-"""The splits whose answers the embedded pair has learnt."""
 SIZE = 250  # samples a split
 DEFAULT_LIMIT = 60  # samples a split in the default run, which should take about a minute
 
@@ -47,13 +46,13 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
     """The embedded benchmark."""
     yield DatasetSpec(
         name="needle",
-        splits=TAUGHT,
+        splits=SPLITS,
         open=open_split,
         check=lambda _split, _source: None,
-        score=score_choice,
+        score=score_answer,
         summary=f"{SIDE}x{SIDE} drawings of discs; half-hidden dots need a zoom (no download)",
         size=lambda _split, _source: SIZE,
-        multiple_choice=True,
         default_limit=DEFAULT_LIMIT,
+        named_only=("descriptions",),
         fingerprint=lambda split, _source: f"needle-1/{split}/{SIZE}",
     )

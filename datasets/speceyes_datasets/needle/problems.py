@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from speceyes_datasets.needle.scene import COLOURS, LARGE_SHARE, Disc, Scene, make_scene
+from speceyes_datasets.needle.scene import (
+    CELLS,
+    COLOURS,
+    LARGE_SHARE,
+    Disc,
+    Scene,
+    make_scene,
+)
 
 Split = Literal["direct_attributes", "relative_position", "descriptions"]
 Kind = Literal["dot_colour", "dot_side", "disc", "dot", "row"]
@@ -18,6 +25,7 @@ KINDS: Mapping[Split, tuple[Kind, ...]] = {
     "descriptions": ("disc", "dot", "row"),
 }
 SPLITS = tuple(KINDS)
+ROWS = ("top", "middle", "bottom")
 
 
 class Question(NamedTuple):
@@ -40,11 +48,9 @@ class Problem:
     answer: str
 
 
-def choose_kind(rng: random.Random, split: Split, scene: Scene, target: Disc) -> Kind:
-    """A kind of the split's; a row is asked for only where it holds several discs."""
+def choose_kind(rng: random.Random, split: Split) -> Kind:
+    """A kind of the split's."""
     kinds = KINDS[split]
-    if len(kinds) > 1 and len(scene.row(target)) == 1:
-        kinds = tuple(kind for kind in kinds if kind != "row")
     return rng.choice(kinds) if len(kinds) > 1 else kinds[0]
 
 
@@ -78,8 +84,9 @@ def describe(kind: Kind, scene: Scene, target: Disc) -> Question:
         text = f"What colour is the dot on the {colour} disc, and on which side is it?"
         answer = f"{target.dot_colour}, {target.dot_side}"
     else:
-        text = f"Which discs are in the row of the {colour} disc, from left to right?"
-        answer = ", ".join(disc.colour for disc in scene.row(target))
+        row = target.cell // CELLS
+        text = f"What is in the {ROWS[row]} row, from left to right?"
+        answer = ", ".join(scene.named(row * CELLS + column) for column in range(CELLS))
     return Question(text, (), answer)
 
 
@@ -87,5 +94,5 @@ def make_problem(split: Split, seed: int) -> Problem:
     """The problem of a seed; the same on every machine."""
     rng = random.Random(f"{split}/{seed}")  # noqa: S311 - reproducible, not secret
     scene, target = make_scene(rng, target_large=rng.random() < LARGE_SHARE)
-    kind = choose_kind(rng, split, scene, target)
+    kind = choose_kind(rng, split)
     return Problem(scene, target, *ask_about(rng, kind, scene, target))

@@ -21,6 +21,7 @@ PALETTE = {
     "white": (250, 250, 250),
 }
 COLOURS = tuple(PALETTE)
+NOTHING = "nothing"
 LARGE_SHARE = 0.6  # of questions ask about a large disc
 LARGE_OTHERS = 0.5  # of the other discs are large
 
@@ -57,10 +58,9 @@ class Scene:
     shades: tuple[int, int]
     """Grey at the top and at the bottom."""
 
-    def row(self, disc: Disc) -> tuple[Disc, ...]:
-        """The discs in the disc's row of the grid, from left to right."""
-        mine = [one for one in self.discs if one.cell // CELLS == disc.cell // CELLS]
-        return tuple(sorted(mine, key=lambda one: one.cell))
+    def named(self, cell: int) -> str:
+        """The colour of the disc in a cell of the grid, or "nothing"."""
+        return next((disc.colour for disc in self.discs if disc.cell == cell), NOTHING)
 
 
 def make_disc(rng: random.Random, cell: int, colour: str, *, large: bool) -> Disc:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 
 from speceyes_cli.plugin import Sample, Verdict, score_choice
-from speceyes_datasets.needle.scene import COLOURS
+from speceyes_datasets.needle.scene import COLOURS, NOTHING
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "size": ("large", "small"),
-    "colour": COLOURS,
+    "colour": (*COLOURS, NOTHING),
     "side": ("left", "right"),
 }
 FILLERS = frozenset(
@@ -46,14 +46,13 @@ def score_description(sample: Sample, text: str) -> Verdict:
 
 
 def read_attributes(text: str) -> dict[str, tuple[str, ...]] | None:
-    """The attributes that a text names, by what they tell, each once and in order.
+    """The attributes that a text names, by what they tell and in order.
 
     None for a text with other words, or without an attribute.
     """
     words = re.findall(r"\w+", text.casefold())
     found = {
-        name: tuple(dict.fromkeys(w for w in words if w in known))
-        for name, known in ATTRIBUTES.items()
+        name: tuple(word for word in words if word in known) for name, known in ATTRIBUTES.items()
     }
     told = {word for attribute in found.values() for word in attribute}
     if not told or not FILLERS | told >= set(words):

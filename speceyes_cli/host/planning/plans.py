@@ -306,9 +306,9 @@ def make_agent(options: RunOptions, host: Host, wording: Wording = NO_WORDING) -
 
 
 def choose_splits(dataset: DatasetSpec, split: str) -> tuple[str, ...]:
-    """The named split, or all of them."""
+    """The named split, or all but those that have to be named."""
     if split == "all":
-        return dataset.splits
+        return tuple(name for name in dataset.splits if name not in dataset.named_only)
     if split not in dataset.splits:
         known = known_names(split, [*dataset.splits, "all"])
         raise UsageError(f"There is no split {split!r} in {dataset.name}; {known}.")

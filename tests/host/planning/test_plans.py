@@ -82,6 +82,12 @@ def test_samples_are_limited_per_split_and_resumed_by_id(host: Host) -> None:
     ]
 
 
+def test_a_split_may_have_to_be_named(host: Host) -> None:
+    one = with_dataset(host, named_only=("far",))
+    assert plan(one).info.config.splits == ("near",)
+    assert plan(one, split="far").info.config.splits == ("far",)
+
+
 def test_the_dataset_may_have_a_limit_of_its_own(host: Host) -> None:
     limited = with_dataset(host, default_limit=3)
     assert plan(limited).size() == 6
