@@ -38,7 +38,7 @@ def reason_to_pass(question: ChatQuestion, engine: Forwarding | None) -> str | N
         raise ApiError(400, told, field, "unsupported_value")
     raise ApiError(
         400,
-        f"{field!r} is not supported by this endpoint: its large model is no endpoint of its own.",
+        f"{field!r} is not supported by this endpoint: its large model cannot serve it alone.",
         field,
         "unsupported_parameter",
     )

@@ -32,7 +32,8 @@ from speceyes_plugins.engines.openai.presence import (
     Unanswered,
     opens,
 )
-from speceyes_plugins.engines.openai.streaming import STREAMED, Assembly, EventReader
+from speceyes_plugins.engines.openai.streaming import STREAMED, Assembly
+from speceyes_plugins.engines.server_events import EventReader
 
 Result = TypeVar("Result")
 

@@ -1,43 +1,17 @@
-"""Chat completions that come in pieces: server-sent events read as they come, and put together."""
+"""Chat completions that come in pieces, put together."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from speceyes_cli.plugin import THOUGHT_BEGIN, THOUGHT_END
+from speceyes_plugins.engines.server_events import EventReader
 
 STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 TEXTS = ("content", "reasoning_content", "reasoning")
 MOST_CALLS = 64
 """Of one turn."""
-
-
-class EventReader:
-    """The JSON objects of a stream of events, whatever pieces its bytes come in."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """The objects that these bytes complete; no bytes: a stream begins."""
-        if not data:
-            self._rest = b""
-            return []
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        found = []
-        for line in lines:
-            name, _, value = line.rstrip(b"\r").partition(b":")
-            if name != b"data" or value.strip() == b"[DONE]":
-                continue
-            try:
-                event = json.loads(value)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(event, dict):
-                found.append(event)
-        return found
 
 
 class Assembly:

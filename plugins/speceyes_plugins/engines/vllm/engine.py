@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from vllm import SamplingParams
@@ -20,7 +21,8 @@ from speceyes_cli.plugin import (
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.chat_rendering import ChatRenderer
 from speceyes_plugins.engines.resize_rule import ResizeRule
-from speceyes_plugins.engines.vllm.models import digest
+from speceyes_plugins.engines.vllm.forwarding import Forwarder
+from speceyes_plugins.engines.vllm.models import HERMES, TOOL_PARSER, digest
 from speceyes_plugins.engines.vllm.requests import Request, StepThread
 from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
 
@@ -81,10 +83,23 @@ class VLLMEngine:
         self._thread = StepThread(model.llm_engine, self._scores)
         self._box_frame = frame_of_checkpoint(model.llm_engine.model_config.hf_config)
         self._context = int(model.llm_engine.model_config.max_model_len)
+        parser = str(options.options.get(TOOL_PARSER) or HERMES)
+        self._forwarder = Forwarder(model.llm_engine, self._thread, parser)
 
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
         """Answer each ask; an ask that cannot be answered yields its exception."""
         return [self._answer(ask) for ask in asks]
+
+    @property
+    def context_length(self) -> int:
+        """Tokens of the longest conversation that the model reads."""
+        return self._context
+
+    def forward(
+        self, body: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
+    ) -> Future[None]:
+        """Have vLLM's chat server answer a request as a client wrote it; see `Forwarding`."""
+        return self._forwarder.forward(body, emit)
 
     def forget(self, trajectory: str) -> None:
         """VLLM evicts what it caches by itself."""
@@ -106,6 +121,7 @@ class VLLMEngine:
 
     def close(self) -> None:
         """End the thread; the model's memory is free once no engine of the process is open."""
+        self._forwarder.close()
         self._thread.close()
         _MODELS.close(self._model)
 
@@ -119,7 +135,7 @@ class VLLMEngine:
                 prompt["multi_modal_data"] = {"image": images}
             slot = self._slot(ask)
             parameters = self._parameters(ask, slot)
-            request = self._thread.answer(Request(prompt, parameters, slot, ask.watch))
+            request = self._thread.answer(Request(prompt, parameters, slot, _watcher(ask)))
             return self._reply(ask, request, frames)
         except Exception as error:  # noqa: BLE001 - a picture or a prompt that cannot be read
             if TOO_LONG in str(error):
@@ -204,6 +220,19 @@ def resize_rule(image_processor: Any, options: EngineOptions) -> ResizeRule:
         options.min_pixels or size["shortest_edge"],
         options.max_pixels or size["longest_edge"],
     )
+
+
+def _watcher(ask: Ask) -> Callable[[Any], None] | None:
+    """What tells whoever watches an ask its text so far."""
+    watch = ask.watch
+    if watch is None:
+        return None
+
+    def told(output: Any) -> None:
+        if not isinstance(output, Exception) and output.outputs:
+            watch(output.outputs[0].text)
+
+    return told
 
 
 def _cut(text: str, stops: Sequence[str]) -> str:

@@ -19,8 +19,8 @@ from speceyes_plugins.engines.vllm.processors import RunnerV1Scores, RunnerV2Sco
 
 PLACES = 64
 """Requests that run at once by default."""
-PICTURES = 8
-"""Pictures of one prompt: an agent's loop of six turns shows seven."""
+PICTURES = 48
+"""Pictures of one prompt: 32 of a served conversation, and an agent's crops."""
 
 
 def load(options: EngineOptions) -> VLLMEngine:

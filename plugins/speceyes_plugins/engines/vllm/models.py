@@ -33,12 +33,23 @@ OPTIONS = (
         decides="answers",
     ),
     PluginOption(
+        "tool-parser",
+        "vLLM's name for the form in which the model writes calls, for requests with tools that "
+        "`serve` passes on",
+        "hermes",
+        type=str,
+        decides="nothing",
+    ),
+    PluginOption(
         "engine-args",
         "further arguments of vllm.LLM as a JSON object",
         type=str,
         decides="answers",
     ),
 )
+TOOL_PARSER = "tool-parser"
+HERMES = "hermes"
+"""vLLM's name for calls as Qwen's models write them."""
 OURS = ("model", "logits_processors", "async_scheduling", "max_num_seqs", "dtype")
 """Arguments of `vllm.LLM` that this engine sets itself."""
 ONE_PROCESS = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")

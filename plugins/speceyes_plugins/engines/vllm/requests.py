@@ -12,7 +12,7 @@ from typing import Any
 
 from speceyes_plugins.engines.vllm.slots import ScoreSlot, StepScores
 
-_FORWARD = threading.Lock()
+FORWARD = threading.Lock()
 """vLLM keeps the context of a forward pass in a module of its own, so two models in one process
 may not compute at the same moment."""
 
@@ -25,17 +25,24 @@ class EngineDiedError(Exception):
 class Request:
     """One prompt on its way through vLLM."""
 
-    prompt: dict[str, Any]
+    prompt: Any
     parameters: Any
     slot: ScoreSlot | None
-    watch: Callable[[str], None] | None = None
-    """Called with the text so far after each step."""
+    watch: Callable[[Any], None] | None = None
+    """Called with each `RequestOutput` as it comes, and with the error that ends them."""
     done: threading.Event = field(default_factory=threading.Event)
     output: Any = None
     """vLLM's `RequestOutput`; None where the draft was rejected before its end."""
     error: Exception | None = None
     seconds: float = 0.0
     """Its share of the time of every step that it was part of."""
+
+    def end(self, error: Exception) -> None:
+        """It ends without an answer."""
+        self.error = error
+        if self.watch is not None:
+            self.watch(error)
+        self.done.set()
 
 
 class StepThread:
@@ -45,21 +52,35 @@ class StepThread:
         """`engine` is a `vllm.LLM`'s `llm_engine`; it belongs to this thread from now on."""
         self._engine, self._scores = engine, scores
         self._arrived: SimpleQueue[Request | None] = SimpleQueue()
+        self._dropped: SimpleQueue[Request] = SimpleQueue()
         self._running: dict[str, Request] = {}
         self._numbers = itertools.count()
         self._died: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="speceyes-vllm", daemon=True)
         self._thread.start()
 
+    @property
+    def died(self) -> Exception | None:
+        """Why vLLM has stopped working, where it has."""
+        return self._died
+
     def answer(self, request: Request) -> Request:
         """Let the request join the batch and wait for its end; raises what went wrong with it."""
-        if self._died is not None:
-            raise EngineDiedError(str(self._died)) from self._died
-        self._arrived.put(request)
+        self.begin(request)
         request.done.wait()
         if request.error is not None:
             raise request.error
         return request
+
+    def begin(self, request: Request) -> None:
+        """Let the request join the batch; raises `EngineDiedError`."""
+        if self._died is not None:
+            raise EngineDiedError(str(self._died)) from self._died
+        self._arrived.put(request)
+
+    def drop(self, request: Request) -> None:
+        """Nobody wants the rest of it."""
+        self._dropped.put(request)
 
     def close(self) -> None:
         """End the thread; what still runs ends with an error."""
@@ -85,18 +106,17 @@ class StepThread:
                 return False
             name = str(next(self._numbers))
             try:
-                with _FORWARD:  # pictures are prepared here, with vLLM's own caches
+                with FORWARD:  # pictures are prepared here, with vLLM's own caches
                     began = time.perf_counter()
                     self._engine.add_request(name, request.prompt, request.parameters)
                     request.seconds = time.perf_counter() - began
             except Exception as error:  # noqa: BLE001 - a prompt that vLLM refuses
-                request.error = error
-                request.done.set()
+                request.end(error)
                 continue
             self._running[name] = request
 
     def _step(self) -> None:
-        with _FORWARD:
+        with FORWARD:
             began = time.perf_counter()
             outputs = self._engine.step()
             self._scores.collect()
@@ -105,16 +125,27 @@ class StepThread:
             request.seconds += share
         for output in outputs:
             watched = self._running.get(output.request_id)
-            if watched is not None and watched.watch is not None and output.outputs:
-                watched.watch(output.outputs[0].text)
+            if watched is not None and watched.watch is not None:
+                watched.watch(output)
             if output.finished and output.request_id in self._running:
                 request = self._running.pop(output.request_id)
                 request.output = output
                 request.done.set()
+        self._abort_dropped()
         lost = [n for n, one in self._running.items() if one.slot is not None and one.slot.hopeless]
         if lost:
             self._engine.abort_request(lost)
             for name in lost:
+                self._running.pop(name).done.set()
+
+    def _abort_dropped(self) -> None:
+        dropped = set[int]()
+        while not self._dropped.empty():
+            dropped.add(id(self._dropped.get()))
+        names = [name for name, one in self._running.items() if id(one) in dropped]
+        if names:
+            self._engine.abort_request(names)
+            for name in names:
                 self._running.pop(name).done.set()
 
     def _fail_all(self, error: Exception) -> None:
@@ -126,6 +157,5 @@ class StepThread:
             if request is not None:
                 self._running[str(next(self._numbers))] = request
         for request in self._running.values():
-            request.error = EngineDiedError(str(error))
-            request.done.set()
+            request.end(EngineDiedError(str(error)))
         self._running.clear()

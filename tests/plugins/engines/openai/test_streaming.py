@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from speceyes_plugins.engines.openai.streaming import Assembly, EventReader
+from speceyes_plugins.engines.openai.streaming import Assembly
+from speceyes_plugins.engines.server_events import EventReader
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
