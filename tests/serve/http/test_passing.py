@@ -34,7 +34,7 @@ PASSED: list[dict[str, Any]] = [
 @pytest.fixture
 def large() -> Iterator[tuple[str, Behaviour]]:
     """An endpoint for the large model, and what it was sent."""
-    does = Behaviour(canned="passed on", bodies=[])
+    does = Behaviour(canned="passed on", bodies=[], tools="calls")
     with serving(does) as address:
         assert does.bodies is not None
         yield f"{address}?factor=none", does
@@ -56,7 +56,7 @@ def test_it_is_passed_untouched_and_marked(
     does.bodies.clear()
     body = {**ask("dot 1"), **fields, "max_tokens": 7, "user": "me"}
     answer = post(served, {**body, "stream": stream, "speceyes": {"threshold": 0.5}})
-    assert answer.status_code == 200
+    assert answer.status_code == 200, answer.text
     assert answer.headers["x-speceyes-route"] == "passed"
     [sent] = does.bodies
     assert sent == {**body, "stream": stream, "model": does.model}
