@@ -40,11 +40,11 @@ from speceyes_cli.analysis.confidence import risk_by_coverage
 from speceyes_cli.analysis.gate_comparison import compare_gates
 from speceyes_cli.analysis.learned.fitting import Example, fit
 from speceyes_cli.analysis.learned.parts import key_of
-from speceyes_cli.analysis.scores import acceptable, given
+from speceyes_cli.analysis.scores import acceptable
 from speceyes_cli.analysis.table import ScoredDraft, ScoredSample, ScoreTable
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.learned import FEATURES, LogisticScore, feature_values
-from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.gate.token import FIGURES, TokenScore
 from speceyes_cli.core.tables.summaries import load_run
 from speceyes_cli.host.learning import examples_of
 from speceyes_cli.host.manager import Catalog, Host, build_host
@@ -250,7 +250,7 @@ def measure(fitted: ScoreTable, held: ScoreTable, host: Host) -> None:
 def models(table: ScoreTable) -> dict[str, Model]:
     """The learned gate, and what else could have been learned from the same features."""
     examples = examples_of(table)
-    fitted = fit(examples, given(table), "the fold")
+    fitted = fit(examples, FIGURES, "the fold")
     print("  " + ", ".join(f"{name} {value:.3g}" for name, value in fitted.coefficients.items()))
     return {
         "learned": LogisticScore(fitted.intercept, fitted.coefficients),
