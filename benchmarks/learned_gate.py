@@ -64,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=500, help="of each split, both folds")
     parser.add_argument("--agents", nargs="+", default=["deepeyes", "thyme"])
+    parser.add_argument("--splits", nargs="+", help="all of them, also those that must be named")
     parser.add_argument("--noise", type=float, default=0.0, help="most grey levels of noise")
     parser.add_argument("--drawn", action="store_true", help="draw drafts; run no model")
     parser.add_argument("--out", type=Path, help="keep the runs here; they go on where they were")
@@ -77,18 +78,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.out or Path(scratch)
         for agent in arguments.agents:
-            table = answer(folder, agent, arguments.samples, arguments.noise)
-            splits = table.config.splits
-            report(f"{agent}, {' + '.join(splits)}", table, host)
-            for split in splits:
-                report(f"{agent}, {split}", only(table, lambda s, of=split: s.split == of), host)
-            if len(splits) > 2:  # noqa: PLR2004 - the third has answers of several tokens
-                without = only(table, lambda s, of=splits[-1]: s.split != of)
-                report(f"{agent}, without {splits[-1]}", without, host)
+            tables = answer(folder, agent, arguments.samples, arguments.noise, arguments.splits)
+            for split, table in tables.items():
+                report(f"{agent}, {split}", table, host)
+            names = list(tables)
+            for kept in dict.fromkeys([tuple(names[:-1]), tuple(names)]):
+                if len(kept) > 1:
+                    samples = tuple(s for name in kept for s in tables[name].samples)
+                    whole = replace(tables[kept[0]], samples=samples)
+                    report(f"{agent}, {' + '.join(kept)}", whole, host)
 
 
-def answer(folder: Path, agent: str, samples: int, noise: float) -> ScoreTable:
-    """The both-branches run of all splits, answered or taken up."""
+def answer(
+    folder: Path, agent: str, samples: int, noise: float, splits: Sequence[str] | None
+) -> dict[str, ScoreTable]:
+    """The both-branches run of each split, answered or taken up."""
     from speceyes_datasets.needle import plugin
     from typer.testing import CliRunner
 
@@ -96,12 +100,16 @@ def answer(folder: Path, agent: str, samples: int, noise: float) -> ScoreTable:
 
     plugin.SIZE = samples
     host = noisy(build_host(), noise)
-    out = folder / f"{agent}-{samples}-{noise:g}"
+    found = {}
     command = ["eval", "--agent", agent, "--both-branches", "--screen", "none", "--limit", "0"]
-    done = CliRunner().invoke(build_app(host), [*command, "--out", str(out)], obj=host)
-    assert done.exit_code == 0, done.output
-    SCENES.update(known_from_the_scene(out))
-    return open_table(out)[1]
+    for split in splits or host.datasets.get("needle").splits:
+        out = folder / f"{agent}-{split}-{samples}-{noise:g}"
+        words = [*command, "--split", split, "--out", str(out)]
+        done = CliRunner().invoke(build_app(host), words, obj=host)
+        assert done.exit_code == 0, done.output
+        SCENES.update(known_from_the_scene(out))
+        found[split] = open_table(out)[1]
+    return found
 
 
 def known_from_the_scene(folder: Path) -> dict[str, float]:
@@ -184,10 +192,6 @@ def drawn_token(sure: float, scale: float, generator: np.random.Generator) -> To
         margin=max(0.0, 2 + 2 * seen[2]),
         entropy=max(0.01, 2 * (1 - probability)),
     )
-
-
-def only(table: ScoreTable, keep: Callable[[ScoredSample], bool]) -> ScoreTable:
-    return replace(table, samples=tuple(sample for sample in table.samples if keep(sample)))
 
 
 def folds(table: ScoreTable) -> tuple[ScoreTable, ScoreTable]:
