@@ -10,8 +10,6 @@ from speceyes_plugins.engines.server_events import EventReader
 
 STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 TEXTS = ("content", "reasoning_content", "reasoning")
-MOST_CALLS = 64
-"""Of one turn."""
 
 
 class Assembly:
@@ -75,7 +73,6 @@ class Assembly:
             delta = choice.get("delta")
             if not isinstance(delta, Mapping):
                 continue
-            self._add_calls(delta.get("tool_calls"))
             for name in TEXTS:
                 if isinstance(piece := delta.get(name), str):
                     self.message[name] = self.message.get(name, "") + piece
@@ -98,22 +95,6 @@ class Assembly:
             for name in known["function"]:
                 if isinstance(said := function.get(name), str):
                     known["function"][name] += said
-
-    def _add_calls(self, pieces: Any) -> None:
-        """Calls of tools, each known by its place, whose arguments come in pieces."""
-        calls = self.message.setdefault("tool_calls", []) if pieces else []
-        for piece in pieces if isinstance(pieces, list) else ():
-            if not isinstance(piece, Mapping) or not isinstance(piece.get("index"), int):
-                continue
-            place = min(max(piece["index"], 0), MOST_CALLS)
-            while len(calls) <= place:
-                calls.append({"id": "", "type": "function", "function": {}})
-            call = calls[place]
-            call["id"] = piece.get("id") or call["id"]
-            function = piece.get("function")
-            for name, text in function.items() if isinstance(function, Mapping) else ():
-                if isinstance(text, str):
-                    call["function"][name] = call["function"].get(name, "") + text
 
 
 def whole_text(message: Mapping[str, Any]) -> str:

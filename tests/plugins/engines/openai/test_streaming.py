@@ -64,7 +64,7 @@ def test_calls_come_in_pieces() -> None:
     for name, arguments in (("find", ""), (None, '{"a"'), (None, ": 1}")):
         function = {"name": name, "arguments": arguments}
         whole.feed(delta(tool_calls=[{"index": 1, "id": "x", "function": function}]))
-    [_, call] = whole.message["tool_calls"]
+    [call] = whole.body["choices"][0]["message"]["tool_calls"]
     assert call["function"] == {"name": "find", "arguments": '{"a": 1}'}
 
 
@@ -80,7 +80,7 @@ def test_a_call_of_an_odd_place_is_kept_or_left_out() -> None:
     whole = Assembly()
     for place in (-1, 10**9, True, "0", None):
         whole.feed(delta(tool_calls=[{"index": place, "function": {"name": "find"}}]))
-    assert len(whole.message["tool_calls"]) < 100
+    assert len(whole.body["choices"][0]["message"]["tool_calls"]) < 100
 
 
 @given(JSON)
