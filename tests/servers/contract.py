@@ -78,10 +78,10 @@ def is_scored(body: dict[str, Any]) -> bool:
     entry = first_token(body)
     values = [one["logprob"] for one in entry["top_logprobs"]]
     return (
-        [entry["token"], entry["top_logprobs"][0]["token"]] == ["_in", "_in"]
-        and entry["bytes"] == list(b"_in")
-        and abs(values[0] + 2.56108) < NEAR
-        and abs(values[1] + 2.71889) < NEAR
+        [entry["token"], entry["top_logprobs"][0]["token"]] == ["nothing", "nothing"]
+        and entry["bytes"] == list(b"nothing")
+        and abs(values[0] + 0.38081) < NEAR
+        and abs(values[1] + 3.79751) < NEAR
         and len(values) == 64
     )
 
@@ -159,14 +159,14 @@ CASES = (
         200,
         "stop_reason",
         {"stop": [" not"], "include_stop_str_in_output": True},
-        holds=lambda body: said(body) == ("_in, not", " not"),
+        holds=lambda body: said(body) == ("nothing, not", " not"),
     ),
     Case(
         "a stop text that is cut off",
         200,
         "stop_reason",
         {"stop": [" not"]},
-        holds=lambda body: said(body) == ("_in,", " not"),
+        holds=lambda body: said(body) == ("nothing,", " not"),
     ),
     Case(
         "a turn that is gone on with and begun anew",
@@ -185,7 +185,7 @@ CASES = (
             "max_tokens": 4,
         },
         holds=lambda body: (
-            body["usage"]["prompt_tokens"] == 23 and said(body)[0] == "_in_in white right"
+            body["usage"]["prompt_tokens"] == 23 and said(body)[0] == ", nothing, nothing"
         ),
     ),
     # vLLM keeps the picture of this request as if its engine had seen it: the next request with an
