@@ -20,6 +20,7 @@ from speceyes_cli.core.judging.judges import ClaimKey
 from speceyes_cli.core.judging.verdicts import JudgedNote, overlay, read_verdicts
 from speceyes_cli.core.run.database import DATABASE, connect_to_read, told
 from speceyes_cli.core.run.info import RUN_FILE, RunInfo, read_run_info
+from speceyes_cli.core.run.liveness import is_written
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import EXPORT, parse_record
 from speceyes_cli.view.record_index import ROUTES, RecordIndex
@@ -59,18 +60,21 @@ class RunReader:
         """Why it cannot be read; empty where it can."""
         self._before_judge = RecordIndex()
         self._last: tuple[int, str] | None = None
+        self._written = False
         self._seen: dict[str, FileState | None] = {}
 
     def refresh(self) -> bool:
         """Read what is new; whether anything was. `problem` tells what cannot be read."""
+        written = is_written(self.folder)  # then files change before what they hold can be read
         seen = {name: file_state(self.folder / name) for name in _WATCHED}
-        if seen == self._seen:
+        if seen == self._seen and not written and not self._written:
             return False
+        same, before = seen == self._seen, self.index.rows.tobytes()
+        self._written = written
         if _inode(seen) != _inode(self._seen):  # begun anew, or it has its database now
             self._forget()
         self._seen = seen
         self.problem = ""
-        self.change += 1
         try:
             require_inside(self.folder, _WATCHED)
             self.info = read_run_info(self.folder)
@@ -81,6 +85,9 @@ class RunReader:
             self._forget()
             self.index = RecordIndex()
             self.problem = str(error)
+        if same and before == self.index.rows.tobytes():
+            return False
+        self.change += 1
         return True
 
     def _forget(self) -> None:

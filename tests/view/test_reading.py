@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +17,7 @@ from speceyes_cli.view.figures import loaded_run
 from speceyes_cli.view.reading import RunReader, read_bodies, read_whole, search
 from speceyes_cli.view.record_index import ROW, RecordIndex
 from tests.analysis.conftest import Spec, run_of
+from tests.serve.conftest import eventually
 from tests.view.conftest import WriteRun, judge
 
 SPECS = st.lists(
@@ -161,3 +163,26 @@ def test_records_are_found_by_their_texts(write_run: WriteRun) -> None:
             assert search(folder, text) == {places[found]}
         assert search(folder, "phase_seconds") == set()
     assert (folder / EXPORT).exists()
+
+
+def test_nothing_is_missed_of_a_run_that_is_just_being_written(tmp_path: Path) -> None:
+    """SQLite's files change a moment before a reader may see what was written."""
+    run = run_of([Spec()] * 3)
+    for number in range(12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        reader, stop = RunReader(folder), threading.Event()
+
+        def look(reader: RunReader = reader, stop: threading.Event = stop) -> None:
+            while not stop.is_set():
+                reader.refresh()
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            with open_store(folder, run.info, "fresh") as store:
+                store.add(*run.records)
+                assert eventually(lambda reader=reader: len(reader.index) == 3, 5.0)
+        finally:
+            stop.set()
+            thread.join()
