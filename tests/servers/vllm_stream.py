@@ -41,8 +41,6 @@ def chunks(told: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[bytes]:
         for start in range(0, len(function["arguments"]), PIECE):
             more = {"arguments": function["arguments"][start : start + PIECE]}
             yield _event(told, {"delta": {"tool_calls": [{"index": place, "function": more}]}})
-    for place, call in enumerate(message.get("tool_calls") or ()):
-        yield _event(told, {"delta": {"tool_calls": [{"index": place, **call}]}})
     ending = {name: choice[name] for name in ("finish_reason", "stop_reason") if name in choice}
     yield _event(told, {"delta": {}, **ending})
     if (body.get("stream_options") or {}).get("include_usage"):
