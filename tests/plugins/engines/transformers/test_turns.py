@@ -336,7 +336,7 @@ def test_a_template_that_rewrites_earlier_turns_is_read_anew_and_said_once(
     template = place / "chat_template.jinja"
     plain = template.read_text(encoding="utf-8")
     rewriting = plain.replace(
-        "{{ message['role'] }}\n", "{{ message['role'] }}{{ '' if loop.last else ' before' }}\n"
+        "message['role'] + '\\n'", "message['role'] + ('' if loop.last else ' before') + '\\n'"
     )
     assert rewriting != plain
     template.write_text(rewriting, encoding="utf-8")
