@@ -40,7 +40,7 @@ def test_it_answers_without_them_and_leaves_log_probabilities_out(address: str) 
     body = {"model": MODEL, "repetition_penalty": None, "top_k": None}
     scored = {**body, "logprobs": True, "top_logprobs": 5}
     for asked in (body, scored):
-        case = contract.Case("plain", 200, "_in, nothing, nothing; nothing,", asked)
+        case = contract.Case("plain", 200, "nothing, nothing, nothing", asked)
         contract.hold(case, address)
     assert "top_logprobs" not in contract.send(case, address)[1]
 
