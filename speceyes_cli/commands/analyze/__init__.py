@@ -12,6 +12,7 @@ from speceyes_cli.commands.analyze.learn import learn_command
 from speceyes_cli.commands.analyze.power import power_command
 from speceyes_cli.commands.analyze.replay import replay_command
 from speceyes_cli.commands.analyze.report import report_command
+from speceyes_cli.commands.analyze.watch import watch_command
 
 
 def analyze_app() -> typer.Typer:
@@ -28,6 +29,7 @@ def analyze_app() -> typer.Typer:
     app.command("power")(power_command)
     app.command("replay")(replay_command)
     app.command("report")(report_command)
+    app.command("watch")(watch_command)
     return app
 
 

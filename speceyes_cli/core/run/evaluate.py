@@ -16,6 +16,7 @@ from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.method_options import PAPER, MethodOptions
 from speceyes_cli.core.pictures.decoded_cache import DecodedPictures
+from speceyes_cli.core.run.audits import Audit, Audits
 from speceyes_cli.core.run.kept_images import keep_images
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
@@ -47,6 +48,8 @@ class Recipe:
     method_options: MethodOptions = PAPER
     fallbacks: int | None = None
     """Agent loops under way at once; 1 is the paper's serial setting, None leaves it to batches."""
+    audit: Audit | None = None
+    """How accepted drafts are audited; None: they are not."""
 
 
 def evaluate(
@@ -108,9 +111,12 @@ def _answer(
     """Records in the order in which samples end, those that end together in one list."""
     live: dict[str, Placed] = {}
     pictures = DecodedPictures()
+    audits = Audits(recipe.audit, recipe.agent, recipe.score)
 
-    def tasks() -> Iterator[Task]:
+    def tasks() -> Iterator[Task | None]:
         for placed in samples:
+            while audits.due:
+                yield audits.next_task()
             sample = placed.sample
             key = sample.key
             if "large" in engines or recipe.keep_images:  # else the small model alone looks, once
@@ -118,22 +124,36 @@ def _answer(
             live[key] = placed
             start = partial(recipe.policy, sample, recipe.agent, recipe.gate, recipe.method_options)
             yield Task(key, start)
+        while audits.due or (recipe.audit and live):
+            yield audits.next_task() if audits.due else None
 
     scheduler = Scheduler(engines, limits=loop_limits(recipe.fallbacks))
     together: list[Record] = []
     with contextlib.closing(scheduler.run(tasks())) as ended:
         for finished in ended:
-            placed = live.pop(finished.key)
-            try:
-                record = _record(recipe, placed, finished, folder)
-            except Exception as error:  # noqa: BLE001 - a plugin's odd answer fails its sample only
-                failed = replace(finished, answer=None, error=error, events=())
-                record = _record(recipe, placed, failed, folder)
-            pictures.forget(finished.key)
-            together.append(record)
-            if not scheduler.ended:
+            placed = live.pop(finished.key, None)
+            record = (
+                audits.record_of(finished)
+                if placed is None
+                else _record_or_error(recipe, placed, finished, folder)
+            )
+            if placed is not None and audits.wants(record):
+                picture = pictures.remember(finished.key, placed.sample.picture)
+                audits.add(replace(placed.sample, picture=picture), record)
+            else:
+                pictures.forget(finished.key)
+                together.append(record)
+            if together and not scheduler.ended:
                 yield together
                 together = []
+
+
+def _record_or_error(recipe: Recipe, placed: Placed, finished: Finished, folder: Path) -> Record:
+    try:
+        return _record(recipe, placed, finished, folder)
+    except Exception as error:  # noqa: BLE001 - a plugin's odd answer fails its sample only
+        failed = replace(finished, answer=None, error=error, events=())
+        return _record(recipe, placed, failed, folder)
 
 
 def _record(recipe: Recipe, placed: Placed, finished: Finished, folder: Path) -> Record:

@@ -80,6 +80,8 @@ class RunConfig(_Model):
     """Screen, draft and agent began at once; what was not wanted is the phase "wasted"."""
     both_branches: Annotated[bool, Tag("time", "method")] = False
     """Draft and agent were run for every sample, whatever the gate said."""
+    audit: Annotated[float | None, Tag("time", "method")] = None
+    """The share of accepted drafts for which the agent answered too, afterwards; None: none."""
     batch_size: Annotated[int, Tag("time", "machine")]
     """Asks an engine may take at once."""
     fallbacks: Annotated[int | None, Tag("time", "agent")] = None

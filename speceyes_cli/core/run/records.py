@@ -239,7 +239,7 @@ class Record(_Model):
     verdict: VerdictNote | None
     """The dataset's rule on the answer; None after an error."""
     branches: dict[Role, BranchNote] = {}
-    """Both models' answers, where both were run for every sample; empty otherwise."""
+    """Both models' answers, where both were run: for every sample, or in an audit."""
     error: ErrorNote | None
     """Why there is no answer; None when there is one."""
     calls: tuple[CallNote, ...]

@@ -139,6 +139,18 @@ class BranchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditOptions:
+    """Whether accepted drafts are audited."""
+
+    audit: float | None = option(
+        None,
+        "Share of accepted drafts, picked at random, for which the agent answers too once the "
+        "answer is given, for `analyze watch`; its time is not the answer's.",
+        DECISION,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentChoice:
     """Which agent, and its budget."""
 
@@ -221,6 +233,7 @@ class RunOptions(
     ModelOptions,
     DecisionOptions,
     BranchOptions,
+    AuditOptions,
     AgentChoice,
     ParityOptions,
     FallbackOptions,

@@ -34,6 +34,7 @@ from speceyes_cli.core.run.store import RunStore, SampleKey
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.text import writable
 from speceyes_cli.host.manager import Host, known_names
+from speceyes_cli.host.planning.auditing import choose_audit
 from speceyes_cli.host.planning.learned import settle_gate
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
@@ -121,6 +122,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     if certificate is not None:
         options = follow(certificate, options, passed)
     options = replace(options, threshold=choose_threshold(options, method))
+    audit = choose_audit(options, method)
     wording = read_wording(options, host)
     method_options = choose_method_options(options, method, wording)
     gate = make_gate(options, host)
@@ -149,6 +151,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
             options.keep_images,
             method_options,
             options.fallbacks,
+            audit,
         ),
         dataset=dataset,
         source=source,
@@ -350,6 +353,7 @@ def make_config(
         draft_tokens=method_options.draft_tokens if scored else None,
         thinking=method_options.thinking and scored,
         both_branches=options.both_branches,
+        audit=options.audit,
         race=options.race,
         batch_size=options.batch_size,
         fallbacks=options.fallbacks if large else None,

@@ -39,6 +39,7 @@ CHANGED: dict[str, Any] = {
     "answer_options": {"agent": {"margin": 3}},
     "time_options": {"large": {"slow": 3.0}},
     "prompt_hashes": {"agent": "other"},
+    "audit": 0.5,
     "data_fingerprint": {"test": "other", "other": None},
     "model_digests": {"large": "other"},
 }
