@@ -68,13 +68,14 @@ def load_command(name: str) -> Any:
     module = importlib.import_module(f"speceyes_cli.commands.{command.module}")
     made = getattr(module, command.attribute)
     app = typer.Typer(rich_markup_mode="rich", add_completion=False)
+    tidy = importlib.import_module("speceyes_cli.commands.help_texts").tidy
     if name in GROUPS:
         app.callback()(lambda: None)  # so that it stays a group of groups
         app.add_typer(made(), name=name)
-        return typer.main.get_group(app).commands[name]
+        return tidy(typer.main.get_group(app).commands[name])
     helps = importlib.import_module("speceyes_cli.commands.plugin_help")
     app.command(name, cls=helps.CLASSES.get(name))(made)
-    return typer.main.get_command(app)
+    return tidy(typer.main.get_command(app))
 
 
 class _Group(TyperGroup):

@@ -12,7 +12,7 @@ from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.pictures.loading import picture_from
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.host.planning.plans import choose_splits
+from speceyes_cli.host.planning.splits import choose_splits, require_splits
 from speceyes_cli.host.specs import DatasetSpec, DataSource
 
 OWN = "samples"
@@ -40,8 +40,9 @@ def samples(
     spec = installed().datasets.get(dataset)
     source = DataSource(data, option_order)
     found: list[Sample] = []
-    for name in choose_splits(spec, split):
-        spec.check(name, source)
+    names = choose_splits(spec, split)
+    require_splits(spec, names, source)
+    for name in names:
         found += islice(spec.open(name, source), limit)
     return found
 

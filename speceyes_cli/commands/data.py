@@ -1,11 +1,14 @@
-"""`speceyes data check`: is a benchmark's folder whole?"""
+"""`speceyes data`: is a benchmark's folder whole, and a few pictures to begin with."""
 
 from __future__ import annotations
 
 import contextlib
 import json as json_module
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,37 +17,52 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from speceyes_cli.core.errors import UsageError
-from speceyes_cli.core.text import one_line
+from speceyes_cli.commands.completion import VALUES
+from speceyes_cli.core.errors import DataError, UsageError
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.text import one_line, strip_control
 from speceyes_cli.host.data_check import SplitCheck, check_dataset, expected_samples, recognize
 from speceyes_cli.host.manager import Host
-from speceyes_cli.host.planning.plans import choose_splits
+from speceyes_cli.host.planning.options import DataOptions
+from speceyes_cli.host.planning.splits import choose_splits
 from speceyes_cli.host.running.progress import LINE_EVERY
+from speceyes_cli.host.specs import DatasetSpec, DataSource
 
 SOMETHING_WRONG = 1
 SHOWN = 20
 """Findings of a split that are printed; JSON has all."""
+SAMPLES = 10
+QUESTIONS = "questions.jsonl"
 
 
 def data_app() -> typer.Typer:
     """The commands under `speceyes data`."""
     app = typer.Typer(help="Look after benchmark files.", no_args_is_help=True)
-    app.callback()(_data)
     app.command("check")(check_command)
+    app.command("sample")(sample_command)
     return app
 
 
 def check_command(
     context: typer.Context,
     dataset: Annotated[
-        str | None, typer.Argument(help="Benchmark; without it, the one found in the folder.")
+        str | None,
+        typer.Argument(
+            help="Benchmark; without it, the one found in the folder.",
+            autocompletion=VALUES["dataset"],
+        ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(envvar="SPECEYES_DATA", help="Folder of its files, or hub to download them."),
     ] = None,
     split: Annotated[
-        str, typer.Option(envvar="SPECEYES_SPLIT", help="One of its splits, or all.")
+        str,
+        typer.Option(
+            envvar="SPECEYES_SPLIT",
+            help="One of its splits, or all.",
+            autocompletion=VALUES["split"],
+        ),
     ] = "all",
     json: Annotated[
         bool, typer.Option("--json", envvar="SPECEYES_JSON", help="Print a list of objects.")
@@ -70,6 +88,57 @@ def check_command(
     _report(checks, as_json=json)
     if any(check.findings for check in checks):
         raise typer.Exit(SOMETHING_WRONG)
+
+
+def sample_command(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="New folder for them.")] = Path("sample"),
+) -> None:
+    """Write ten needle pictures with their questions, to ask and to run.
+
+    The folder is one that --dataset jsonl reads: pictures, and a line of questions.jsonl for each.
+    """
+    host: Host = context.obj
+    samples = write_samples(host.datasets.get(DataOptions.dataset), folder)
+    first = samples[0]
+    options = "".join(f" --option {shlex.quote(option)}" for option in first.options)
+    shown = shlex.quote(strip_control(str(folder)))
+    typer.echo(f"{len(samples)} pictures and {QUESTIONS} in {shown}. Ask about one, or run them:")
+    typer.echo(
+        f"  speceyes infer {shown}/{picture_name(first)} {shlex.quote(first.question)}{options}"
+    )
+    typer.echo(f"  speceyes eval --dataset jsonl --data {shown}")
+
+
+def write_samples(spec: DatasetSpec, folder: Path) -> list[Sample]:
+    """Write the first samples of each split, ten in all; `DataError` unless the folder is new."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} is not empty; name a new folder.")
+    splits = choose_splits(spec, "all")
+    source = DataSource(None, DataOptions.option_order)
+    rows = [spec.open(split, source) for split in splits]
+    samples = [sample for found in rows for sample in islice(found, SAMPLES // len(splits))]
+    folder.mkdir(parents=True, exist_ok=True)
+    for sample in samples:
+        sample.picture.open().save(folder / picture_name(sample))
+    lines = [
+        json_module.dumps(
+            {
+                "image": picture_name(sample),
+                "question": sample.question,
+                "options": sample.options,
+                "answer": sample.answer,
+            }
+        )
+        for sample in samples
+    ]
+    (folder / QUESTIONS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return samples
+
+
+def picture_name(sample: Sample) -> str:
+    """The file of a sample's picture."""
+    return f"{sample.id.replace('/', '-')}.png"
 
 
 def _report(checks: Sequence[SplitCheck], *, as_json: bool) -> None:
@@ -127,7 +196,3 @@ def _plain_lines(screen: Console, total: int | None) -> Callable[[], None]:
             screen.print(f"{done}{of} samples read", markup=False)
 
     return observe
-
-
-def _data() -> None:
-    """Keep `check` a subcommand while it is the only one."""

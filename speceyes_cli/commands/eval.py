@@ -124,7 +124,9 @@ def answer_plans(
         )
         for number, plan in enumerate(plans, start=1):
             if len(plans) > 1:
-                screen.print(f"{plan.info.name}", markup=False, soft_wrap=True)
+                screen.print(
+                    f"{number} of {len(plans)} · {plan.info.name}", markup=False, soft_wrap=True
+                )
             try:
                 runs.append(session.answer(plan, plans[number:]))
             except RunInterrupt as stopped:

@@ -48,7 +48,7 @@ from speceyes_cli.host.planning.options import (
     as_run_options,
     option,
 )
-from speceyes_cli.host.planning.plans import plan_run
+from speceyes_cli.host.planning.plans import RunPlan, plan_run
 from speceyes_cli.host.planning.questions import (
     QuestionPlan,
     make_question,
@@ -205,6 +205,16 @@ def save_trace(folder: Path, plan: QuestionPlan, record: Record, finished: Finis
     write_atomically(folder / TRACE, [text, "\n"])
 
 
+def what_follows(plan: RunPlan) -> str:
+    """What a run without a picture is about to do."""
+    config = plan.info.config
+    many = "all samples" if config.limit is None else f"at most {config.limit} samples of each"
+    return strip_control(
+        f"No picture is named, so the small model ({config.small}) answers a dataset alone: "
+        f"{config.dataset}, {', '.join(config.splits)}, {many}; kept in {plan.folder}."
+    )
+
+
 def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) -> None:
     """The small model alone over a dataset, every draft scored to its end."""
     if "method" in passed and options.method != "draft":
@@ -214,6 +224,7 @@ def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) ->
     plan = plan_run(replace(as_run_options(options), method="draft"), passed, host)
     launch = launch_from(os.environ)
     screen = make_screen(launch)
+    screen.print(what_follows(plan), markup=False, soft_wrap=True)
     with open_cache(options) as cache:
         [run] = answer_plans([plan], host, screen, cache, resume=options.resume)
     if launch.rank > 0:  # the first process reports for all

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from speceyes_cli.commands.completion import VALUES
 from speceyes_cli.core.errors import UsageError
 
 Options = TypeVar("Options")
@@ -86,4 +87,5 @@ def _declaration(field: dataclasses.Field[Any]) -> Any:
         help=field.metadata["help"],
         rich_help_panel=field.metadata["panel"],
         envvar=f"SPECEYES_{field.name.upper()}",
+        autocompletion=VALUES.get(field.name),
     )

@@ -21,7 +21,9 @@ CACHED_NOTE = (
 
 
 def closing_table(rows: Sequence[SummaryRow], info: RunInfo) -> Table:
-    """One run: a line for each figure, a column for each split."""
+    """One run: a line for each figure, a column for each split, and one for several."""
+    if len(rows) == 2:  # noqa: PLR2004 - one split, and all of it once more
+        rows = rows[:1]
     config = info.config
     title = f"{config.method} on {config.dataset} · agent {config.agent}"
     if config.both_branches:

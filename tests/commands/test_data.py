@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,3 +101,28 @@ def test_what_can_be_mended_exits_2(
     assert done.exit_code == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_with_one_split_says_which_would_run(program: Program, vstar: Path) -> None:
+    done = program("eval", "--dataset", "vstar", "--data", str(vstar))
+    assert done.exit_code == 2
+    assert "direct_attributes" in done.stderr
+    assert done.stderr.endswith(" --split relative_position would run.\n")
+
+
+def test_ten_pictures_come_with_questions_that_run(program: Program, tmp_path: Path) -> None:
+    done = program("data", "sample", "pictures")
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 10
+    lines = (tmp_path / "pictures/questions.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert all(row["answer"] in row["options"] for row in rows)
+    asked, run = (shlex.split(line)[1:] for line in done.stdout.splitlines()[1:])
+    infer = program(*asked)
+    assert infer.exit_code == 0, infer.output
+    ran = program(*run, "--limit", "2")
+    assert ran.exit_code == 0, ran.output
+    table = ran.stdout.splitlines()
+    assert any("questions" in line for line in table)
+    assert not any(line.split()[-1:] == ["all"] for line in table)
+    assert "not empty" in program("data", "sample", "pictures").stderr

@@ -173,6 +173,10 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(
 def test_a_dataset_is_drafted_and_exported(infer: Invoke, invoke: Invoke, tmp_path: Path) -> None:
     done = infer("--dataset", "dots", "--limit", "6", "--out", "r")
     assert done.exit_code == 0, done.output
+    assert done.stderr.startswith(
+        "No picture is named, so the small model (scripted) answers a dataset alone: dots, "
+    )
+    assert "at most 6 samples of each; kept in r.\n" in done.stderr
     info, records = read_run(tmp_path / "r")
     assert (info.config.method, info.config.batch_size) == ("draft", 32)
     assert info.status == "finished"

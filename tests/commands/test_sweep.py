@@ -51,6 +51,7 @@ def test_a_second_threshold_costs_no_call(evaluate: Invoke, asked: list[Ask]) ->
     assert done.exit_code == 0, done.output
     assert len(asked) == made
     assert "calls replayed, 0 made." in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("3 of 5 · ")]
 
 
 def test_a_looser_threshold_runs_fewer_agents_and_a_stricter_one_only_those(

@@ -46,6 +46,7 @@ from speceyes_cli.host.planning.plugin_options import (
     decided,
     read_options,
 )
+from speceyes_cli.host.planning.splits import choose_splits, require_splits
 from speceyes_cli.host.planning.ties import choose_tie_policy
 from speceyes_cli.host.planning.wording import (
     NO_WORDING,
@@ -130,8 +131,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     dataset = host.datasets.get(options.dataset)
     source = DataSource(options.data, options.option_order)
     splits = choose_splits(dataset, options.split)
-    for split in splits:
-        dataset.check(split, source)
+    require_splits(dataset, splits, source)
     loads = plan_loads(method, options, host)
     hashes = prompt_hashes(agent, wording.for_method, wording.texts)
     config = make_config(options, method, dataset, splits, hashes, loads, host)
@@ -306,16 +306,6 @@ def make_agent(options: RunOptions, host: Host, wording: Wording = NO_WORDING) -
             wording.for_method.question,
         )
     )
-
-
-def choose_splits(dataset: DatasetSpec, split: str) -> tuple[str, ...]:
-    """The named split, or all but those that have to be named."""
-    if split == "all":
-        return tuple(name for name in dataset.splits if name not in dataset.named_only)
-    if split not in dataset.splits:
-        known = known_names(split, [*dataset.splits, "all"])
-        raise UsageError(f"There is no split {split!r} in {dataset.name}; {known}.")
-    return (split,)
 
 
 def make_config(

@@ -24,10 +24,10 @@ from speceyes_cli.host.planning.parity import follow_paper
 from speceyes_cli.host.planning.plans import (
     check_numbers,
     choose_method_options,
-    choose_splits,
     make_agent,
     make_gate,
 )
+from speceyes_cli.host.planning.splits import choose_splits, require_splits
 from speceyes_cli.host.planning.wording import prompt_notes, read_wording
 from speceyes_cli.host.specs import DataSource, Rendered
 
@@ -85,8 +85,9 @@ def plan_prompts(options: Any, passed: tuple[str, ...], host: Host) -> PromptPla
     dataset = host.datasets.get(run.dataset)
     source = DataSource(run.data, run.option_order)
     samples: list[Sample] = []
-    for split in choose_splits(dataset, run.split):
-        dataset.check(split, source)
+    splits = choose_splits(dataset, run.split)
+    require_splits(dataset, splits, source)
+    for split in splits:
         samples += islice(dataset.open(split, source), run.limit or None)
     method_options = choose_method_options(run, method, wording)
     own = dict(agent.prompts) if isinstance(agent, Worded) else {}

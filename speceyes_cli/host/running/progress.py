@@ -14,12 +14,13 @@ from rich.progress import (
     Progress,
     SpinnerColumn,
     TextColumn,
-    TimeRemainingColumn,
 )
 
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.host.running.session import RunProgress
 
+FEWEST = 16
+"""Samples of a session from which on its rate says when it ends: the first wait for a batch."""
 LINE_EVERY = 5.0
 """Seconds between plain lines."""
 
@@ -50,10 +51,15 @@ class Tally:
 
     @property
     def left(self) -> float | None:
-        """Seconds to go at this rate; None where the total is unknown."""
-        if self.total is None or self.rate == 0:
+        """Seconds to go at this rate; None where it or the total is not known yet."""
+        if self.total is None or self.done - self._earlier < FEWEST:
             return None
         return max(0, self.total - self.done) / self.rate
+
+    @property
+    def to_go(self) -> str:
+        """The time left in words; empty where nothing can be said."""
+        return f"{self.left:.0f} s to go" if self.left else ""
 
     def __str__(self) -> str:
         small, large, failed = (self.routes[route] for route in ("small", "large", "error"))
@@ -81,7 +87,7 @@ def watch(
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn("{task.fields[tally]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[to_go]}"),
         console=screen,
     ) as progress:
         yield LiveBar(progress, tally, title)
@@ -92,12 +98,15 @@ class LiveBar:
 
     def __init__(self, progress: Progress, tally: Tally, title: str) -> None:
         self._progress, self._tally = progress, tally
-        self._task = progress.add_task(title, total=tally.total, completed=tally.done, tally=tally)
+        self._task = progress.add_task(
+            title, total=tally.total, completed=tally.done, tally=tally, to_go=""
+        )
 
     def advance(self, record: Record) -> None:
         """Move the bar on."""
         self._tally.add(record.route)
-        self._progress.update(self._task, completed=self._tally.done, tally=str(self._tally))
+        tally = self._tally
+        self._progress.update(self._task, completed=tally.done, tally=str(tally), to_go=tally.to_go)
 
 
 class PlainLines:
@@ -121,5 +130,5 @@ class PlainLines:
         self._last = time.monotonic()
         tally = self._tally
         of = f" of {tally.total}" if tally.total is not None else ""
-        left = f" · {tally.left:.0f} s to go" if tally.left else ""
+        left = f" · {tally.to_go}" if tally.to_go else ""
         self._screen.print(f"{tally.done}{of} samples · {tally}{left}", markup=False)

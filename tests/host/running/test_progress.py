@@ -30,13 +30,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def test_the_rate_counts_this_session_only(clock: Callable[[float], None]) -> None:
-    tally = Tally(["small", "large", "error"], total=13)
+    tally = Tally(["small", "large", "error"], total=25)
     assert tally.left is None
-    clock(2.0)
-    for route in ("small", "small", "large", "error"):
+    clock(8.0)
+    for route in ("small", "small", "large", "error") * 4:
         tally.add(route)
-    assert (tally.done, tally.rate, tally.left) == (7, 2.0, 3.0)
-    assert str(tally) == "accepted 3 · agent 2 · errors 2 · 2.00/s"
+    assert (tally.done, tally.rate, tally.left) == (19, 2.0, 3.0)
+    assert str(tally) == "accepted 9 · agent 5 · errors 5 · 2.00/s"
+
+
+def test_the_first_samples_promise_no_time_yet(clock: Callable[[float], None]) -> None:
+    tally = Tally(["small"] * 20, total=520)
+    clock(33.0)  # models are loaded and a whole batch answered before the first sample is done
+    tally.add("small")
+    assert tally.to_go == ""
+    for _ in range(15):
+        tally.add("small")
+    assert tally.to_go == "998 s to go"
 
 
 def test_without_a_total_nothing_is_promised(clock: Callable[[float], None]) -> None:
@@ -48,16 +58,17 @@ def test_without_a_total_nothing_is_promised(clock: Callable[[float], None]) -> 
 
 def test_without_a_terminal_there_is_a_line_now_and_then(clock: Callable[[float], None]) -> None:
     out = io.StringIO()
-    with watch(Console(file=out, width=200), "a run", 4, ["small"]) as seen:
-        seen.advance(record("small"))
+    with watch(Console(file=out, width=200), "a run", 19, ["small"]) as seen:
+        for _ in range(15):
+            seen.advance(record("small"))
         assert out.getvalue() == ""
-        clock(6.0)
+        clock(8.0)
         seen.advance(record("large"))
         assert out.getvalue() == (
-            "3 of 4 samples · accepted 2 · agent 1 · errors 0 · 0.33/s · 3 s to go\n"
+            "17 of 19 samples · accepted 16 · agent 1 · errors 0 · 2.00/s · 1 s to go\n"
         )
         seen.advance(record("error"))
-    assert out.getvalue().splitlines()[-1].startswith("4 of 4 samples · accepted 2 · agent 1")
+    assert out.getvalue().splitlines()[-1].startswith("18 of 19 samples · accepted 16 · agent 1")
     assert "\x1b" not in out.getvalue()
 
 
