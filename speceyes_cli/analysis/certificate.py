@@ -37,6 +37,7 @@ from speceyes_cli.analysis.signed_files import digest_of, read_signed, write_sig
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.run.info import RunConfig, identity_of_engines, library_versions
+from speceyes_cli.core.run.tags import tagged
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.tables.summaries import LoadedRun
 
@@ -202,9 +203,17 @@ def read_certificate(path: Path) -> Certificate:
     return read_signed(path, Certificate, "certificate", MAKER)
 
 
-def require_setting(certificate: Certificate, config: RunConfig) -> None:
-    """Raise `UsageError` naming the first field in which a run differs from the certificate's."""
-    _refuse(first_difference(certificate.setting, setting_of(config)))
+def require_setting(certificate: Certificate, config: RunConfig, *, samples: bool = True) -> None:
+    """Raise `UsageError` naming the first field in which a run differs from the certificate's.
+
+    Without `samples`, what tells of the questions is left out.
+    """
+    left_out = () if samples else tagged(RunConfig, ["answers"], ["samples"])
+    then, now = (
+        {field: value for field, value in setting.items() if field not in left_out}
+        for setting in (certificate.setting, setting_of(config))
+    )
+    _refuse(first_difference(then, now))
 
 
 def require_data(certificate: Certificate, config: RunConfig) -> None:

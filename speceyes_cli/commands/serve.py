@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 from rich.console import Console
 
-from speceyes_cli.commands.options import takes
+from speceyes_cli.analysis.certificate import require_engines
+from speceyes_cli.commands.options import passed_options, takes
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.learned import require_fitting_engines
@@ -42,7 +46,7 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
     def announce(line: str) -> None:
         screen.print(strip_control(line), markup=False)
 
-    plan = plan_service(options, host)
+    plan = plan_service(options, host, passed_options(context))
     for line in plan.notes:
         announce(line)
     with terminable(), open_socket(options.host, options.port) as listener:
@@ -54,6 +58,11 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
             raise typer.Exit(INTERRUPTED) from None
         try:
             require_fitting_engines(plan.learned, engines)
+            if plan.certificate is not None:
+                described: dict[str, Mapping[str, Any]] = {
+                    role: engine.describe() for role, engine in engines.items()
+                }
+                require_engines(plan.certificate, described)
             rehearse_agent(plan.agent_name, plan.service.agent, plan.loads, engines)
             run_server(plan.service, engines, listener, options.stop_seconds, announce)
         finally:

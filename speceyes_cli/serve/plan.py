@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import get_args
 
+from speceyes_cli.analysis.certificate import Certificate, read_certificate
 from speceyes_cli.analysis.learned.gate_file import LearnedGate
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.chat import Role
@@ -14,6 +16,7 @@ from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.words import answer_words
 from speceyes_cli.core.run.evaluate import loop_limits
+from speceyes_cli.core.run.prompt_notes import prompt_hashes
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.core.secrets import check_key, refuse_shared_key
 from speceyes_cli.host.manager import Host
@@ -41,10 +44,12 @@ from speceyes_cli.host.planning.plans import (
     choose_method_options,
     choose_policy,
     choose_threshold,
+    follow,
     make_agent,
     make_gate,
 )
 from speceyes_cli.host.planning.wording import read_wording
+from speceyes_cli.serve.certified import make_promise, require_audits_possible, require_served
 from speceyes_cli.serve.service import Range, ServeLimits, Service
 
 SERVER = "The server"
@@ -90,6 +95,24 @@ class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
         "answer stands where the gate accepts it.",
         DECISION,
     )
+    certificate: Path | None = option(
+        None,
+        "File of `analyze calibrate`: its gate, K and threshold are used, and answers that leave "
+        "it by their request's own are marked.",
+        DECISION,
+    )
+    audit: float | None = option(
+        None,
+        "Share of accepted drafts, picked at random, for which the agent answers too, later and "
+        "where no question waits: a test tells when the certificate's promise is broken.",
+        DECISION,
+    )
+    stricter_on_alarm: bool = option(
+        default=False,
+        help="An alarm of the audits halves the distance of the threshold to 1.",
+        panel=DECISION,
+        flags="--stricter-on-alarm",
+    )
     cors_origins: str = option(
         "", "Origins whose web pages may ask, with commas; * for any.", SERVER
     )
@@ -104,18 +127,24 @@ class ServePlan:
     loads: Mapping[Role, Load]
     learned: LearnedGate | None = None
     """What the loaded small model must match, where the gate was learned."""
+    certificate: Certificate | None = None
+    """What the loaded models must match, where there is one."""
     notes: tuple[str, ...] = ()
     """What an operator should know before it serves."""
 
 
-def plan_service(options: ServeOptions, host: Host) -> ServePlan:
+def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()) -> ServePlan:
     """Resolve every name and check every value; raises `SpecEyesError` for the first wrong one."""
     limits = read_limits(options)
     key = read_key(options)
     run = as_run_options(options)
     check_numbers(run)
     method = host.methods.get(run.method)
-    run, host = settle_gate(run, host)
+    certificate = read_certificate(options.certificate) if options.certificate else None
+    require_audits_possible(certificate, options.audit, steps=options.stricter_on_alarm)
+    run, host = settle_gate(run, host, certificate.learned if certificate else None)
+    if certificate is not None:
+        run = follow(certificate, run, passed)
     run = replace(run, threshold=choose_threshold(run, method))
     wording = read_wording(run, host)
     method_options = choose_method_options(run, method, wording)
@@ -124,6 +153,11 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
     agent = make_agent(run, host, wording)
     loads = plan_loads(method, run, host)
 
+    promise = None
+    if certificate is not None:
+        hashes = prompt_hashes(agent, wording.for_method, wording.texts)
+        require_served(certificate, replace(run, audit=None), hashes, loads, host)
+        promise = make_promise(certificate, gate, options.audit, steps=options.stricter_on_alarm)
     words = read_words(options.words)
 
     def start(sample: Sample, gate: Gate) -> Policy:
@@ -142,8 +176,10 @@ def plan_service(options: ServeOptions, host: Host) -> ServePlan:
         phase_limits=loop_limits(options.fallbacks),
         api_key=key,
         origins=read_origins(options.cors_origins),
+        promise=promise,
     )
-    return ServePlan(service, options.agent, loads, host.learned.get(gate.name), wording.notes)
+    learned = host.learned.get(gate.name)
+    return ServePlan(service, options.agent, loads, learned, certificate, wording.notes)
 
 
 def read_key(options: ServeOptions) -> str | None:

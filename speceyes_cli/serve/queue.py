@@ -16,9 +16,10 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from functools import partial
 
-from speceyes_cli.core.agents import Keeper, Policy
+from speceyes_cli.core.agents import Agent, Keeper, Policy
 from speceyes_cli.core.chat import Engine, Forwarding, Role
 from speceyes_cli.core.gate.decision import Gate
+from speceyes_cli.core.methods.policies import solve
 from speceyes_cli.core.run.record_builder import build_record
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample
@@ -35,6 +36,11 @@ REMEMBERED = 64
 """Latest endings from which the pace is known."""
 
 
+def solve_alone(sample: Sample, agent: Agent) -> Policy:
+    """The agent's own answer, for an audit."""
+    return (yield from solve(sample, agent))
+
+
 class QueueClosedError(Exception):
     """Nothing is answered any more."""
 
@@ -47,6 +53,8 @@ class AnsweredRequest:
     waited: float
     saving: Saving | None = None
     """Against the agent alone; None where that cannot be estimated."""
+    certified: bool | None = None
+    """Whether the endpoint's certificate covers the answer; None: it has none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +80,7 @@ class RequestQueue:
         self.context_length = min((n for n in lengths if isinstance(n, int)), default=None)
         """Tokens of the longest conversation that every model reads, where one tells."""
         self._costs = AgentCosts()
+        self._promise = service.promise
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
         self._live: dict[str, _Ticket] = {}
@@ -127,6 +136,8 @@ class RequestQueue:
         What a model or a tool is at then is waited for `LAST_SECONDS`, and left.
         """
         self._closing = True
+        for key in self._promise.under_way if self._promise is not None else ():
+            self._scheduler.cancel(key)
         self._scheduler.wake()
         self._thread.join(seconds)
         finished = not self._thread.is_alive()
@@ -169,12 +180,23 @@ class RequestQueue:
                 elif self._closing:
                     return
             if ticket is None:
-                yield None
+                yield self._next_audit()
             else:
                 ticket.waited = time.monotonic() - ticket.handed_in
                 yield Task(ticket.sample.key, ticket.start)
 
+    def _next_audit(self) -> Task | None:
+        """An audit, where no question waits to be begun; one at a time."""
+        if self._promise is None or not self._promise.due:
+            return None
+        sample = self._promise.begin()
+        return Task(sample.key, partial(solve_alone, sample, self._service.agent))
+
     def _settle(self, finished: Finished) -> None:
+        if self._promise is not None and finished.key in self._promise.under_way:
+            answer = finished.answer
+            self._promise.end(finished.key, None if answer is None else answer.text)
+            return
         with self._lock:
             ticket = self._live.pop(finished.key)
         if ticket.future.cancelled():
@@ -188,7 +210,14 @@ class RequestQueue:
                 ticket.future.set_exception(error)
             return
         with contextlib.suppress(InvalidStateError):  # cancelled this instant
-            ticket.future.set_result(AnsweredRequest(record, ticket.waited, saving))
+            ticket.future.set_result(
+                AnsweredRequest(record, ticket.waited, saving, self._certified(ticket))
+            )
+        if self._promise is not None and self._certified(ticket) and record.error is None:
+            self._promise.note(ticket.sample, record)
+
+    def _certified(self, ticket: _Ticket) -> bool | None:
+        return None if self._promise is None else self._promise.covers(ticket.gate, ticket.sample)
 
     def _drop_if_cancelled(self, key: str, future: Future[AnsweredRequest]) -> None:
         if future.cancelled():

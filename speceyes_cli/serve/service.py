@@ -11,6 +11,7 @@ from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.serve.http.errors import ApiError
 from speceyes_cli.serve.http.requests import ChatQuestion
+from speceyes_cli.serve.promise import Promise
 
 
 class Range(NamedTuple):
@@ -60,6 +61,8 @@ class Service:
     api_key: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
     """Origins whose pages may ask."""
+    promise: Promise | None = None
+    """A certificate's, where the endpoint has one."""
 
 
 def choose_gate(question: ChatQuestion, service: Service) -> Gate:
@@ -72,7 +75,9 @@ def choose_gate(question: ChatQuestion, service: Service) -> Gate:
         )
     gate = service.gates[wanted.gate] if wanted.gate else service.gate
     if wanted.threshold is None:
-        return gate
+        if service.promise is None or gate.name != service.gate.name:
+            return gate
+        return service.promise.own(gate)
     low, high = service.limits.thresholds
     if not low <= wanted.threshold <= high:
         raise ApiError(

@@ -130,15 +130,19 @@ def share_of(config: RunConfig, run: str) -> float:
     return config.audit
 
 
-def require_covered(certificate: Certificate, config: RunConfig) -> None:
-    """Raise `UsageError` for a gate, K or threshold that the certificate says nothing about."""
-    points = {(certificate.gate, certificate.top_k): certificate.threshold}
+def loosest_thresholds(certificate: Certificate) -> dict[tuple[str, int], float]:
+    """The loosest threshold that keeps the certificate's loss, by gate and K."""
+    found = {(certificate.gate, certificate.top_k): certificate.threshold}
     for point in certificate.frontier:
         if point.max_loss <= certificate.max_loss:
             pair = point.gate, point.top_k
-            points[pair] = min(point.threshold, points.get(pair, point.threshold))
-    pair = config.gate or "", config.top_k or 0
-    loosest = points.get(pair)
+            found[pair] = min(point.threshold, found.get(pair, point.threshold))
+    return found
+
+
+def require_covered(certificate: Certificate, config: RunConfig) -> None:
+    """Raise `UsageError` for a gate, K or threshold that the certificate says nothing about."""
+    loosest = loosest_thresholds(certificate).get((config.gate or "", config.top_k or 0))
     if loosest is None or config.threshold is None or config.threshold < loosest:
         raise UsageError(
             f"The run decided by {config.gate} > {config.threshold}, K = {config.top_k}; the "

@@ -22,8 +22,10 @@ IMPOSSIBLE = -9999.0
 def decision(answered: AnsweredRequest, gate: Gate) -> dict[str, Any]:
     """The extension field: who answered, how sure the gate was, and what it cost."""
     record = answered.record
+    certified = {} if answered.certified is None else {"certified": answered.certified}
     return {
         "route": record.route,
+        **certified,
         "confidence": record.confidence,
         "threshold": gate.threshold,
         "gate": gate.name,
@@ -43,6 +45,8 @@ def decision_headers(answered: AnsweredRequest, gate: Gate) -> dict[str, str]:
     """The decision for proxies and logs that do not read bodies."""
     record = answered.record
     headers = route_headers(record.route, record.confidence, gate)
+    if answered.certified is not None:
+        headers["X-SpecEyes-Certified"] = "yes" if answered.certified else "no"
     headers["X-SpecEyes-Seconds"] = f"{answered.waited + record.elapsed:.3f}"
     return headers
 

@@ -41,6 +41,7 @@ TOLD = (
     "X-SpecEyes-Confidence",
     "X-SpecEyes-Threshold",
     "X-SpecEyes-Gate",
+    "X-SpecEyes-Certified",
     "X-SpecEyes-Seconds",
     "Retry-After",
 )
@@ -90,7 +91,7 @@ class ChatEndpoint:
     def __init__(self, service: Service, queue: RequestQueue) -> None:
         self._service = service
         self._queue = queue
-        self._metrics = Metrics(queue)
+        self._metrics = Metrics(queue, service.promise)
         self._asking = Asking(service, queue, self._metrics)
         self._inside = 0
         self._uploads = Uploads(service.limits.body_bytes * max(4, queue.capacity // 4))

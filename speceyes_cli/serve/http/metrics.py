@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from speceyes_cli.serve.promise import Promise
 from speceyes_cli.serve.queue import AnsweredRequest, RequestQueue
 
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
@@ -12,7 +15,7 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 class Metrics:
     """Counters, histograms and gauges of one endpoint, in a registry of its own."""
 
-    def __init__(self, queue: RequestQueue) -> None:
+    def __init__(self, queue: RequestQueue, promise: Promise | None = None) -> None:
         registry = self._registry = CollectorRegistry()
         self._responses = Counter(
             "speceyes_responses", "Responses by HTTP status.", ["status"], registry=registry
@@ -78,6 +81,8 @@ class Metrics:
         )
         self._passed = [0, 0]
         self._accepted = [0, 0]
+        if promise is not None and promise.is_watched:
+            _watch(promise, registry)
 
     def note_answer(self, answered: AnsweredRequest) -> None:
         """Count a question that has ended."""
@@ -109,6 +114,19 @@ class Metrics:
     def text(self) -> bytes:
         """Everything in Prometheus's text form."""
         return generate_latest(self._registry)
+
+
+def _watch(promise: Promise, registry: CollectorRegistry) -> None:
+    """Gauges of the certificate's promise."""
+    for name, help_, read in (
+        ("speceyes_promise_evidence", "E-value against the promise.", lambda: promise.evidence),
+        ("speceyes_promise_alarms", "Alarms since the start.", lambda: promise.alarms),
+        ("speceyes_promise_threshold", "The threshold now.", lambda: promise.threshold),
+    ):
+        Gauge(name, help_, registry=registry).set_function(read)
+    audits = Gauge("speceyes_audits", "Audits by finding.", ["found"], registry=registry)
+    for finding in promise.findings:
+        audits.labels(finding).set_function(partial(promise.findings.__getitem__, finding))
 
 
 def _share(counts: list[int], hit: bool) -> float:  # noqa: FBT001 - it is what is counted

@@ -1,0 +1,126 @@
+"""`speceyes serve --certificate --audit`: what is covered, what is audited, when it alarms."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from speceyes_example.scripted import SURE
+from typer.testing import CliRunner
+
+from speceyes_cli.app import build_app
+from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.samples import Sample
+from speceyes_cli.host.manager import Host
+from speceyes_cli.serve.promise import compare
+from tests.serve.conftest import Served, ask, eventually, metric
+
+Serve = Callable[..., Served]
+MODEL = "scripted?err=2,5,8"
+SHARED = ("--small", MODEL, "--large", MODEL, "--screen", "none")
+DOTS = ("eval", "--agent", "looker", "--dataset", "dots", "--limit", "0", *SHARED)
+
+
+@pytest.fixture
+def certificate(host: Host, tmp_path: Path) -> Path:
+    def run(*arguments: str) -> None:
+        done = CliRunner().invoke(build_app(host), list(arguments), obj=host)
+        assert done.exit_code == 0, done.output
+
+    both, made = str(tmp_path / "both"), tmp_path / "c.json"
+    run(*DOTS, "--both-branches", "--out", both)
+    levels = ("--max-loss", "0.05", "--risk", "0.2")
+    run("analyze", "calibrate", both, *levels, "--out", str(made))
+    return made
+
+
+def post(served: Served, dot: int, **own: object) -> httpx.Response:
+    body = ask(f"What colour is dot {dot}?") | ({"speceyes": own} if own else {})
+    return httpx.post(f"{served.url}/v1/chat/completions", json=body, timeout=20)
+
+
+def figure(served: Served, name: str) -> float:
+    return metric(httpx.get(f"{served.url}/metrics").text, name)
+
+
+def audits(served: Served, found: str) -> float:
+    return figure(served, f'speceyes_audits{{found="{found}"}}')
+
+
+def test_an_override_that_leaves_the_certificate_is_marked(serve: Serve, certificate: Path) -> None:
+    served = serve(MODEL, certificate=certificate, screen="none", audit=1.0)
+    own = post(served, 1)
+    assert own.json()["speceyes"]["certified"] is True
+    assert own.json()["speceyes"]["threshold"] == json.loads(certificate.read_text())["threshold"]
+    assert own.headers["X-SpecEyes-Certified"] == "yes"
+    assert post(served, 1, threshold=0.99).json()["speceyes"]["certified"] is True
+    for leaving in ({"threshold": 0.1}, {"gate": "mean"}):
+        answered = post(served, 1, **leaving)
+        assert answered.json()["speceyes"]["certified"] is False
+        assert answered.headers["X-SpecEyes-Certified"] == "no"
+    assert eventually(lambda: audits(served, "harmless") == 2)
+    assert audits(served, "harmful") == audits(served, "missing") == 0
+    assert figure(served, "speceyes_promise_evidence") < 1
+
+
+def test_an_endpoint_without_a_certificate_says_nothing_of_it(serve: Serve) -> None:
+    answered = post(serve(MODEL, screen="none"), 1)
+    assert "certified" not in answered.json()["speceyes"]
+    assert "X-SpecEyes-Certified" not in answered.headers
+
+
+def test_broken_promises_give_an_alarm_and_a_stricter_threshold(
+    serve: Serve,
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("speceyes_example.scripted.UNSURE", SURE)
+    served = serve(MODEL, certificate=certificate, screen="none", audit=1.0, stricter_on_alarm=True)
+    before = figure(served, "speceyes_promise_threshold")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(4):
+            assert post(served, 2).json()["speceyes"]["route"] == "small"
+        assert eventually(lambda: figure(served, "speceyes_promise_alarms") >= 1)
+    assert "the audits speak against the certificate's promise" in caplog.text
+    assert figure(served, "speceyes_promise_threshold") == pytest.approx((1 + before) / 2, abs=0.1)
+    assert post(served, 1).json()["speceyes"]["threshold"] > before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"certificate": None, "audit": 0.5}, "name it with --certificate"),
+        ({"audit": 0.0}, "--audit is a share above 0"),
+        ({"audit": 2.0}, "--audit is a share above 0"),
+        ({"stricter_on_alarm": True}, "--stricter-on-alarm needs audits"),
+        ({"screen": "large"}, "does not fit this run: screen"),
+        ({"max_turns": 2}, "does not fit this run: max_turns"),
+    ],
+)
+def test_what_a_certificate_does_not_speak_for(
+    serve: Serve, certificate: Path, options: dict[str, object], told: str
+) -> None:
+    chosen = {"certificate": certificate, "screen": "none", **options}
+    with pytest.raises(UsageError, match=told):
+        serve(MODEL, **chosen)
+
+
+@pytest.mark.parametrize(
+    ("draft", "answer", "found"),
+    [
+        ("Red.", "red", "harmless"),
+        ("yes", "No", "harmful"),
+        ("red", "blue", "missing"),
+        ("red", None, "missing"),
+        ("red", "", "missing"),
+    ],
+)
+def test_what_an_audit_finds(draft: str, answer: str | None, found: str) -> None:
+    from speceyes_cli.serve.conversations import NO_PICTURE  # noqa: PLC0415 - of this test alone
+
+    assert compare(Sample("1", "s", NO_PICTURE, "Is it?"), draft, answer) == found
