@@ -12,7 +12,6 @@ from speceyes_cli.analysis.watching.harm_test import HarmTest, Watched
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.run.audits import is_audited
-from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.samples import Sample
 
 log = logging.getLogger(__name__)
@@ -85,15 +84,18 @@ class Promise:
         least = self._loosest.get((gate.name, gate.top_k))
         return bool(sample.pictures) and least is not None and gate.threshold >= least
 
-    def note(self, sample: Sample, record: Record) -> None:
-        """An answer that the certificate covers; a random share of accepted drafts is audited."""
+    def note(self, sample: Sample, draft: str | None) -> None:
+        """An answer that the certificate covers; `draft` is it where the draft was accepted.
+
+        A random share of accepted drafts is audited.
+        """
         if self._watched is None or len(self._due) >= MOST_DUE:
             return
-        accepted = record.route == "small" and record.text is not None
-        audited = accepted and is_audited(sample.key, self._watched.share)
-        self._order.append(_Answered(sample.key, None if audited else 0))
-        if audited:
-            self._due.append((sample, record.text or ""))
+        if draft is not None and is_audited(sample.key, self._watched.share):
+            self._order.append(_Answered(sample.key, None))
+            self._due.append((sample, draft))
+        else:
+            self._order.append(_Answered(sample.key, 0))
         self._advance()
 
     def begin(self) -> Sample:

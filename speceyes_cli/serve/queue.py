@@ -214,7 +214,7 @@ class RequestQueue:
                 AnsweredRequest(record, ticket.waited, saving, self._certified(ticket))
             )
         if self._promise is not None and self._certified(ticket) and record.error is None:
-            self._promise.note(ticket.sample, record)
+            self._promise.note(ticket.sample, record.text if record.route == "small" else None)
 
     def _certified(self, ticket: _Ticket) -> bool | None:
         return None if self._promise is None else self._promise.covers(ticket.gate, ticket.sample)

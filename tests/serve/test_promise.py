@@ -12,11 +12,14 @@ import pytest
 from speceyes_example.scripted import SURE
 from typer.testing import CliRunner
 
+from speceyes_cli.analysis.watching.harm_test import Watched
 from speceyes_cli.app import build_app
 from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host
-from speceyes_cli.serve.promise import compare
+from speceyes_cli.serve.conversations import NO_PICTURE
+from speceyes_cli.serve.promise import MOST_DUE, Promise, compare
 from tests.serve.conftest import Served, ask, eventually, metric
 
 Serve = Callable[..., Served]
@@ -121,6 +124,31 @@ def test_what_a_certificate_does_not_speak_for(
     ],
 )
 def test_what_an_audit_finds(draft: str, answer: str | None, found: str) -> None:
-    from speceyes_cli.serve.conversations import NO_PICTURE  # noqa: PLC0415 - of this test alone
+    assert compare(make_question("1"), draft, answer) == found
 
-    assert compare(Sample("1", "s", NO_PICTURE, "Is it?"), draft, answer) == found
+
+def make_question(name: str) -> Sample:
+    return Sample(name, "s", NO_PICTURE, "Is it?")
+
+
+def test_answers_are_tested_in_order_and_left_out_while_too_many_audits_wait() -> None:
+    gate = Gate("min", lambda _: 1.0, 64, 0.9)
+    promise = Promise(gate, {("min", 64): 0.9}, Watched(0.05, 0.2, 1.0))
+    for number in range(2 * MOST_DUE):
+        promise.note(make_question(str(number)), "yes")
+    promise.note(make_question("large"), None)
+    begun = 0
+    while promise.due:
+        sample = promise.begin()
+        assert not promise.due
+        begun += 1
+        promise.end(sample.key, "yes")
+    assert begun == MOST_DUE
+    assert promise.findings == {"harmless": MOST_DUE, "harmful": 0, "missing": 0}
+    kept = promise.evidence
+    promise.note(make_question("first"), "yes")
+    promise.note(make_question("second"), None)
+    assert promise.evidence == kept  # what follows an audit waits for it
+    promise.end(promise.begin().key, None)
+    assert promise.evidence > kept
+    assert promise.findings["missing"] == 1
