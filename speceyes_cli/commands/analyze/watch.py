@@ -38,8 +38,8 @@ def watch_command(
     """Tell whether audits speak against a certificate's promise.
 
     The promise "harm is at most the certified loss" is tested by betting after every sample. The
-    test is exact at any time one looks: look as often as you like, also while the run goes on. An
-    audit without a verdict counts as harm. No alarm is no proof that the promise holds.
+    test is exact at any time one looks, as often as you like. An audit without a verdict counts as
+    harm. No alarm is no proof that the promise holds.
 
     Exit codes: 0 no alarm, 3 alarm, 2 something to mend.
     """
