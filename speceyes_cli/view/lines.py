@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from speceyes_cli.core.text import one_line
+from speceyes_cli.core.text import one_line, writable
 from speceyes_cli.view.catalog import RunEntry
 from speceyes_cli.view.reading import read_bodies
 from speceyes_cli.view.record_index import RecordIndex
@@ -60,7 +60,7 @@ def made_where(entry: RunEntry) -> dict[str, Any]:
     if info is None:
         return {}
     return {
-        "folder": str(entry.folder),
+        "folder": writable(str(entry.folder)),
         "created": info.created,
         "seconds of work": round(info.active_seconds, 1),
         "options passed": ", ".join(info.passed) or "none",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_cli.core.tables.summaries import SummaryRow
+from speceyes_cli.core.text import writable
 from speceyes_cli.view.catalog import Catalog, RunEntry
 from speceyes_cli.view.queries import read_query, write_query
 
@@ -183,7 +184,7 @@ def distinct(lines: Sequence[Line]) -> dict[str, list[str]]:
 def _within(folder: Path, roots: Sequence[Path]) -> str:
     """The folder from the root that holds it, that one's name included."""
     root = next((root for root in roots if folder.is_relative_to(root)), None)
-    return str(folder if root is None else folder.relative_to(root.parent))
+    return writable(str(folder if root is None else folder.relative_to(root.parent)))
 
 
 def _fits(line: Line, choice: RunsChoice) -> bool:

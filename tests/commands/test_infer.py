@@ -211,7 +211,7 @@ def test_every_option_is_for_pictures_for_datasets_or_for_both() -> None:
     ("command", "option"),
     [
         *(("infer", option) for option in ("--sweep", "--certificate", "--fallbacks")),
-        *(("serve", option) for option in ("--both-branches", "--certificate", "--sweep")),
+        *(("serve", option) for option in ("--both-branches", "--sweep")),
         *(("eval", option) for option in ("--save-trace", "--option", "--port")),
     ],
 )

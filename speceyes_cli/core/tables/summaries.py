@@ -26,6 +26,7 @@ from speceyes_cli.core.run.tags import AGENT_KEYS, tagged
 from speceyes_cli.core.tables.comparison import Pairs, mcnemar_of, net_benefit, paired
 from speceyes_cli.core.tables.measures import accuracies, shares, speedups, times, verdict_shares
 from speceyes_cli.core.tables.position_bias import Letters, position_bias, read_letters
+from speceyes_cli.core.text import writable
 
 if TYPE_CHECKING:
     from speceyes_cli.core.run.columns import Ints
@@ -215,7 +216,7 @@ def _row(run: LoadedRun, part: _Part, baseline: LoadedRun | None) -> SummaryRow:
     bias = position_bias(part.letters)
     return SummaryRow(
         run=run.info.name,
-        folder=str(run.folder),
+        folder=writable(str(run.folder)),
         created=run.info.created,
         status=status_of(run.folder, run.info),
         method=config.method,
@@ -239,7 +240,7 @@ def _row(run: LoadedRun, part: _Part, baseline: LoadedRun | None) -> SummaryRow:
         **net_benefit(columns, places, part.pairs)._asdict(),
         mcnemar_p=mcnemar_of(part.pairs) if part.pairs is not None else None,
         baseline=baseline.info.name if baseline is not None else None,
-        baseline_folder=str(baseline.folder) if baseline is not None else None,
+        baseline_folder=writable(str(baseline.folder)) if baseline is not None else None,
         **_settings(config),
     )
 

@@ -16,6 +16,7 @@ from speceyes_cli.core.tables.intervals import wilson
 from speceyes_cli.core.tables.summaries import ALL, BASELINE, SummaryRow
 from speceyes_cli.core.tables.upstream.files import PERCENT, UpstreamResult, read_result
 from speceyes_cli.core.tables.upstream.names import ResultName, parse_name
+from speceyes_cli.core.text import writable
 
 SOURCE = "upstream"
 Choose = Callable[[str, Sequence[Path]], int]
@@ -170,7 +171,7 @@ def _identity(result: UpstreamResult) -> dict[str, Any]:
         "source": SOURCE,
         "run": f"{result.path.parent.name}/{name.rest}",
         "method": result.method,
-        "folder": str(result.path.parent),
+        "folder": writable(str(result.path.parent)),
         "agent": name.large or "–",
         "dataset": name.dataset,
         "gate": name.mode,
