@@ -72,18 +72,20 @@ def find_files(
     )
 
 
-def fingerprint(
-    split: str,
-    source: DataSource,
-    files: Sequence[Path],
+def fingerprint_of(
+    find: Callable[[str, DataSource], Sequence[Path]],
     open_split: Callable[[str, DataSource], Iterable[Sample]],
-) -> str:
-    """A digest of the split's rows, read again only when one of these files changed.
+) -> Callable[[str, DataSource], str]:
+    """What gives a digest of a split's rows, read again only when one of its files changed.
 
     It is the same for a copy, for the hub's files, and for any order of the options.
     """
-    unshuffled = replace(source, option_order=DATASET_ORDER)
-    return digest_rows(files, split, lambda: open_split(split, unshuffled))
+
+    def fingerprint(split: str, source: DataSource) -> str:
+        unshuffled = replace(source, option_order=DATASET_ORDER)
+        return digest_rows(find(split, source), split, lambda: open_split(split, unshuffled))
+
+    return fingerprint
 
 
 def _download(origin: Origin, revision: str, patterns: Sequence[str]) -> Path:

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from speceyes_cli.plugin import DatasetSpec, DataSource, Sample, Scored, hookimpl, score_choice
-from speceyes_datasets.files import Origin, find_files, fingerprint, is_hub
+from speceyes_datasets.files import Origin, find_files, fingerprint_of, is_hub
 from speceyes_datasets.rows import (
     Order,
     SampleRow,
@@ -120,7 +120,5 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         metrics=metrics,
         hub_id=ORIGIN.hub_id,
         published_sizes=SIZES,
-        fingerprint=lambda split, source: fingerprint(
-            split, source, split_files(split, source), open_split
-        ),
+        fingerprint=fingerprint_of(split_files, open_split),
     )

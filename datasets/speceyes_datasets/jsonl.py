@@ -16,7 +16,7 @@ from speceyes_cli.plugin import (
     picture_from,
     score_by_rule,
 )
-from speceyes_datasets.files import fingerprint
+from speceyes_datasets.files import fingerprint_of
 from speceyes_datasets.json_lines import read_json_lines
 from speceyes_datasets.rows import (
     Order,
@@ -119,7 +119,5 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         score=score_by_rule,
         summary="your own questions: image, question, options?, answer? as a JSON object a line",
         size=lambda _split, source: sum(1 for _ in read_json_lines(find_file(source))),
-        fingerprint=lambda split, source: fingerprint(
-            split, source, [find_file(source)], open_split
-        ),
+        fingerprint=fingerprint_of(lambda _split, source: [find_file(source)], open_split),
     )

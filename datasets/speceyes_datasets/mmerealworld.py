@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_cli.plugin import DatasetSpec, DataSource, Sample, Scored, hookimpl, score_choice
-from speceyes_datasets.files import Origin, find_files, fingerprint
+from speceyes_datasets.files import Origin, find_files, fingerprint_of
 from speceyes_datasets.lettered import without_letter
 from speceyes_datasets.rows import (
     Order,
@@ -124,7 +124,5 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         metrics=metrics,
         hub_id=ORIGIN.hub_id,
         published_sizes=SIZES,
-        fingerprint=lambda split, source: fingerprint(
-            split, source, split_files(split, source), open_split
-        ),
+        fingerprint=fingerprint_of(split_files, open_split),
     )

@@ -15,7 +15,7 @@ from speceyes_cli.plugin import (
     hookimpl,
     score_yes_no,
 )
-from speceyes_datasets.files import Origin, find_files, fingerprint
+from speceyes_datasets.files import Origin, find_files, fingerprint_of
 from speceyes_datasets.rows import (
     SampleRow,
     as_text,
@@ -111,7 +111,5 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         metrics=metrics,
         hub_id=ORIGIN.hub_id,
         published_sizes=SIZES,
-        fingerprint=lambda split, source: fingerprint(
-            split, source, split_files(split, source), open_split
-        ),
+        fingerprint=fingerprint_of(split_files, open_split),
     )

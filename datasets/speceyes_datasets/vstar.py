@@ -20,7 +20,7 @@ from speceyes_cli.plugin import (
     picture_from,
     score_choice,
 )
-from speceyes_datasets.files import Origin, fingerprint, locate
+from speceyes_datasets.files import Origin, fingerprint_of, locate
 from speceyes_datasets.json_lines import read_json_lines, read_object
 from speceyes_datasets.lettered import take_apart
 from speceyes_datasets.rows import (
@@ -171,11 +171,10 @@ def parse_line(split: str, order: Order, row: SampleRow, sample_id: str) -> Samp
     return shuffle_options(sample, order, sample_id)
 
 
-def digest_split(split: str, source: DataSource) -> str:
-    """The fingerprint of a split's questions."""
+def question_files(split: str, source: DataSource) -> list[Path]:
+    """The files of a split's questions."""
     place = find_split(split, source)
-    files = sorted(place.iterdir()) if place.is_dir() else [place]
-    return fingerprint(split, source, files, open_split)
+    return sorted(place.iterdir()) if place.is_dir() else [place]
 
 
 def count_split(split: str, source: DataSource) -> int | None:
@@ -198,5 +197,5 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         size=count_split,
         hub_id=ORIGIN.hub_id,
         published_sizes=SIZES,
-        fingerprint=digest_split,
+        fingerprint=fingerprint_of(question_files, open_split),
     )

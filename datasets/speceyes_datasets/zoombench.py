@@ -18,7 +18,7 @@ from speceyes_cli.plugin import (
     hookimpl,
     score_by_rule,
 )
-from speceyes_datasets.files import Origin, find_files, fingerprint
+from speceyes_datasets.files import Origin, find_files, fingerprint_of
 from speceyes_datasets.lettered import LetteredQuestion, take_apart
 from speceyes_datasets.rows import (
     Order,
@@ -100,7 +100,5 @@ def speceyes_datasets() -> Iterable[DatasetSpec]:
         size=lambda split, source: row_count(split_files(split, source)),
         hub_id=ORIGIN.hub_id,
         published_sizes=SIZES,
-        fingerprint=lambda split, source: fingerprint(
-            split, source, split_files(split, source), open_split
-        ),
+        fingerprint=fingerprint_of(split_files, open_split),
     )
