@@ -39,8 +39,6 @@ AT_ONCE = ("screen", "draft")
 """Phases whose answer is a word or two: where the template can, it keeps thoughts out."""
 THINKING = "enable_thinking"
 """The name by which Qwen's templates are told whether the model thinks before it answers."""
-
-
 THOUGHT = "reasoning_content"
 """Where templates take an earlier turn's thought: Qwen3.8's finds none in the text."""
 
@@ -56,8 +54,9 @@ class ChatRenderer:
         self._processor = processor
         self._special = special_tokens(processor)
         self._placeholder: str = processor.image_token
-        self._thinks = THINKING in template_of(processor)
-        self._takes_thoughts = THOUGHT in template_of(processor)
+        template = template_of(processor)
+        self._thinks = THINKING in template
+        self._takes_thoughts = THOUGHT in template
         self._shown = self._find_shown(name)
 
     def render(self, ask: Ask) -> str:
