@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from speceyes_datasets.needle.plugin import SIZE
 from speceyes_datasets.needle.problems import SPLITS, make_problem
 from speceyes_datasets.needle.scene import COLOURS, SIDE, draw, make_scene
+from speceyes_plugins.agents import boxes, zoom
+from speceyes_plugins.agents.qwen.agent import CROPS as QWEN_CROPS
 from speceyes_plugins.agents.qwen.agent import Qwen
 from speceyes_training import architecture, lessons, recipe
 from speceyes_training.architecture import FRAME, MERGE, PATCH
@@ -18,6 +21,7 @@ from speceyes_training.lesson_sampling import LessonSampler
 from speceyes_training.training_model import SMOOTHING, TrainingModel, prior
 from speceyes_training.views import UNKNOWN, render
 
+from speceyes_cli.core.chat import Observation, Picture
 from speceyes_cli.core.gate.decision import confidence_from_separability
 from speceyes_cli.host.specs import AgentOptions
 
@@ -38,6 +42,36 @@ def test_patches_are_those_of_the_real_processor(tokenizer: object) -> None:
     pixels, grid, _ = cut([render(one)])
     assert torch.equal(grid, real["image_grid_thw"])
     assert (pixels - real["pixel_values"]).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("sizes", [zoom.CROPS, QWEN_CROPS])
+def test_a_lesson_shows_the_crop_that_the_zoom_would(
+    tokenizer: object, sizes: zoom.CropSizes
+) -> None:
+    processor = architecture.build_processor(tokenizer).image_processor
+    rng = random.Random(5)
+    seen = set()
+    for _ in range(30):
+        one, target = make_scene(rng, target_large=rng.random() < 0.5)
+        box = lessons.frame_box(target, FRAME)
+        shown = zoom.zoom(
+            Picture("scene", partial(draw, one)),
+            boxes.Box(*lessons.relative(box)),
+            box_frame="relative",
+            frame=None,
+            turn=0,
+            sizes=sizes,
+        )
+        assert isinstance(shown, Observation)
+        real = processor(images=[shown.content[0].open()], return_tensors="pt")
+        view = render(one, lessons.zoomed_box(box), resized=sizes)
+        pixels, grid, labels = cut([view])
+        assert torch.equal(grid, real["image_grid_thw"])
+        assert (pixels - real["pixel_values"]).abs().mean() < 0.002
+        assert len(labels.classes) == view.tokens == int(grid.prod()) // MERGE**2
+        seen.add(tuple(grid[0].tolist()))
+    assert (1, 10, 10) in seen
+    assert (len(seen) > 1) == (sizes == QWEN_CROPS)  # a crop of 154 by 155 is seen at 128 by 160
 
 
 def test_lessons_are_encoded_as_the_chat_template_does(tokenizer: object) -> None:

@@ -198,14 +198,22 @@ def build_qwen2_5_processor(tokenizer: PreTrainedTokenizerFast) -> Any:
     )
 
 
+def pixel_bounds(side: int) -> tuple[int, int]:
+    """Least and most pixels of a picture for models that see squares of `side` pixels.
+
+    A pixel of room on either side: with equal bounds a rounded root shows 121 of the square sizes
+    up to 3,000 one step of the factor too small, and 4 one step too large.
+    """
+    return side * side - 1, side * side + 1
+
+
 def _image_processor(patch: int, side: int) -> Qwen2VLImageProcessor:
     normal = [0.5, 0.5, 0.5]
+    least, most = pixel_bounds(side)
     return Qwen2VLImageProcessor(
         patch_size=patch,
         merge_size=MERGE,
-        # A pixel of room on either side: with equal bounds a rounded root shows 121 of the square
-        # sizes up to 3,000 one step of the factor too small, and 4 one step too large.
-        size={"shortest_edge": side * side - 1, "longest_edge": side * side + 1},
+        size={"shortest_edge": least, "longest_edge": most},
         image_mean=normal,
         image_std=normal,
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -50,18 +51,24 @@ class Batch:
 
 def cut(views: Sequence[View], patch: int = PATCH) -> tuple[Tensor, Tensor, Labels]:
     """Patches in the processors' order, their grid, and the labels of the merged tokens."""
-    count = FRAME // patch
-    pixels = torch.from_numpy(np.stack([view.pixels for view in views]))
-    pixels = (pixels.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5
-    merged = count // MERGE
-    blocks = pixels.reshape(len(views), 3, merged, MERGE, patch, merged, MERGE, patch)
-    blocks = blocks.permute(0, 2, 5, 3, 6, 1, 4, 7).unsqueeze(6)
-    blocks = blocks.expand(-1, -1, -1, -1, -1, -1, 2, -1, -1)  # one picture is two equal frames
-    flat = blocks.reshape(len(views) * count * count, 3 * 2 * patch * patch)
-    grid = torch.tensor([[1, count, count]] * len(views))
+    pixels = torch.cat([patches(view, patch) for view in views])
+    sides = [view.pixels.shape[:2] for view in views]
+    grid = torch.tensor([[1, height // patch, width // patch] for height, width in sides])
     classes = torch.from_numpy(np.concatenate([view.classes for view in views]))
     offsets = torch.from_numpy(np.concatenate([view.offsets for view in views]))
-    return flat, grid, Labels(classes, offsets)
+    return pixels, grid, Labels(classes, offsets)
+
+
+def patches(view: View, patch: int) -> Tensor:
+    """[patches, values]: what each patch shows, those of one visual token side by side."""
+    height, width, _ = view.pixels.shape
+    pixels = torch.from_numpy(view.pixels).permute(2, 0, 1).float()
+    pixels = (pixels / 255 - 0.5) / 0.5
+    down, across = height // patch // MERGE, width // patch // MERGE
+    blocks = pixels.reshape(3, down, MERGE, patch, across, MERGE, patch)
+    blocks = blocks.permute(1, 4, 2, 5, 0, 3, 6).unsqueeze(5)
+    blocks = blocks.expand(-1, -1, -1, -1, -1, 2, -1, -1)  # one picture is two equal frames
+    return blocks.reshape(down * across * MERGE * MERGE, 3 * 2 * patch * patch)
 
 
 class Encoder:
@@ -70,12 +77,17 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, patch: int = PATCH) -> None:
         self.tokenizer = tokenizer
         self.patch = patch
-        tokens = (FRAME // patch // MERGE) ** 2
-        self.picture = f"<|vision_start|>{'<|image_pad|>' * tokens}<|vision_end|>"
+        self.tokens = (FRAME // patch // MERGE) ** 2
         self.pad = tokenizer.pad_token_id
 
-    def encode(self, lesson: Lesson) -> tuple[list[int], list[int]]:
-        """Ids and targets; only assistant turns and the token that ends them are learnt."""
+    def encode(
+        self, lesson: Lesson, tokens: Iterator[int] | None = None
+    ) -> tuple[list[int], list[int]]:
+        """Ids and targets; only assistant turns and the token that ends them are learnt.
+
+        `tokens` gives the visual tokens of each picture in turn, without it all are whole frames.
+        """
+        visual = tokens or repeat(self.tokens)
         ids: list[int] = []
         targets: list[int] = []
         for message in lesson.messages:
@@ -83,7 +95,8 @@ class Encoder:
             own = message.role == "assistant"
             for part in message.content:
                 if isinstance(part, Picture):
-                    pieces.append((self.picture, False))
+                    pads = "<|image_pad|>" * next(visual)
+                    pieces.append((f"<|vision_start|>{pads}<|vision_end|>", False))
                 else:
                     pieces.append((part, own and part not in lesson.given))
             pieces += [("<|im_end|>", pieces[-1][1]), ("\n", False)]
@@ -95,7 +108,8 @@ class Encoder:
 
     def batch(self, lessons: Sequence[Lesson], views: Sequence[View], seen: Sequence[int]) -> Batch:
         """Pad a batch; `seen` names, picture by picture in the rows, the view it shows."""
-        rows = [self.encode(lesson) for lesson in lessons]
+        tokens = iter([views[i].tokens for i in seen])
+        rows = [self.encode(lesson, tokens) for lesson in lessons]
         length = max(len(ids) for ids, _ in rows)
         input_ids = torch.full((len(rows), length), self.pad)
         targets = torch.full((len(rows), length), UNKNOWN)

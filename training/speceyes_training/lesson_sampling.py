@@ -57,7 +57,11 @@ class LessonSampler:
         target = self.rng.choice(scene.discs)
         task = lessons.make_task(self.rng, scene, target, zooms=True)
         lesson = lessons.zoom_lesson(self.rng, self.agent, task)
-        return render(scene, lesson.crop, patch=self.patch)
+        return self.cropped(scene, lesson)
+
+    def cropped(self, scene: Scene, lesson: lessons.Lesson) -> View:
+        """The second picture of a lesson."""
+        return render(scene, lesson.crop, resized=lesson.resized, patch=self.patch)
 
     def lesson_batch(self, kind: str, rows: int) -> Batch:
         """A batch of one kind; `zoom` brings two pictures a row."""
@@ -72,8 +76,7 @@ class LessonSampler:
             views.append(view)
             if lesson.crop is not None:
                 seen.append(len(views))
-                by_code = lesson.by_code
-                views.append(render(scene, lesson.crop, by_code=by_code, patch=self.patch))
+                views.append(self.cropped(scene, lesson))
         return self.encoder.batch(made, views, seen)
 
     def targets(self, scene: Scene, kind: str) -> list[Disc]:
@@ -90,7 +93,8 @@ class LessonSampler:
             case "draft":
                 made = lessons.draft_lesson(rng, scene, target)
             case "screen":
-                made = lessons.screen_lesson(rng, agent, scene, target)
+                words = rng.choice([agent.prompts, self.thyme])  # qwen's are those of DeepEyes
+                made = lessons.screen_lesson(rng, words, scene, target)
             case "caption":
                 made = lessons.caption_lesson(scene)
             case "scan":

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from PIL import Image
 from speceyes_datasets.needle.problems import SPLITS, Kind, ask_about, choose_kind
 from speceyes_datasets.needle.scene import CELLS, COLOURS, SIDE, Disc, Scene
+from speceyes_plugins.agents import boxes
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes, observation
+from speceyes_plugins.agents.qwen.agent import CROPS as QWEN_CROPS
 from speceyes_plugins.agents.qwen.agent import Qwen
 from speceyes_plugins.agents.qwen.schemas import PICTURE as PICTURE_INDEX
 from speceyes_plugins.agents.qwen.schemas import ZOOM
@@ -20,12 +22,19 @@ from speceyes_plugins.agents.thyme.texts import (
     opening,
     results,
 )
+from speceyes_plugins.agents.zoom import CROPS, CropSizes, on_original, whole_pixels
 from speceyes_plugins.engines.tool_texts import spell_out
 from speceyes_plugins.sandbox.values import PICTURE
 
 from speceyes_cli.core.chat import Message, Picture, Size
 from speceyes_cli.core.methods.prompts import SCORE_INSTRUCTION, draft_messages
-from speceyes_cli.core.samples import Sample, question_text
+from speceyes_cli.core.samples import (
+    Sample,
+    question_text,
+    question_turns,
+    short_question,
+    with_question,
+)
 from speceyes_training.architecture import FRAME, RELATIVE_SIDE, WORDS
 from speceyes_training.views import Box
 
@@ -45,8 +54,8 @@ class Lesson:
     messages: tuple[Message, ...]
     crop: Box | None = None
     """The second picture, in original pixels."""
-    by_code: bool = False
-    """The crop comes from code, which does not resize it as the zoom tool does."""
+    resized: CropSizes | None = None
+    """To what the tool resizes the crop; None: not at all."""
     given: tuple[str, ...] = ()
     """Parts of assistant turns that are shown to the model, not learnt."""
 
@@ -122,10 +131,17 @@ def frame_box(disc: Disc, side: int) -> Box:
     return x, y, x + 2 * half, y + 2 * half
 
 
-def original_box(box: Box, side: int) -> Box:
-    """The same box in original pixels."""
-    left, top, right, bottom = (round(v * SIDE / side) for v in box)
+def cut_box(box: Box) -> Box:
+    """What Pillow cuts out for a box of the model's frame, in original pixels."""
+    left, top, right, bottom = (round(v * SIDE / FRAME) for v in box)
     return left, top, right, bottom
+
+
+def zoomed_box(box: Box) -> Box:
+    """What the zoom tools cut out for a box of the model's frame, in original pixels."""
+    whole, original = Size(RELATIVE_SIDE, RELATIVE_SIDE), Size(SIDE, SIDE)
+    region = whole_pixels(on_original(boxes.Box(*relative(box)), original, whole), "outward")
+    return region.left, region.top, region.right, region.bottom
 
 
 def relative(box: Box) -> Box:
@@ -152,7 +168,7 @@ def caption_lesson(scene: Scene) -> Lesson:
 
 def scan_lesson(rng: random.Random, scene: Scene, target: Disc) -> Lesson:
     """The first thought of a zoom lesson, without its long prompt."""
-    task = make_task(rng, scene, target)
+    task = make_task(rng, scene, target, zooms=True)
     return Lesson(
         (
             Message("user", (BLANK, question_text(task.sample))),
@@ -161,11 +177,14 @@ def scan_lesson(rng: random.Random, scene: Scene, target: Disc) -> Lesson:
     )
 
 
-def screen_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
-    """Would a tool help?"""
+def screen_lesson(
+    rng: random.Random, prompts: Mapping[str, str], scene: Scene, target: Disc
+) -> Lesson:
+    """Would a tool help? Asked in the words of an agent's prompts."""
     task = make_task(rng, scene, target)
     verdict = Message("assistant", ("yes" if seems_hidden(task) else "no",))
-    return Lesson((*agent.screen(task.sample), verdict))
+    text = with_question(prompts["screen"], short_question(task.sample))
+    return Lesson((*question_turns(task.sample, text), verdict))
 
 
 def seems_hidden(task: Task) -> bool:
@@ -214,11 +233,11 @@ def crop_code(box: Box) -> str:
     )
 
 
-def near(rng: random.Random, box: Box, side: int) -> Box:
-    """The box with a small slip, as the model's own boxes will have; in original pixels."""
+def near(rng: random.Random, box: Box) -> Box:
+    """The box with a small slip, as the model's own boxes will have."""
     width = box[2] - box[0]
-    x, y = (min(max(corner + rng.choice([-4, 0, 0, 4]), 0), side - width) for corner in box[:2])
-    return original_box((x, y, x + width, y + width), side)
+    x, y = (min(max(corner + rng.choice([-4, 0, 0, 4]), 0), FRAME - width) for corner in box[:2])
+    return x, y, x + width, y + width
 
 
 def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task) -> Lesson:
@@ -237,7 +256,8 @@ def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task) -> Lesson:
             Message("user", observation(BLANK, agent.prompts)),
             Message("assistant", (tell(target, task.answer),)),
         ),
-        crop=near(rng, box, FRAME),
+        crop=zoomed_box(near(rng, box)),
+        resized=CROPS,
     )
 
 
@@ -252,8 +272,7 @@ def code_lesson(rng: random.Random, prompts: Mapping[str, str], task: Task) -> L
     turn = (look(task.scene, target) + crop_code(box), *shown, tell(target, task.answer))
     return Lesson(
         (*opened, Message("assistant", turn)),
-        crop=near(rng, box, FRAME),
-        by_code=True,
+        crop=cut_box(near(rng, box)),
         given=tuple(part for part in shown if isinstance(part, str)),
     )
 
@@ -279,7 +298,8 @@ def native_lesson(rng: random.Random, agent: Qwen, task: Task) -> Lesson:
         Message("tool", (BLANK,)),
         Message("assistant", (f"{read}\n{task.answer}",)),
     )
-    return Lesson((*opened, *spell_out(turns, ())), crop=near(rng, box, FRAME), by_code=True)
+    crop = zoomed_box(near(rng, box))
+    return Lesson((*opened, *spell_out(turns, ())), crop=crop, resized=QWEN_CROPS)
 
 
 def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
@@ -305,7 +325,8 @@ def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc
         Message("user", (SCORE_INSTRUCTION,)),
         Message("assistant", ("9" if good else "2",)),
     )
-    return Lesson(messages, crop=lesson.crop if final else None, given=(first, step))
+    crop = lesson.crop if final else None
+    return Lesson(messages, crop=crop, resized=lesson.resized, given=(first, step))
 
 
 def babble(rng: random.Random) -> str:
@@ -346,7 +367,7 @@ def corpus(agent: DeepEyes, scenes: list[Scene]) -> Iterator[str]:
         lessons = (
             draft_lesson(rng, scene, target),
             caption_lesson(scene),
-            screen_lesson(rng, agent, scene, target),
+            screen_lesson(rng, agent.prompts, scene, target),
             zoom_lesson(rng, agent, make_task(rng, scene, target)),
         )
         for lesson in lessons:

@@ -8,8 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from speceyes_datasets.needle.scene import COLOURS, SIDE, Disc, Scene, draw
+from speceyes_plugins.agents.zoom import CropSizes, crop_size
+from speceyes_plugins.engines.resize_rule import ResizeRule
 
-from speceyes_training.architecture import FRAME, MERGE, PATCH
+from speceyes_cli.core.chat import Size
+from speceyes_training.architecture import FRAME, MERGE, PATCH, pixel_bounds
 
 Box = tuple[int, int, int, int]
 
@@ -22,54 +25,58 @@ class View:
     """One picture as the models see it, with a label for every visual token."""
 
     pixels: npt.NDArray[np.uint8]
-    """[side, side, 3]."""
+    """[height, width, 3]."""
     classes: npt.NDArray[np.int64]
     """[tokens, 4]: disc colour (0 none, 1..8), large, dot colour, dot on the right."""
     offsets: npt.NDArray[np.float32]
-    """[tokens, 2]: from the token's centre to the disc's, in token widths; NaN without a disc."""
+    """[tokens, 2]: from the token's centre to the disc's, in token sides; NaN without a disc."""
 
-
-def multiple_of_28(length: float) -> int:
-    """The side that the zoom tool gives a crop."""
-    return max(4, round(length / 28)) * 28
+    @property
+    def tokens(self) -> int:
+        """Visual tokens of the picture."""
+        return len(self.classes)
 
 
 def render(
-    scene: Scene, box: Box | None = None, *, by_code: bool = False, patch: int = PATCH
+    scene: Scene, box: Box | None = None, *, resized: CropSizes | None = None, patch: int = PATCH
 ) -> View:
-    """Draw the scene, or a box of it in original pixels, as a model with such patches sees it."""
+    """Draw the scene, or a box of it in original pixels, as a model with such patches sees it.
+
+    `resized` says to what a tool resizes the crop, None that it does not. A crop that is not quite
+    square can come to a frame that is not square.
+    """
     picture = draw(scene, box)
-    if box is not None and not by_code:
-        width, height = box[2] - box[0], box[3] - box[1]
-        picture = picture.resize(
-            (multiple_of_28(width), multiple_of_28(height)), Image.Resampling.BICUBIC
-        )
-    picture = picture.resize((FRAME, FRAME), Image.Resampling.BICUBIC)
-    classes, offsets = label(scene.discs, box or (0, 0, SIDE, SIDE), patch)
-    return View(np.asarray(picture), classes, offsets)
+    if resized is not None:
+        picture = picture.resize(crop_size(picture.size, resized), Image.Resampling.BICUBIC)
+    frame = ResizeRule(patch * MERGE, *pixel_bounds(FRAME)).frame(Size(*picture.size))
+    picture = picture.resize(frame, Image.Resampling.BICUBIC)
+    classes, offsets = label(scene.discs, box or (0, 0, SIDE, SIDE), frame, patch)
+    return View(np.array(picture), classes, offsets)
 
 
 def label(
-    discs: tuple[Disc, ...], box: Box, patch: int
+    discs: tuple[Disc, ...], box: Box, frame: Size, patch: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Labels of every visual token, row by row: the nearest disc that reaches into it."""
+    """Labels of every visual token, row by row: the nearest disc that reaches into it.
+
+    `box` is in original pixels, `frame` the size at which it is seen.
+    """
     token = patch * MERGE
-    count = FRAME // token
-    scale = FRAME / (box[2] - box[0])
-    classes = np.full((count, count, 4), UNKNOWN, np.int64)
+    columns, rows = frame.width // token, frame.height // token
+    across, down = (box[2] - box[0]) / columns, (box[3] - box[1]) / rows  # of a token, original
+    scale = min(token / across, token / down)
+    classes = np.full((rows, columns, 4), UNKNOWN, np.int64)
     classes[..., 0] = 0
-    offsets = np.full((count, count, 2), np.nan, np.float32)
-    best = np.full((count, count), np.inf)
-    centres = (np.arange(count) + 0.5) * token
+    offsets = np.full((rows, columns, 2), np.nan, np.float32)
+    best = np.full((rows, columns), np.inf)
     for disc in discs:
-        x, y = (disc.x - box[0]) * scale, (disc.y - box[1]) * scale
-        radius = disc.radius * scale
-        dx, dy = x - centres[None, :], y - centres[:, None]
+        dx = disc.x - box[0] - (np.arange(columns)[None, :] + 0.5) * across
+        dy = disc.y - box[1] - (np.arange(rows)[:, None] + 0.5) * down
         outside = np.hypot(
-            np.maximum(np.abs(dx) - token / 2, 0), np.maximum(np.abs(dy) - token / 2, 0)
+            np.maximum(np.abs(dx) - across / 2, 0), np.maximum(np.abs(dy) - down / 2, 0)
         )
         distance = np.hypot(dx, dy)
-        mine = (outside < 0.8 * radius) & (distance < best)
+        mine = (outside < 0.8 * disc.radius) & (distance < best)
         best[mine] = distance[mine]
         readable = disc.dot_radius * scale >= READABLE_DOT
         classes[mine] = (
@@ -78,5 +85,5 @@ def label(
             COLOURS.index(disc.dot_colour) if readable else UNKNOWN,
             int(disc.dot_side == "right") if readable else UNKNOWN,
         )
-        offsets[mine] = np.stack(np.broadcast_arrays(dx, dy), -1)[mine] / token
+        offsets[mine] = np.stack(np.broadcast_arrays(dx / across, dy / down), -1)[mine]
     return classes.reshape(-1, 4), offsets.reshape(-1, 2)
