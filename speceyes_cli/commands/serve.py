@@ -64,6 +64,13 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
                 }
                 require_engines(plan.certificate, described)
             rehearse_agent(plan.agent_name, plan.service.agent, plan.loads, engines)
-            run_server(plan.service, engines, listener, options.stop_seconds, announce)
+            run_server(
+                plan.service,
+                engines,
+                listener,
+                options.stop_seconds,
+                announce,
+                drain_seconds=options.drain_seconds,
+            )
         finally:
             close_engines(engines)

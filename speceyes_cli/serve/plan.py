@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -71,6 +72,12 @@ class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
         flags="--api-key",
     )
     stop_seconds: float = option(30.0, "Time that a stop leaves to what is in flight.", SERVER)
+    drain_seconds: float = option(
+        0.0,
+        "Time before a stop in which /readyz is 503 and questions are still taken, so that a "
+        "balancer sends the next ones elsewhere.",
+        SERVER,
+    )
     max_waiting: int = option(64, "Requests that may wait; more are answered 429.", LIMITS)
     max_pictures: int = option(32, "Pictures of a conversation.", LIMITS)
     max_picture_mb: float = option(
@@ -252,7 +259,8 @@ def read_limits(options: ServeOptions) -> ServeLimits:
         "--max-pictures": (options.max_pictures, options.max_pictures > 0),
         "--max-picture-mb": (options.max_picture_mb, 0 < options.max_picture_mb <= 100),  # noqa: PLR2004 - the loader's own limit
         "--max-picture-pixels": (options.max_picture_pixels, options.max_picture_pixels > 0),
-        "--stop-seconds": (options.stop_seconds, options.stop_seconds >= 0),
+        "--stop-seconds": (options.stop_seconds, 0 <= options.stop_seconds < math.inf),
+        "--drain-seconds": (options.drain_seconds, 0 <= options.drain_seconds < math.inf),
     }
     for flag, (value, fits) in wrong.items():
         if not fits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -69,6 +70,11 @@ class Promise:
     def evidence(self) -> float:
         """The e-value against the promise now; 1 without audits."""
         return 1.0 if self._test is None else self._test.evidence
+
+    @property
+    def alarm_at(self) -> float:
+        """The evidence at which an alarm is given; infinite without audits."""
+        return math.inf if self._watched is None else self._watched.alarm_at
 
     @property
     def due(self) -> bool:

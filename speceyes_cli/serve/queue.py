@@ -86,6 +86,7 @@ class RequestQueue:
         self._live: dict[str, _Ticket] = {}
         self._endings: deque[float] = deque(maxlen=REMEMBERED)
         self._closing = False
+        self._withdrawn = False
         self._thread = threading.Thread(target=self._work, name="speceyes-queue", daemon=True)
         self._thread.start()
 
@@ -108,6 +109,15 @@ class RequestQueue:
     def is_open(self) -> bool:
         """Whether questions are taken."""
         return self._thread.is_alive() and not self._closing
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether balancers should send questions."""
+        return self.is_open and not self._withdrawn
+
+    def withdraw(self) -> None:
+        """Tell balancers to send no more; what comes all the same is taken."""
+        self._withdrawn = True
 
     def submit(
         self, sample: Sample, gate: Gate, start: Callable[[], Policy]

@@ -34,6 +34,8 @@ SCRIPTED = ("serve", "--agent", "looker", "--small", "scripted", "--large", "scr
         (("--cors-origins", "*,https://a.b/c"), "--cors-origins https://a.b/c: an origin"),
         (("--max-picture-mb", "0"), "--max-picture-mb cannot be 0."),
         (("--port", "70000"), "--port cannot be 70000."),
+        (("--drain-seconds", "-1"), "--drain-seconds cannot be -1."),
+        (("--stop-seconds", "inf"), "--stop-seconds cannot be inf."),
         (("--host", "nowhere.invalid"), "--host nowhere.invalid: there is no such address"),
         (("--api-key", " "), "--api-key is empty"),
         (("--api-key", "schlüssel"), "The key in --api-key or SPECEYES_SERVE_API_KEY holds"),

@@ -217,8 +217,8 @@ class ChatEndpoint:
         return _state(self._queue.is_open)
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
-        """`GET /readyz`: whether another request would be let in."""
-        return _state(self._queue.is_open and self._inside < self._queue.capacity)
+        """`GET /readyz`: whether there is room for another request, and no stop to come."""
+        return _state(self._queue.is_offered and self._inside < self._queue.capacity)
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
         """`GET /metrics` in Prometheus's text form."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from speceyes_cli.serve.promise import Promise
 from speceyes_cli.serve.queue import AnsweredRequest, RequestQueue
@@ -17,72 +25,39 @@ class Metrics:
 
     def __init__(self, queue: RequestQueue, promise: Promise | None = None) -> None:
         registry = self._registry = CollectorRegistry()
-        self._responses = Counter(
-            "speceyes_responses", "Responses by HTTP status.", ["status"], registry=registry
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, help_: str, *labels: str) -> Counter:
+            return Counter(name, help_, labels, registry=registry)
+
+        def histogram(name: str, help_: str, *labels: str) -> Histogram:
+            return Histogram(name, help_, labels, registry=registry, buckets=SECONDS)
+
+        self._responses = counter("speceyes_responses", "Responses by HTTP status.", "status")
+        self._answers = counter(
+            "speceyes_answers", "Questions by route: small, large, error, passed.", "route"
         )
-        self._answers = Counter(
-            "speceyes_answers",
-            "Questions by route: small, large, error, passed.",
-            ["route"],
-            registry=registry,
+        self._screened = counter(
+            "speceyes_screened", "Screens by whether they let the question pass.", "passed"
         )
-        self._screened = Counter(
-            "speceyes_screened",
-            "Screens by whether they let the question pass.",
-            ["passed"],
-            registry=registry,
+        self._drafts = counter(
+            "speceyes_drafts", "Drafts by whether the gate accepted them.", "accepted"
         )
-        self._drafts = Counter(
-            "speceyes_drafts",
-            "Drafts by whether the gate accepted them.",
-            ["accepted"],
-            registry=registry,
-        )
-        self._cancelled = Counter(
-            "speceyes_cancelled", "Questions whose client left.", registry=registry
-        )
-        self._phases = Histogram(
+        self._cancelled = counter("speceyes_cancelled", "Questions whose client left.")
+        self._phases = histogram(
             "speceyes_phase_seconds",
             "Time of one question in a phase, its share of each batch.",
-            ["phase"],
-            registry=registry,
-            buckets=SECONDS,
+            "phase",
         )
-        self._whole = Histogram(
-            "speceyes_request_seconds",
-            "From handing in to the answer.",
-            ["route"],
-            registry=registry,
-            buckets=SECONDS,
+        self._whole = histogram(
+            "speceyes_request_seconds", "From handing in to the answer.", "route"
         )
-        self._waited = Histogram(
-            "speceyes_waited_seconds",
-            "From handing in to the first work.",
-            registry=registry,
-            buckets=SECONDS,
-        )
-        for name, help_, read in (
-            ("speceyes_waiting", "Questions not yet begun.", lambda: queue.waiting),
-            ("speceyes_live", "Questions at work.", lambda: queue.live),
-            (
-                "speceyes_capacity",
-                "Questions inside beyond which 429 is answered.",
-                lambda: queue.capacity,
-            ),
-        ):
-            Gauge(name, help_, registry=registry).set_function(read)
-        self._beta = Gauge(
-            "speceyes_beta",
-            "Share of screened questions that passed, since the start.",
-            registry=registry,
-        )
-        self._alpha = Gauge(
-            "speceyes_alpha", "Share of drafts accepted, since the start.", registry=registry
-        )
-        self._passed = [0, 0]
-        self._accepted = [0, 0]
+        self._waited = histogram("speceyes_waited_seconds", "From handing in to the first work.")
+        self._passed = _Share("speceyes_beta", "Share of screened questions that passed", registry)
+        self._accepted = _Share("speceyes_alpha", "Share of drafts accepted", registry)
+        _watch_queue(queue, registry)
         if promise is not None and promise.is_watched:
-            _watch(promise, registry)
+            _watch_promise(promise, registry)
 
     def note_answer(self, answered: AnsweredRequest) -> None:
         """Count a question that has ended."""
@@ -94,10 +69,10 @@ class Metrics:
             self._phases.labels(phase).observe(seconds)
         if record.passed_screen is not None:
             self._screened.labels(str(record.passed_screen).lower()).inc()
-            self._beta.set(_share(self._passed, record.passed_screen))
+            self._passed.add(record.passed_screen)
         if record.draft is not None and record.route != "error":
             self._drafts.labels(str(record.draft.accepted).lower()).inc()
-            self._alpha.set(_share(self._accepted, record.draft.accepted))
+            self._accepted.add(record.draft.accepted)
 
     def note_passed(self) -> None:
         """Count a request that another endpoint answers by itself."""
@@ -116,20 +91,43 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def _watch(promise: Promise, registry: CollectorRegistry) -> None:
+class _Share:
+    """A share of what has been counted since the start."""
+
+    def __init__(self, name: str, help_: str, registry: CollectorRegistry) -> None:
+        self._gauge = Gauge(name, f"{help_}, since the start.", registry=registry)
+        self._hits = 0
+        self._all = 0
+
+    def add(self, hit: bool) -> None:  # noqa: FBT001 - it is what is counted
+        self._hits += hit
+        self._all += 1
+        self._gauge.set(self._hits / self._all)
+
+
+def _watch_queue(queue: RequestQueue, registry: CollectorRegistry) -> None:
+    """Gauges of what is inside."""
+    _read("speceyes_waiting", "Questions not yet begun.", lambda: queue.waiting, registry)
+    _read("speceyes_live", "Questions at work.", lambda: queue.live, registry)
+    told = "Questions inside beyond which 429 is answered."
+    _read("speceyes_capacity", told, lambda: queue.capacity, registry)
+
+
+def _watch_promise(promise: Promise, registry: CollectorRegistry) -> None:
     """Gauges of the certificate's promise."""
-    for name, help_, read in (
-        ("speceyes_promise_evidence", "E-value against the promise.", lambda: promise.evidence),
-        ("speceyes_promise_alarms", "Alarms since the start.", lambda: promise.alarms),
-        ("speceyes_promise_threshold", "The threshold now.", lambda: promise.threshold),
-    ):
-        Gauge(name, help_, registry=registry).set_function(read)
+    told = "E-value against the promise."
+    _read("speceyes_promise_evidence", told, lambda: promise.evidence, registry)
+    told = "Evidence at which an alarm is given."
+    _read("speceyes_promise_alarm_at", told, lambda: promise.alarm_at, registry)
+    told = "Alarms since the test was begun."
+    _read("speceyes_promise_alarms", told, lambda: promise.alarms, registry)
+    told = "The threshold now."
+    _read("speceyes_promise_threshold", told, lambda: promise.threshold, registry)
     audits = Gauge("speceyes_audits", "Audits by finding.", ["found"], registry=registry)
     for finding in promise.findings:
         audits.labels(finding).set_function(partial(promise.findings.__getitem__, finding))
 
 
-def _share(counts: list[int], hit: bool) -> float:  # noqa: FBT001 - it is what is counted
-    counts[0] += hit
-    counts[1] += 1
-    return counts[0] / counts[1]
+def _read(name: str, help_: str, value: Callable[[], float], registry: CollectorRegistry) -> None:
+    """A gauge that is read when it is asked for."""
+    Gauge(name, help_, registry=registry).set_function(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import os
@@ -25,6 +26,9 @@ BACKLOG = 2048
 MOST_AT_ONCE = 128
 GRACE_SECONDS = 1.0
 """After --stop-seconds: to close what can be closed."""
+CLOSE = (b"connection", b"close")
+LOOK_SECONDS = 0.1
+"""Between two looks, while draining, at whether the stop is to be at once."""
 DROPPED = "Some questions were dropped: they took longer than --stop-seconds."
 
 
@@ -62,8 +66,9 @@ class StoppableServer(uvicorn.Server):
         listener: socket.socket,
         stop_seconds: float,
         on_stop: Callable[[], None] = lambda: None,
+        drain_seconds: float = 0.0,
     ) -> None:
-        """`on_stop` is called when a stop begins."""
+        """`on_stop` is called when a stop begins, `drain_seconds` after it was asked for."""
         files = share_open_files()
         config = uvicorn.Config(
             build_endpoint(service, queue),
@@ -79,6 +84,8 @@ class StoppableServer(uvicorn.Server):
         )
         super().__init__(config)
         self._listener = listener
+        self._queue = queue
+        self._drain_seconds = drain_seconds
         self._stop_seconds = stop_seconds
         self._on_stop = on_stop
         self._stopped_at: float | None = None
@@ -96,10 +103,19 @@ class StoppableServer(uvicorn.Server):
         self._listener.listen(BACKLOG)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop."""
+        """Be unready for a while, then stop."""
+        await self._drain()
         self._stopped_at = time.monotonic()
         self._on_stop()
         await super().shutdown(sockets)
+
+    async def _drain(self) -> None:
+        """Answer as before, each connection once more, until balancers have turned away."""
+        self._queue.withdraw()
+        end = time.monotonic() + self._drain_seconds
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        while not self.force_exit and time.monotonic() < end:  # noqa: ASYNC110 - a flag of uvicorn's
+            await asyncio.sleep(min(LOOK_SECONDS, self._drain_seconds))
 
 
 def run_server(
@@ -108,10 +124,13 @@ def run_server(
     listener: socket.socket,
     stop_seconds: float,
     announce: Callable[[str], None],
+    *,
+    drain_seconds: float = 0.0,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then take no more, and finish what is in flight.
 
-    Whatever still runs `stop_seconds` after a stop began is left, and the process ends.
+    For the first `drain_seconds` everything is still taken, while `/readyz` tells balancers to send
+    no more. Whatever still runs `stop_seconds` later is left, and the process ends.
     """
     closed = threading.Event()
 
@@ -127,7 +146,7 @@ def run_server(
         timer.start()
 
     queue = RequestQueue(service, engines)
-    server = StoppableServer(service, queue, listener, stop_seconds, begin_stop)
+    server = StoppableServer(service, queue, listener, stop_seconds, begin_stop, drain_seconds)
     address = listener.getsockname()
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
     listener.listen(BACKLOG)  # whoever reads the next line may connect at once

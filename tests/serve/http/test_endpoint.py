@@ -217,6 +217,7 @@ def test_prometheus_is_told_routes_rates_latencies_and_the_queue(serve: Serve) -
     assert metric(text, 'speceyes_request_seconds_count{route="small"}') == 2
     assert metric(text, 'speceyes_responses_total{status="400"}') == 1
     assert metric(text, "speceyes_waiting") == metric(text, "speceyes_live") == 0
+    assert metric(text, "process_resident_memory_bytes") > 0
 
 
 def test_system_text_reaches_the_models(serve: Serve) -> None:
