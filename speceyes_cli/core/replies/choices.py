@@ -56,7 +56,7 @@ def parse_choice(text: str, options: Sequence[str]) -> Choice:
         return TOO_LONG
     if not options or not said.strip():
         return NOTHING
-    known = read_options(options)
+    known = read_options(tuple(options))
     return _whole_text((text, said), known) or _read(read_items(tokens, known), known)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from enum import StrEnum, auto
 from typing import NamedTuple
@@ -68,17 +69,20 @@ class Options(NamedTuple):
     """Options whose text is a single letter, by it."""
 
 
-def read_options(options: Sequence[str]) -> Options:
-    """Prepare the options; those with labels of their own are found as they are shown, too."""
+@functools.lru_cache(256)
+def read_options(options: tuple[str, ...]) -> Options:
+    """Prepare the options, once for all replies to a question.
+
+    Those with labels of their own are found as they are shown, too.
+    """
     folded = tuple(fold(option).strip(AROUND) for option in options)
     letters = tuple(chr(ord("a") + place) for place in range(len(options)))
     shown = tuple(fold(option).strip(AROUND) for option in without_labels(options))
     own = all(text[:2].lstrip("([")[:1] == letters[place] for place, text in enumerate(folded))
     if not own:
         folded = shown
-    phrases = [
-        (text, place) for place, text in (*enumerate(folded), *enumerate(shown)) if _fits(text)
-    ]
+    forms = dict.fromkeys((*enumerate(folded), *enumerate(shown)))
+    phrases = [(text, place) for place, text in forms if _fits(text)]
     return Options(
         same=tuple(folded.index(text) for text in folded),
         letters=letters,
