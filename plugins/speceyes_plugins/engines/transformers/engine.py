@@ -135,12 +135,11 @@ class TransformersEngine:
             Written(self._within_context(ask, len(ids)), seen, ids)
             for (ask, seen), ids in zip(asks, texts, strict=True)
         ]
-        fitting = [item for item in written if item.ask.max_new_tokens > 0]
-        rows = iter(self._decode_written(fitting) if fitting else [])
-        return [
-            next(rows) if item.ask.max_new_tokens > 0 else self._too_long(len(item.ids))
-            for item in written
-        ]
+        fitting = [i for i, item in enumerate(written) if item.ask.max_new_tokens > 0]
+        fitting.sort(key=lambda i: len(written[i].ids))  # equal lengths are read in one call
+        decoded = self._decode_written([written[i] for i in fitting]) if fitting else []
+        rows = dict(zip(fitting, decoded, strict=True))
+        return [rows.get(i) or self._too_long(len(item.ids)) for i, item in enumerate(written)]
 
     def _decode_written(self, written: Sequence[Written]) -> list[DecodingRow]:
         rows: list[DecodingRow] = []

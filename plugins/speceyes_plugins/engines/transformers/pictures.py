@@ -69,8 +69,9 @@ class PictureEncoder:
         self._seen = SeenPictures()
         self._ahead: dict[tuple[str, Picture], Future[Tensor | Exception]] = {}
         self._lock = threading.Lock()
-        count = min(len(os.sched_getaffinity(0)), MOST_HANDS)
-        self._hands = ThreadPoolExecutor(count, "speceyes-picture")
+        cores = len(os.sched_getaffinity(0))
+        self._hands = ThreadPoolExecutor(min(cores, MOST_HANDS), "speceyes-picture")
+        self._works_ahead = model.device.type != "cpu" or torch.get_num_threads() < cores
 
     def resized(self, picture: Picture) -> Tensor:
         """One picture as the model sees it, [3, height, width] of uint8; raises as opening it."""
@@ -108,7 +109,13 @@ class PictureEncoder:
         return found
 
     def prepare(self, wanted: Sequence[tuple[str, Picture]]) -> None:
-        """Begin to open and resize pictures that `encode` will be asked for."""
+        """Begin to open and resize pictures that `encode` will be asked for, where a core is free.
+
+        Where the model computes on all of them, its threads would wait for each other instead: the
+        embedded pair at batch 32 answers a third fewer samples a second.
+        """
+        if not self._works_ahead:
+            return
         with self._lock:
             for pair in wanted:
                 known = pair in self._ahead or self._known(*pair) is not None

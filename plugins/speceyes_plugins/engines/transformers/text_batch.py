@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -111,8 +112,11 @@ class TextBatch:
         model = self._model
         shape = (2, len(prompts), model.key_heads, self._end + BLOCK, model.width)
         layers = [
-            torch.zeros(shape, dtype=model.dtype, device=layer.device) for layer in model.layers
+            torch.empty(shape, dtype=model.dtype, device=layer.device) for layer in model.layers
         ]
+        unseen = self._end - min(self._lengths)
+        for layer in layers:  # a masked column counts nothing, unless it holds no number
+            layer[:, :, :, :unseen] = 0
         for row, prompt in enumerate(prompts):
             if prompt.known is not None:
                 count, first = prompt.known.length, self._end - self._lengths[row]
@@ -185,21 +189,19 @@ class _Prefill:
         self._model = model
         self._layers = layers
         self._end = end
-        self._rows = rows
+        self._runs = [(row, len(list(alike))) for row, alike in groupby(rows)]
+        """Neighbours that are alike, which one call attends to."""
         self._masks = {row: _visible(*row, layers[0]) for row in rows}
 
     def __call__(self, index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         layer = self._layers[index]
-        if len(self._masks) == 1:  # all alike: one call
-            return self._attend(layer, (query, key, value), self._rows[0])
-        counts = [fresh for _, fresh in self._rows]
+        counts = [count * fresh for (_, fresh), count in self._runs]
         parts = (part.split(counts) for part in (query, key, value))
-        return torch.cat(
-            [
-                self._attend(layer[:, place : place + 1], own, row)
-                for place, (row, *own) in enumerate(zip(self._rows, *parts, strict=True))
-            ]
-        )
+        found, place = [], 0
+        for (row, count), *own in zip(self._runs, *parts, strict=True):
+            found.append(self._attend(layer[:, place : place + count], own, row))
+            place += count
+        return found[0] if len(found) == 1 else torch.cat(found)
 
     def _attend(self, layer: Tensor, parts: Sequence[Tensor], row: tuple[int, int]) -> Tensor:
         """Rows of one length; `layer` is [2, rows, key heads, capacity, width]."""
@@ -223,7 +225,7 @@ class _Prefill:
 
 def _longer(layer: Tensor, columns: int) -> Tensor:
     """The same keys and values with room for more columns."""
-    longer = layer.new_zeros((*layer.shape[:3], layer.shape[3] + columns, layer.shape[4]))
+    longer = layer.new_empty((*layer.shape[:3], layer.shape[3] + columns, layer.shape[4]))
     longer[:, :, :, : layer.shape[3]] = layer
     return longer
 

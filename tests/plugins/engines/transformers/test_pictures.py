@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,22 @@ def test_a_picture_that_comes_again_is_seen_once_while_somebody_has_it(
         encoder.encode([("three", Picture("new", draw))])
         encoder.forget("three")
         assert len(encoder._seen) == 0
+
+
+@pytest.mark.parametrize("spare", [True, False])
+def test_pictures_are_opened_ahead_only_where_a_core_is_free(
+    untrained: dict[Role, Path], monkeypatch: pytest.MonkeyPatch, *, spare: bool
+) -> None:
+    loaded = load(EngineOptions(str(untrained["small"]), "small"))
+    cores = len(os.sched_getaffinity(0))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores - 1 if spare else cores)
+    encoder = PictureEncoder(loaded.model, loaded.processor.image_processor)
+    opened = threading.Event()
+
+    def draw() -> Image.Image:
+        opened.set()
+        return noise("RGB", (90, 70))
+
+    encoder.prepare([("one", Picture("noise", draw))])
+    encoder._hands.shutdown()  # what was begun has ended
+    assert opened.is_set() == spare
