@@ -7,20 +7,17 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image, ImageDraw
 
 from speceyes_cli.api.table import html_table, text
 from speceyes_cli.core.gate.decision import confidence_from_separability
+from speceyes_cli.core.pictures.boxes import box_of
 from speceyes_cli.core.run.records import PictureNote, Record, ToolNote
 
 WIDEST = 640
 """Pixels across at which a notebook shows the picture."""
 COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e")
-SIDES = {"relative": 1000, "fractions": 1}
-"""What boxes that are not in pixels call the whole width and the whole height."""
-CORNERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +86,12 @@ class Decision:
 
 def box_on(picture: Image.Image, tool: ToolNote) -> tuple[float, float, float, float] | None:
     """A tool call's box in pixels of the original picture; None where it has none."""
-    box: Any = tool.arguments.get("box")
-    if not isinstance(box, list) or len(box) != CORNERS:
+    box = box_of(tool.arguments, picture.size)
+    if box is None:
         return None
-    if not all(isinstance(side, int | float) and math.isfinite(side) for side in box):
-        return None
-    seen: Any = tool.arguments.get("frame") or picture.size
-    side = SIDES.get(str(tool.arguments.get("box_frame")))
-    if side is not None:
-        seen = (side, side)
-    across, down = picture.width / seen[0], picture.height / seen[1]
-    left, right = (min(max(x * across, 0.0), picture.width) for x in box[::2])
-    top, bottom = (min(max(y * down, 0.0), picture.height) for y in box[1::2])
+    width, height = picture.size
+    left, right = box.left * width, box.right * width
+    top, bottom = box.top * height, box.bottom * height
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 

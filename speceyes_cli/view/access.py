@@ -11,17 +11,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from speceyes_cli.web.headers import GUARDS
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Names under which the page answers; any other is a name that somebody else gave this machine."""
 HEADERS = {
+    **GUARDS,
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
 }
 REFUSED = "This page needs the address, token included, that `speceyes view` printed."
 ELSEWHERE = "This page answers at 127.0.0.1 only."

@@ -38,7 +38,6 @@ from speceyes_cli.view.pictures import (
     SHOWN_SIDE,
     WHOLE_SIDE,
     SamplePictures,
-    encode,
     enlarge,
     try_picture,
 )
@@ -49,7 +48,10 @@ from speceyes_cli.view.runs_table import RunsChoice, all_lines, arrange, distinc
 from speceyes_cli.view.sample_page import SamplePage, describe
 from speceyes_cli.view.samples import KINDS, ORDERS, PAGE, VERDICTS, Choice, choose, kinds_of
 from speceyes_cli.view.what_if import RISKS, WhatIf, open_what_if
+from speceyes_cli.web.pictures import encode
 
+SHARED = ("speceyes_cli.web", "assets")
+"""The package and folder of what every page has."""
 OUR_FAULT = "This page could not be made; the terminal that runs `speceyes view` tells why."
 
 
@@ -76,7 +78,7 @@ def build_app(catalog: Catalog, host: Host, token: str, cookie: str) -> TokenGat
             Route(f"{sample}/record", view.record),
             Route(f"{sample}/pictures/{{number:int}}", view.picture),
             Route(f"{sample}/crops/{{number:int}}", view.crop),
-            Mount("/assets", StaticFiles(directory=FOLDER / "assets")),
+            Mount("/assets", StaticFiles(directory=FOLDER / "assets", packages=[SHARED])),
         ],
         exception_handlers=handlers,
     )

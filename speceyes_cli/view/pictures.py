@@ -2,54 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
-from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from PIL import Image
 
 from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.errors import DataError, SpecEyesError
+from speceyes_cli.core.pictures.boxes import Fractions
 from speceyes_cli.core.pictures.loading import load_picture
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.kept_images import file_name, folder_name
-from speceyes_cli.core.run.records import PictureNote, Record, ToolNote
+from speceyes_cli.core.run.records import PictureNote, Record
 from speceyes_cli.core.run.store import IMAGES
 from speceyes_cli.core.samples import trajectory_key
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.run_samples import find_sample
+from speceyes_cli.web.pictures import Encoded
 
 SHOWN_SIDE = 1_400
 """Pixels of the longer side of a picture as it is first shown; zooming in fetches all of them."""
 WHOLE_SIDE = 8_192
 CROP_SIDE = 700
-JPEG_QUALITY = 88
-RELATIVE = 1000
-"""What relative boxes call the whole width, and the whole height."""
-SIDES = 4
 _KEPT = re.compile(r"\d+-(.*)\.png")
 _LINE = 60
-
-
-class Fractions(NamedTuple):
-    """A box as fractions of the picture's width and height, left < right and top < bottom."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-class Encoded(NamedTuple):
-    """A picture as a browser takes it."""
-
-    data: bytes
-    media_type: str
 
 
 def picture_names(record: Record) -> list[str]:
@@ -66,43 +46,6 @@ def picture_names(record: Record) -> list[str]:
 
 def _phase_order(phase: str) -> int:
     return 1 if phase == "agent" else 0
-
-
-def box_of(tool: ToolNote, seen: PictureNote | None = None) -> Fractions | None:
-    """The box that a tool looked at; None where its call had none, or one that makes no sense."""
-    box = tool.arguments.get("box", tool.arguments.get("bbox_2d"))
-    if isinstance(box, str):
-        box = box.split()
-    if not isinstance(box, Sequence) or len(box) != SIDES:
-        return None
-    extent = _extent(tool.arguments, seen)
-    if extent is None:
-        return None
-    try:
-        left, top, right, bottom = (
-            min(1.0, max(0.0, float(side) / whole))
-            for side, whole in zip(box, (*extent, *extent), strict=True)
-        )
-    except (TypeError, ValueError):
-        return None
-    if not (left < right and top < bottom):  # NaN too
-        return None
-    return Fractions(left, top, right, bottom)
-
-
-def _extent(arguments: Mapping[str, Any], seen: PictureNote | None) -> tuple[float, float] | None:
-    """The whole picture's width and height in the box's units."""
-    if arguments.get("box_frame") == "relative":
-        return RELATIVE, RELATIVE
-    frame = arguments.get("frame")
-    if isinstance(frame, Mapping):
-        frame = [frame.get("width"), frame.get("height")]
-    if frame is None and seen is not None:
-        frame = [seen.width, seen.height]
-    if not isinstance(frame, Sequence) or isinstance(frame, str):
-        return None
-    sizes = [side for side in frame if isinstance(side, int | float) and side > 0]
-    return (sizes[0], sizes[1]) if len(sizes) == len(frame) == SIDES // 2 else None
 
 
 class SamplePictures:
@@ -154,18 +97,6 @@ class SamplePictures:
             if found is not None and found[1] == wanted and inside:
                 return file
         return None
-
-
-def encode(image: Image.Image, side: int) -> Encoded:
-    """The picture, no side longer than so many pixels."""
-    shown = image.convert("RGB")
-    shown.thumbnail((side, side))
-    out = io.BytesIO()
-    if shown.width * shown.height <= CROP_SIDE * CROP_SIDE:  # small: every pixel as it is
-        shown.save(out, "PNG")
-        return Encoded(out.getvalue(), "image/png")
-    shown.save(out, "JPEG", quality=JPEG_QUALITY)
-    return Encoded(out.getvalue(), "image/jpeg")
 
 
 def enlarge(image: Image.Image) -> Image.Image:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from speceyes_cli.core.judging.judges import ClaimKey
 from speceyes_cli.core.judging.verdicts import JudgedNote
+from speceyes_cli.core.pictures.boxes import Fractions, box_of
 from speceyes_cli.core.run.records import CallNote, PictureNote, Record, TokenNote, ToolNote
-from speceyes_cli.view.pictures import Fractions, box_of, picture_names
+from speceyes_cli.view.pictures import picture_names
 from speceyes_cli.view.reading import WholeRecord
 
 WRITERS = ("agent", "propose")
@@ -193,7 +194,16 @@ def _take_tools(
 
 def _tool(number: int, note: ToolNote, seen: PictureNote | None) -> ShownTool:
     arguments = {name: str(value)[:MOST_TEXT] for name, value in note.arguments.items()}
-    return ShownTool(number, note, arguments, box_of(note, seen))
+    return ShownTool(number, note, arguments, _box(note, seen))
+
+
+def _box(note: ToolNote, seen: PictureNote | None) -> Fractions | None:
+    """The box that a tool looked at, where it lies in the sample's own picture."""
+    if seen is None:
+        return box_of(note.arguments)
+    if note.arguments.get("picture", seen.picture) != seen.picture:  # within a crop
+        return None
+    return box_of(note.arguments, (seen.width, seen.height))
 
 
 def _first_picture(record: Record) -> PictureNote | None:

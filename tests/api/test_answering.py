@@ -181,7 +181,7 @@ def test_boxes_are_drawn_where_the_agent_zoomed() -> None:
     assert box_on(picture, tool(**framed)) == (20, 20, 100, 50)
     relative = {"box": [100, 200, 500, 500], "box_frame": "relative", "frame": [100, 50]}
     assert box_on(picture, tool(**relative)) == (20, 20, 100, 50)
-    assert box_on(picture, tool(box="10 10 50 25")) is None
+    assert box_on(picture, tool(box="10 10 50 25")) == (10, 10, 50, 25)
     shown = drawn(picture, [(20, 20, 100, 50)])
     assert shown.getpixel((60, 20)) == (0xD6, 0x27, 0x28)
     assert shown.getpixel((60, 35)) == (255, 255, 255)

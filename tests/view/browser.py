@@ -63,15 +63,41 @@ class Reader:
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that fits, brought into view."""
+        self._ask("click", *self._middle(selector))
+
+    def write(self, selector: str, text: str) -> None:
+        """Click into a field and type."""
+        self.click(selector)
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                self.press("Enter")
+            self._ask("write", line)
+
+    def drop(self, selector: str, path: Path) -> None:
+        """Drop a file onto an element."""
+        self._ask("drop", str(path), *self._middle(selector))
+
+    def choose(self, selector: str, path: Path) -> None:
+        """Choose a file in the dialogue that an element opens."""
+        self._ask("choose", str(path))
+        self.click(selector)
+
+    def paste(self, path: Path) -> None:
+        """Paste a picture."""
+        self._seen()
+        self._ask("paste", str(path))
+
+    def _middle(self, selector: str) -> list[float]:
+        """Where the middle of the first element that fits is, brought into view."""
         self._seen()
         name = json.dumps(selector)
-        x, y = self.wait(
+        place: list[float] = self.wait(
             f"(() => {{ const e = document.querySelector({name}); if (!e) return null; "
             "e.scrollIntoView({block: 'center', inline: 'center', behavior: 'instant'}); "
             "const r = e.getBoundingClientRect(); "
             "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
-        self._ask("click", x, y)
+        return place
 
     def follow(self, selector: str, then: str) -> None:
         """Click a link and wait for something of the page that it leads to."""
@@ -126,3 +152,14 @@ def browser(width: int, mode: str) -> Iterator[Reader]:
             yield Reader(process)
         finally:
             process.kill()
+
+
+def faults(reader: Reader, axe: str) -> list[Any]:
+    """What axe finds wrong with the page."""
+    reader.run(axe)
+    reader.run(
+        "window.found = null; axe.run(document, {resultTypes: ['violations']})"
+        ".then(r => { window.found = {violations: r.violations.map("
+        "v => [v.id, v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary)])}; });"
+    )
+    return list(reader.wait("window.found")["violations"])

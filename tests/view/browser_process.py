@@ -17,8 +17,14 @@ DARK = " --blink-settings=preferredColorScheme=0" if MODE == "dark" else ""
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["QTWEBENGINE_CHROMIUM_FLAGS"] = f"--no-sandbox --disable-gpu{DARK}"
 # ruff: noqa: E402 - Qt reads its environment when imported
-from PyQt6.QtCore import QPoint, QSocketNotifier, Qt, QTimer, QUrl
-from PyQt6.QtGui import QGuiApplication
+from PyQt6.QtCore import QMimeData, QPoint, QPointF, QSocketNotifier, Qt, QTimer, QUrl
+from PyQt6.QtGui import (
+    QDragEnterEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QGuiApplication,
+    QImage,
+)
 from PyQt6.QtTest import QTest
 from PyQt6.QtWebEngineCore import (
     QWebEnginePage,
@@ -37,9 +43,13 @@ class Page(QWebEnginePage):
     def __init__(self, profile: QWebEngineProfile, view: QWebEngineView) -> None:
         super().__init__(profile, view)
         self.console: list[str] = []
+        self.files: list[str] = []
 
     def javaScriptConsoleMessage(self, _: Any, message: str, line: int, source: str) -> None:  # noqa: N802 - Qt's name
         self.console.append(f"{source}:{line}: {message}")
+
+    def chooseFiles(self, *_: Any) -> list[str]:  # noqa: N802 - the same
+        return self.files
 
 
 class Watch(QWebEngineUrlRequestInterceptor):
@@ -91,6 +101,37 @@ class Browser:
             self.window, getattr(Qt.Key, f"Key_{name if len(name) > 1 else name.upper()}")
         )
         QTimer.singleShot(100, lambda: answer(None))
+
+    def write(self, answer: Answer, text: str) -> None:
+        QTest.keyClicks(self.window, text)
+        QTimer.singleShot(100, lambda: answer(None))
+
+    def choose(self, answer: Answer, path: str) -> None:
+        """The file that the next dialogue gives."""
+        self.page.files = [path]
+        answer(None)
+
+    def paste(self, answer: Answer, path: str) -> None:
+        """Paste a picture, as after copying it."""
+        board = QGuiApplication.clipboard()
+        assert board is not None
+        board.setImage(QImage(path))
+        self.page.triggerAction(QWebEnginePage.WebAction.Paste)
+        QTimer.singleShot(300, lambda: answer(None))
+
+    def drop(self, answer: Answer, path: str, x: float, y: float) -> None:
+        """Drag a file into the window and drop it."""
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(path)])
+        place, action = QPoint(int(x), int(y)), Qt.DropAction.CopyAction
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        for event in (
+            QDragEnterEvent(place, action, data, left, none),
+            QDragMoveEvent(place, action, data, left, none),
+            QDropEvent(QPointF(place), action, data, left, none),
+        ):
+            QApplication.sendEvent(self.view, event)
+        QTimer.singleShot(300, lambda: answer(None))
 
     def shot(self, answer: Answer, path: str, whole: bool) -> None:
         """A picture of the window, or of the whole page."""

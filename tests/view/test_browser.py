@@ -9,13 +9,12 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import Result
 
 from tests.analysis.conftest import Spec
-from tests.view.browser import Reader, browser
+from tests.view.browser import Reader, browser, faults
 from tests.view.conftest import Shown, View, WriteRun
 
 RECORD = os.environ.get("SPECEYES_RECORD")
@@ -181,14 +180,3 @@ def test_every_page_can_be_read_by_everyone(twelve: Shown, width: int, mode: str
             keep(reader, f"{name}-{width}-{mode}", whole=True)
         expected = [line for line in reader.console if "422" not in line]
         assert expected == []
-
-
-def faults(reader: Reader, axe: str) -> list[Any]:
-    """What axe finds wrong with the page."""
-    reader.run(axe)
-    reader.run(
-        "window.found = null; axe.run(document, {resultTypes: ['violations']})"
-        ".then(r => { window.found = {violations: r.violations.map("
-        "v => [v.id, v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary)])}; });"
-    )
-    return list(reader.wait("window.found")["violations"])

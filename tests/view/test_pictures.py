@@ -10,9 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
-from speceyes_cli.core.run.records import PictureNote, ToolNote
 from speceyes_cli.core.run.store import IMAGES
-from speceyes_cli.view.pictures import Fractions, box_of
 from tests.view.conftest import Shown, View
 
 
@@ -73,32 +71,3 @@ def test_without_kept_pictures_the_dataset_has_them(
     assert shown.get(f"{where}/crops/0").headers["content-type"] == "image/png"
     assert "--keep-images" in shown.get(f"{where}/pictures/1").text
     assert "truncated" in shown.get(f"{address(shown, 'b', 'dot-0')}/pictures/0").text
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        ({"box": [100, 200, 300, 400], "box_frame": "relative"}, (0.1, 0.2, 0.3, 0.4)),
-        (
-            {"box": [10, 20, 30, 40], "box_frame": "pixels", "frame": [100, 50]},
-            (0.1, 0.4, 0.3, 0.8),
-        ),
-        ({"box": [10, 20, 30, 40]}, (0.05, 0.1, 0.15, 0.2)),
-        ({"box": "10 20 30 40"}, (0.05, 0.1, 0.15, 0.2)),
-        ({"bbox_2d": [-50, 0, 100, 900]}, (0.0, 0.0, 0.5, 1.0)),
-        ({"box": [30, 20, 10, 40]}, None),
-        ({"box": [1, 2, 3]}, None),
-        ({"box": ["a", 2, 3, 4]}, None),
-        ({"box": None}, None),
-        ({"box": [1, 2, 3, 4], "frame": [0, 8]}, None),
-        ({"box": [1, 2, 3, 4], "frame": "ab"}, None),
-        ({}, None),
-    ],
-)
-def test_boxes_are_fractions_of_the_picture(
-    arguments: dict[str, object], expected: tuple[float, ...] | None
-) -> None:
-    tool = ToolNote(name="zoom", arguments=arguments, outcome="ok", text="", notes=(), seconds=0.1)
-    seen = PictureNote(picture="p", width=200, height=200)
-    found = box_of(tool, seen)
-    assert found == (None if expected is None else pytest.approx(Fractions(*expected)))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from speceyes_cli.core.pictures.boxes import Fractions
 from speceyes_cli.core.run.records import CallNote, MessageNote, PictureNote, Record, ToolNote
 from speceyes_cli.view.reading import WholeRecord
 from speceyes_cli.view.sample_page import SamplePage, describe
@@ -97,3 +100,17 @@ def test_a_failed_sample_shows_what_its_models_said() -> None:
     shown = page_of(calls=(call("a"), call("b")), details={})
     assert [turn.text for turn in shown.turns] == ["a", "b"]
     assert page_of(calls=(), details={"turns": "damaged"}).turns == []
+
+
+def test_a_box_within_a_crop_is_not_drawn_on_the_picture() -> None:
+    seen = MessageNote(role="user", content=(PictureNote(picture="p", width=100, height=100),))
+    shown = page_of(
+        calls=(call("a"), call("b"), call("c")),
+        tools=(
+            tool(picture="p", box=[0.1, 0.1, 0.5, 0.5], box_frame="fractions", frame=None),
+            tool(picture="crop 1", box=[0.1, 0.1, 0.5, 0.5], box_frame="fractions", frame=None),
+        ),
+        messages={"agent": (seen,)},
+        details={"turns": [{"outcome": "observation", "notes": []}] * 2 + [{"outcome": "answer"}]},
+    )
+    assert shown.boxes == [(1, pytest.approx(Fractions(0.1, 0.1, 0.5, 0.5)))]

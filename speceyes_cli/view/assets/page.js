@@ -1,5 +1,5 @@
 // What every page has: keys, the list of runs that refreshes itself, the choice of two to compare,
-// and the picture that zooms.
+// and the picture that zooms, which picture.js has.
 
 const WAIT = 2000; // milliseconds between two looks at whether something changed
 
@@ -84,38 +84,8 @@ function live(compare) {
 function picture() {
   const figure = document.querySelector("[data-picture]");
   if (!figure) return;
-  const frame = figure.querySelector(".frame");
-  const canvas = figure.querySelector(".canvas");
-  const image = figure.querySelector("img");
-  let scale = 1;
-  for (const tag of figure.querySelectorAll(".tag")) {
-    tag.style.left = `${tag.dataset.left}%`;
-    tag.style.top = `${tag.dataset.top}%`;
-  }
-  const zoom = (to) => {
-    const x = (frame.scrollLeft + frame.clientWidth / 2) / canvas.clientWidth;
-    const y = (frame.scrollTop + frame.clientHeight / 2) / canvas.clientHeight;
-    scale = Math.min(16, Math.max(1, to));
-    if (scale > 1 && !image.src.endsWith("?whole")) image.src = image.dataset.whole;
-    canvas.style.width = `${100 * scale}%`;
-    frame.scrollLeft = x * canvas.clientWidth - frame.clientWidth / 2;
-    frame.scrollTop = y * canvas.clientHeight - frame.clientHeight / 2;
-  };
-  const steps = { in: () => zoom(scale * 1.5), out: () => zoom(scale / 1.5), fit: () => zoom(1) };
-  for (const button of figure.querySelectorAll("[data-zoom]")) {
-    button.addEventListener("click", steps[button.dataset.zoom]);
-  }
-  frame.addEventListener("keydown", (event) => {
-    const wanted = { "+": "in", "=": "in", "-": "out", 0: "fit" }[event.key];
-    if (wanted) steps[wanted]();
-  });
-  const mark = (turn, on) => {
-    for (const box of figure.querySelectorAll(`.box[data-turn="${turn}"]`)) box.classList.toggle("marked", on);
-  };
-  for (const turn of document.querySelectorAll(".turn")) {
-    turn.addEventListener("mouseenter", () => mark(turn.dataset.turn, true));
-    turn.addEventListener("mouseleave", () => mark(turn.dataset.turn, false));
-  }
+  const { markFrom } = pictureWithBoxes(figure);
+  document.querySelectorAll(".turn").forEach(markFrom);
 }
 
 keys();
