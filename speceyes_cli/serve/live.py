@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from speceyes_cli.core.agents import Await
 from speceyes_cli.core.chat import Answer, Ask, Observation, Picture, Reply, Run
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.policies import finite
-from speceyes_cli.core.methods.thinking import split_thoughts
+from speceyes_cli.core.methods.thinking import split_thoughts, without_thought
 from speceyes_cli.core.methods.words import ANSWER_PHASE
 from speceyes_cli.core.replies.yes_no import says_no
+from speceyes_cli.serve.trace import draft_facts, tool_facts
 
 AGENT_PHASE = "agent"
 
@@ -38,6 +41,8 @@ class Step:
     """Something was done: a JSON object that says what."""
 
     facts: Mapping[str, Any]
+    more: Callable[[], Mapping[str, Any]] | None = None
+    """Further facts that take time to make, for a thread that nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,15 @@ Event = Thought | Said | Step | Chunk
 class Live:
     """The events of one question, from any thread to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, traces: bool = False) -> None:
+        """`traces`: the client asked for every step as it is done, the accepted draft's too."""
         self._loop = asyncio.get_running_loop()
         self._events: deque[Event] = deque()
         self._changed = asyncio.Event()
-        self.speaking = asyncio.Event()
+        self.traces = traces
+        self.opening = asyncio.Event()
+        """The stream may begin: the large model speaks, or a step was done for whoever asked."""
+        self.speaking = False
         """The large model has begun on the answer: no draft stands."""
         self.confidence: float | None = None
         """The draft's, where there was one."""
@@ -66,11 +75,11 @@ class Live:
 
     def tell(self, event: Event) -> None:
         """From any thread."""
-        self._soon(self._events.append, event)
+        self._soon(self._append, event)
 
     def speak(self) -> None:
         """The large model begins. From any thread."""
-        self._soon(lambda _: self.speaking.set(), None)
+        self._soon(self._begin, None)
 
     def take(self) -> list[Event]:
         """What has been told since the last time."""
@@ -84,6 +93,15 @@ class Live:
         """Wait until there is something to take."""
         await self._changed.wait()
 
+    def _append(self, event: Event) -> None:
+        self._events.append(event)
+        if self.traces:
+            self.opening.set()
+
+    def _begin(self, _: None) -> None:
+        self.speaking = True
+        self.opening.set()
+
     def _soon(self, call: Callable[[Any], object], value: Any) -> None:
         def told() -> None:
             call(value)
@@ -93,9 +111,15 @@ class Live:
             self._loop.call_soon_threadsafe(told)
 
 
-def watched(policy: Generator[Any, Any, Any], live: Live, gate: Gate) -> Generator[Any, Any, Any]:
-    """The policy, each of its steps told; what runs beside it is not."""
+def watched(
+    policy: Generator[Any, Any, Any], live: Live, gate: Gate, pictures: Sequence[Picture] = ()
+) -> Generator[Any, Any, Any]:
+    """The policy, each of its steps told; what runs beside it is not.
+
+    `pictures` are the conversation's, in its order.
+    """
     turn: _Turn | None = None
+    turns = 0
     sent: Any = None
     try:
         while True:
@@ -108,42 +132,64 @@ def watched(policy: Generator[Any, Any, Any], live: Live, gate: Gate) -> Generat
             if isinstance(need, Ask) and need.phase in (AGENT_PHASE, ANSWER_PHASE):
                 if turn is not None:
                     turn.end(None)
+                turns += 1
                 live.speak()
+                if live.traces:
+                    live.tell(Step({"step": "turn", "turn": turns}))
                 turn = _Turn(live.tell, answers=need.phase == ANSWER_PHASE)
                 need = replace(need, watch=turn.grow)
             sent = yield need
-            if isinstance(need, Ask) and isinstance(sent, Reply):
-                _note_reply(need, sent, live, gate)
-                if turn is not None and need.watch is not None:
-                    turn.grow(sent.text)
-            elif isinstance(need, Run):
-                _note_tool(need, sent, live)
+            _note(need, sent, live, gate, pictures)
+            if turn is not None and isinstance(need, Ask) and need.watch is not None:
+                turn.grow(sent.text)
     finally:
         policy.close()
 
 
-def _note_reply(ask: Ask, reply: Reply, live: Live, gate: Gate) -> None:
-    if ask.phase == "screen":
-        live.tell(Step({"step": "screen", "passed": says_no(reply.text)}))
-    elif ask.gate is not None:
-        live.confidence = finite(gate.confidence(reply))
-        live.tell(
-            Step(
-                {
-                    "step": "draft",
-                    "text": reply.text.strip(),
-                    "confidence": live.confidence,
-                    "accepted": gate.accepts(reply),
-                }
-            )
-        )
+def _note(need: Any, sent: Any, live: Live, gate: Gate, pictures: Sequence[Picture]) -> None:
+    """Tell what a need came to."""
+    if isinstance(need, Run):
+        _note_tool(need, sent, live, pictures)
+    elif isinstance(sent, Reply) and isinstance(need, Ask):
+        if need.phase == "screen":
+            _note_screen(sent, live)
+        elif need.gate is not None:
+            _note_draft(without_thought(sent, scored_after=need.scored_after), live, gate)
+    elif isinstance(sent, Reply) and isinstance(need, Await) and live.traces:
+        _note_draft(sent, live, gate)  # of a race, whose agent may be at work already
 
 
-def _note_tool(run: Run, outcome: Any, live: Live) -> None:
+def _note_screen(reply: Reply, live: Live) -> None:
+    facts: dict[str, Any] = {"step": "screen", "passed": says_no(reply.text)}
+    if live.traces:
+        facts["text"] = reply.text.strip()
+    live.tell(Step(facts))
+
+
+def _note_draft(reply: Reply, live: Live, gate: Gate) -> None:
+    live.confidence = finite(gate.confidence(reply))
+    facts = {
+        "step": "draft",
+        "text": reply.text.strip(),
+        "confidence": live.confidence,
+        "accepted": gate.accepts(reply),
+    }
+    live.tell(Step({**facts, **draft_facts(reply, gate)} if live.traces else facts))
+
+
+def _note_tool(run: Run, outcome: Any, live: Live, pictures: Sequence[Picture]) -> None:
     fine = isinstance(outcome, Observation)
     shown = [part.name for part in outcome.content if isinstance(part, Picture)] if fine else []
-    facts = {"step": "tool", "tool": run.name, "outcome": "ok" if fine else outcome.kind}
-    live.tell(Step({**facts, "pictures": shown}))
+    facts = {
+        "step": "tool",
+        "tool": run.name,
+        "outcome": "ok" if fine else outcome.kind,
+        "pictures": shown,
+    }
+    if live.traces:
+        live.tell(Step(facts, partial(tool_facts, run, outcome, pictures)))
+        return
+    live.tell(Step(facts))
     live.tell(Thought(f"\n[{run.name}: {', '.join(shown) or facts['outcome']}]\n"))
 
 

@@ -123,6 +123,12 @@ class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
     cors_origins: str = option(
         "", "Origins whose web pages may ask, with commas; * for any.", SERVER
     )
+    page: bool = option(
+        default=False,
+        help="A page for trying it stands at /: drop a picture, ask, and see the decision.",
+        panel=SERVER,
+        flags="--page",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,7 @@ def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()
         phase_limits=loop_limits(options.fallbacks),
         api_key=key,
         origins=read_origins(options.cors_origins),
+        page=options.page,
         promise=promise,
     )
     learned = host.learned.get(gate.name)

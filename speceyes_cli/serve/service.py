@@ -61,6 +61,8 @@ class Service:
     api_key: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
     """Origins whose pages may ask."""
+    page: bool = False
+    """Whether a page for trying it stands at `/`."""
     promise: Promise | None = None
     """A certificate's, where the endpoint has one."""
 

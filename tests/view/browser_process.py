@@ -125,13 +125,22 @@ class Browser:
         data.setUrls([QUrl.fromLocalFile(path)])
         place, action = QPoint(int(x), int(y)), Qt.DropAction.CopyAction
         left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        for event in (
+        events = [
             QDragEnterEvent(place, action, data, left, none),
             QDragMoveEvent(place, action, data, left, none),
             QDropEvent(QPointF(place), action, data, left, none),
-        ):
-            QApplication.sendEvent(self.view, event)
-        QTimer.singleShot(300, lambda: answer(None))
+        ]
+
+        def send() -> None:
+            """The next event: the page answers each before it takes another."""
+            if not events:
+                answer(None)
+                return
+            QApplication.sendEvent(self.view, events.pop(0))
+            QTimer.singleShot(200, send)
+
+        self.dragged = data  # as long as the events that name it
+        send()
 
     def shot(self, answer: Answer, path: str, whole: bool) -> None:
         """A picture of the window, or of the whole page."""

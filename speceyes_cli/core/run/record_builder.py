@@ -125,7 +125,7 @@ def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> Dr
         text=reply.text,
         accepted=answer is not None and answer.source == "small",
         confidence=gate.confidence(reply),
-        tokens=_token_notes(reply),
+        tokens=token_notes(reply),
         tied_tokens=ties.tied_tokens,
         lowest_margin=ties.lowest_margin,
         lowest_probability=ties.lowest_probability,
@@ -136,7 +136,8 @@ def _verdict_note(verdict: Verdict) -> VerdictNote:
     return VerdictNote(right=verdict.right, provenance=verdict.provenance)
 
 
-def _token_notes(reply: Reply) -> tuple[TokenNote, ...]:
+def token_notes(reply: Reply) -> tuple[TokenNote, ...]:
+    """Each scored token of a draft; texts are empty where the engine does not tell them."""
     told = len(reply.pieces) == len(reply.statistics)
     pieces = reply.pieces if told else ("",) * len(reply.statistics)
     return tuple(
@@ -169,7 +170,7 @@ def _tool_note(event: Ran) -> ToolNote:
     run, outcome, seconds = event
     return ToolNote(
         name=run.name,
-        arguments={key: _without_pixels(value) for key, value in run.arguments.items()},
+        arguments={key: without_pixels(value) for key, value in run.arguments.items()},
         outcome="ok" if isinstance(outcome, Observation) else outcome.kind,
         text="".join(part for part in outcome.content if isinstance(part, str))
         if isinstance(outcome, Observation)
@@ -179,10 +180,10 @@ def _tool_note(event: Ran) -> ToolNote:
     )
 
 
-def _without_pixels(value: Any) -> Any:
+def without_pixels(value: Any) -> Any:
     """An argument with the names of its pictures in their places."""
     if isinstance(value, Mapping):
-        return {key: _without_pixels(item) for key, item in value.items()}
+        return {key: without_pixels(item) for key, item in value.items()}
     return value.name if isinstance(value, Picture) else value
 
 

@@ -30,6 +30,7 @@ from speceyes_cli.serve.http.response_form import ResponseForm
 from speceyes_cli.serve.http.responses import read_response_question
 from speceyes_cli.serve.http.streams import HEARTBEAT_SECONDS, Form, LateStream, late, ready
 from speceyes_cli.serve.live import Live
+from speceyes_cli.serve.page.document import Page
 from speceyes_cli.serve.queue import RequestQueue
 from speceyes_cli.serve.service import Service, choose_gate
 
@@ -51,6 +52,7 @@ TOLD = (
 def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
     """The ASGI application."""
     endpoint = ChatEndpoint(service, queue)
+    page = Page(service.name, needs_key=service.api_key is not None) if service.page else None
     handlers: dict[Any, Callable[[Request, Any], Any]] = {
         ApiError: endpoint.refuse,
         HTTPException: endpoint.refuse_path,
@@ -65,6 +67,7 @@ def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
             Route("/healthz", endpoint.health),
             Route("/readyz", endpoint.ready),
             Route("/metrics", endpoint.metrics),
+            *([Route("/", page.show)] if page is not None else []),
         ],
         middleware=_middleware(service.origins),
         exception_handlers=handlers,
@@ -144,19 +147,19 @@ class ChatEndpoint:
         self, question: ChatQuestion, body: Body, place: Place, make_form: FormMaker
     ) -> Response:
         gate = choose_gate(question, self._service)
-        live = Live() if question.stream else None
+        live = Live(traces=question.overrides.trace) if question.stream else None
         work = asyncio.ensure_future(self._asking.answer(question, gate, live))
         place.hold(work)
         finished = await self._first(work, body, live)
         head = {"id": uuid.uuid4().hex, "created": int(time.time()), "model": self._service.name}
         form = make_form(head, gate, logprobs=question.logprobs, usage=question.include_usage)
         if not finished and live is not None:
-            headers = {}
-            if live.speaking.is_set():
-                headers = route_headers("large", live.confidence, gate)
+            headers = route_headers("large", live.confidence, gate) if live.speaking else {}
             return LateStream(work, late(form, work, live), headers)
         answered = work.result()
         headers = decision_headers(answered, gate)
+        if live is not None and live.traces:
+            return LateStream(work, late(form, work, live), headers)
         if question.stream:
             events = ready(form, answered)
             return StreamingResponse(events, media_type="text/event-stream", headers=headers)
@@ -181,7 +184,7 @@ class ChatEndpoint:
         gone = asyncio.ensure_future(body.gone())
         waited: set[asyncio.Future[Any]] = {work, gone}
         if live is not None:
-            waited.add(asyncio.ensure_future(live.speaking.wait()))
+            waited.add(asyncio.ensure_future(live.opening.wait()))
         seconds = None if live is None else HEARTBEAT_SECONDS
         try:
             await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -96,7 +96,7 @@ class Asking:
         policy = self._service.start(sample, gate)
         if max_tokens is not None:
             policy = within_tokens(policy, max_tokens)
-        return policy if live is None else watched(policy, live, gate)
+        return policy if live is None else watched(policy, live, gate, sample.pictures)
 
 
 def _check_bytes(held: int, most: int) -> None:

@@ -81,10 +81,11 @@ async def pass_on(
 async def relayed(work: asyncio.Future[Any], live: Live) -> AsyncIterator[str]:
     """The other endpoint's stream as it comes, comments in between."""
     while True:
+        ended = work.done()  # before what is taken: while it is sent more may come
         for told in live.take():
             if isinstance(told, Chunk):
                 yield event(told.body)
-        if work.done():
+        if ended:
             break
         if not await first_of(work, live.changed(), HEARTBEAT_SECONDS):
             yield HEARTBEAT

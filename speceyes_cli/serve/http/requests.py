@@ -25,6 +25,8 @@ class Overrides(Strict):
 
     threshold: float | None = None
     gate: str | None = None
+    trace: bool = False
+    """A stream tells every step as it is done, with all that the gate and the tools saw."""
 
 
 class StreamOptions(Strict):
@@ -106,6 +108,9 @@ def read_chat(body: Any) -> ChatQuestion:
         raise complaint(error, body) from None
     extra = request.model_extra or {}
     only_large = passing_field(extra, ChatRequest.model_fields)
+    if request.speceyes.trace and not request.stream:
+        told = 'speceyes.trace is told by streams only: send "stream": true, or leave it out.'
+        raise ApiError(400, told, "speceyes.trace", "invalid_value")
     conversation = read_turns(request.messages)
     options = request.stream_options
     limits = [n for n in (request.max_tokens, request.max_completion_tokens) if n is not None]

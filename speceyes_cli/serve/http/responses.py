@@ -55,11 +55,15 @@ def read_response_question(data: bytes) -> ChatQuestion:
     for name, value in body.items():
         _check(name, value)
     try:
-        return read_chat(_as_chat(body))
+        question = read_chat(_as_chat(body))
     except ApiError as error:
         param = error.param.replace("messages", "input") if error.param else None
         told = error.message.replace("messages", "input")
         raise replace(error, message=told, param=param) from None
+    if question.overrides.trace:
+        told = "speceyes.trace is told by the streams of /v1/chat/completions only."
+        raise ApiError(400, told, "speceyes.trace", "unsupported_parameter")
+    return question
 
 
 def _check(name: str, value: Any) -> None:

@@ -151,6 +151,8 @@ def run_server(
     shown = f"[{address[0]}]" if ":" in address[0] else address[0]
     listener.listen(BACKLOG)  # whoever reads the next line may connect at once
     announce(f"{service.name} is served at http://{shown}:{address[1]}/v1 (Ctrl-C stops it)")
+    if service.page:
+        announce(f"A page for trying it is at http://{shown}:{address[1]}/")
     try:
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from speceyes_cli.serve.http.answers import event
 from speceyes_cli.serve.http.errors import ApiError, error_body
-from speceyes_cli.serve.live import Event, Live
+from speceyes_cli.serve.live import Event, Live, Step
 from speceyes_cli.serve.queue import AnsweredRequest
 
 HEARTBEAT_SECONDS = 10.0
@@ -64,12 +64,13 @@ async def late(form: Form, work: asyncio.Future[AnsweredRequest], live: Live) ->
     """What the question's policy does while it does it, comments in between, then the answer."""
     opened = False
     while True:
+        ended = work.done()  # before what is taken: while it is sent more may come
         for told in live.take():
             if not opened:
                 yield form.opening()
                 opened = True
-            yield form.event(told)
-        if work.done():
+            yield form.event(await _whole(told))
+        if ended:
             break
         if not await first_of(work, live.changed(), HEARTBEAT_SECONDS):
             yield HEARTBEAT
@@ -80,6 +81,13 @@ async def late(form: Form, work: asyncio.Future[AnsweredRequest], live: Live) ->
         return
     for text in form.events(answered, live.said if opened else None):
         yield text
+
+
+async def _whole(told: Event) -> Event:
+    """The event with all its facts; those that take time are made on a thread."""
+    if not isinstance(told, Step) or told.more is None:
+        return told
+    return Step({**told.facts, **await asyncio.to_thread(told.more)})
 
 
 async def first_of(work: asyncio.Future[Any], other: Awaitable[None], most: float) -> bool:
