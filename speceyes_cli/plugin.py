@@ -46,6 +46,7 @@ from speceyes_cli.core.chat import (
     chat_pictures,
 )
 from speceyes_cli.core.context import Closeable
+from speceyes_cli.core.error_texts import first_line
 from speceyes_cli.core.errors import (
     ContextLengthError,
     DataError,
@@ -94,7 +95,6 @@ from speceyes_cli.core.secrets import (
     Secrets,
     check_key,
     has_userinfo,
-    hide_hub_token,
     hide_userinfo,
 )
 from speceyes_cli.core.text import (
@@ -106,6 +106,7 @@ from speceyes_cli.core.text import (
 )
 from speceyes_cli.host.hookspecs import hookimpl
 from speceyes_cli.host.plugin_options import OptionValue, OptionValues, PluginOption
+from speceyes_cli.host.remote.hub import why_no_hub
 from speceyes_cli.host.remote.opening import open_client, refuses_key
 from speceyes_cli.host.remote.optional_fields import OptionalFields
 from speceyes_cli.host.remote.proxies import proxy_before
@@ -271,22 +272,23 @@ __all__ = [  # noqa: RUF022 - by subject
     "RunStopError",
     "ServerLostError",
     "UsageError",
+    "first_line",
     "one_line",
     "strip_control",
     "without_tags",
     "without_tokens",
     "writable",
-    # Servers: clients with limits, and keys that must not be told.
+    # Servers: clients with limits, keys that must not be told, and whether the hub can be asked.
     "OptionalFields",
     "Secrets",
     "check_key",
     "has_userinfo",
-    "hide_hub_token",
     "hide_userinfo",
     "open_client",
     "proxy_before",
     "refuses_key",
     "watching",
+    "why_no_hub",
     # What is closed at the end of a block.
     "Closeable",
 ]

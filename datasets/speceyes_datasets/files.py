@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from speceyes_cli.plugin import DataError, DataSource, Sample, digest_rows, hide_hub_token
+from speceyes_cli.plugin import DataError, DataSource, Sample, digest_rows, first_line, why_no_hub
 
 HUB = "hub"
 DATASET_ORDER = "dataset"
@@ -90,17 +90,26 @@ def fingerprint_of(
 
 def _download(origin: Origin, revision: str, patterns: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - heavy, and rarely needed
+    from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415 - as above
 
+    hindrance = why_no_hub()  # the client would try again for most of a minute
     try:
         folder = snapshot_download(
             origin.hub_id,
             repo_type="dataset",
             revision=revision,
             allow_patterns=list(patterns),
+            local_files_only=bool(hindrance),
         )
-    except Exception as error:  # the library's errors have no common base
-        reason = (hide_hub_token(str(error)).splitlines() or [type(error).__name__])[0].rstrip(".")
+    except LocalEntryNotFoundError as error:
         raise DataError(
-            f"{origin.title} cannot be downloaded from {origin.hub_id} at {revision}: {reason}."
+            f"{origin.title} is not in the hub's cache at {revision}, and "
+            f"{hindrance or 'the hub does not give it'}; name a folder of its files with "
+            "--data FOLDER."
+        ) from error
+    except Exception as error:  # the library's errors have no common base
+        raise DataError(
+            f"{origin.title} cannot be downloaded from {origin.hub_id} at {revision}: "
+            f"{first_line(error)}."
         ) from error
     return Path(folder)

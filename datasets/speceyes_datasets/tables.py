@@ -22,6 +22,7 @@ from speceyes_cli.plugin import (
     decode_base64,
     decode_picture,
     digest_bytes,
+    first_line,
     is_lfs_pointer,
     picture_from,
 )
@@ -276,7 +277,7 @@ def _read_parquet(table: Table) -> Iterator[SampleRow]:
                 [values] = batch.to_pylist()
                 yield _parquet_row(table, number, values)
     except (ArrowException, OSError) as error:
-        raise DataError(f"{path} is damaged: {_first_line(error)}.") from None
+        raise DataError(f"{path} is damaged: {first_line(error)}.") from None
 
 
 def _parquet_row(table: Table, number: int, values: dict[str, Any]) -> SampleRow:
@@ -316,8 +317,4 @@ def _parquet(path: Path, look: Callable[[Any], Looked]) -> Looked:
         with _opened(path) as opened:
             if is_lfs_pointer(opened.read(_LONG)):
                 raise DataError(f"{path}: {LFS_POINTER}.") from None
-        raise DataError(f"{path} is not a parquet file: {_first_line(error)}.") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise DataError(f"{path} is not a parquet file: {first_line(error)}.") from None

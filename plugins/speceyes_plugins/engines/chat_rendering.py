@@ -26,6 +26,7 @@ from speceyes_cli.plugin import (
     ToolCall,
     UsageError,
     chat_pictures,
+    first_line,
     without_tokens,
 )
 from speceyes_plugins.engines.tool_texts import spell_out
@@ -215,11 +216,6 @@ def template_of(processor: Any) -> str:
         if isinstance(found, str):
             return found
     return ""
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, at most one line of it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
 
 
 def _never_opened() -> Any:

@@ -11,8 +11,14 @@ from typing import Any
 
 import torch
 
-from speceyes_cli.plugin import Ask, ContextLengthError, EngineOptions, Reply, UsageError
-from speceyes_plugins.engines.chat_rendering import first_line
+from speceyes_cli.plugin import (
+    Ask,
+    ContextLengthError,
+    EngineOptions,
+    Reply,
+    UsageError,
+    first_line,
+)
 from speceyes_plugins.engines.transformers.agreement import find_difference
 from speceyes_plugins.engines.transformers.conversations import Conversations, Written
 from speceyes_plugins.engines.transformers.decoding import Decoder, DecodingRow

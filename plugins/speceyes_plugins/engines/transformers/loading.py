@@ -5,20 +5,17 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
 import transformers
-from huggingface_hub.errors import HFValidationError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.image_utils import SizeDict
 
-from speceyes_cli.plugin import BoxFrame, EngineOptions, OptionValue, UsageError, hide_hub_token
+from speceyes_cli.plugin import BoxFrame, EngineOptions, OptionValue, UsageError, first_line
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
 from speceyes_plugins.engines.transformers.attention import use_by_length
 from speceyes_plugins.engines.transformers.models import (
@@ -54,7 +51,6 @@ class Loaded:
 def load(options: EngineOptions) -> Loaded:
     """Read the model; raises `UsageError` in one sentence when it cannot be had."""
     place = location(options.model, options.role)
-    require_hub(options)
     device = pick_device(options.device)
     dtype = pick_dtype(options.dtype, device)
     attention = pick_attention(options.attention, device)
@@ -72,9 +68,9 @@ def load(options: EngineOptions) -> Loaded:
             attn_implementation=attention,
         )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        said = hide_hub_token(str(error)).strip()
-        first = said.splitlines()[0] if said else type(error).__name__
-        raise UsageError(f"--{options.role}: {options.model} cannot be loaded: {first}") from error
+        raise UsageError(
+            f"--{options.role}: {options.model} cannot be loaded: {first_line(error)}."
+        ) from error
     finally:
         if noise:
             transformers.utils.logging.enable_progress_bar()
@@ -92,27 +88,6 @@ def load(options: EngineOptions) -> Loaded:
     model.eval()
     revision = getattr(config, "_commit_hash", None) or digest(options)
     return Loaded(model, processor, device, dtype, attention, revision, box_frame)
-
-
-def require_hub(options: EngineOptions) -> None:
-    """Raise `UsageError` where the model has to come from the hub and no network leads there.
-
-    The hub's client would try again for half a minute.
-    """
-    place = location(options.model, options.role)
-    if Path(place).is_dir() or huggingface_hub.constants.HF_HUB_OFFLINE:
-        return
-    try:
-        if isinstance(huggingface_hub.try_to_load_from_cache(place, "config.json"), str):
-            return
-        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=10)
-    except HFValidationError:
-        return  # no name the hub could have: what loads it says so
-    except Exception as error:  # of whichever HTTP library the hub's client uses
-        raise UsageError(
-            f"--{options.role}: {options.model} is no folder here and is not in the hub's cache, "
-            f"and {huggingface_hub.constants.ENDPOINT} cannot be reached."
-        ) from error
 
 
 def require_grids(processor: Any, model: Any, options: EngineOptions) -> Any:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from speceyes_cli.plugin import EngineOptions, Role, UsageError
+from speceyes_plugins.engines.hub import require_hub
 from speceyes_plugins.engines.model_folder import digest_folder, read_config, require_vocabulary
 
 EMBEDDED = "embedded"
@@ -58,6 +59,7 @@ def check(options: EngineOptions) -> None:
     if not place.is_dir():
         if place.is_absolute() or options.model.startswith((".", "~")):
             raise UsageError(f"--{options.role}: there is no folder {options.model}.")
+        require_hub(options.model, options)
         return
     config = read_config(place, options.role)
     require_type(config.get("model_type"), f"--{options.role}: {place}")

@@ -10,14 +10,18 @@ from jinja2 import TemplateError
 from transformers import AutoProcessor
 from transformers.image_utils import SizeDict
 
-from speceyes_cli.plugin import Ask, EngineOptions, Rendered, UsageError, hide_hub_token, one_line
+from speceyes_cli.plugin import Ask, EngineOptions, Rendered, UsageError, first_line
 from speceyes_plugins.engines.chat_rendering import ChatRenderer
+from speceyes_plugins.engines.hub import require_hub
 from speceyes_plugins.engines.transformers.models import location
 from speceyes_plugins.engines.transformers.prompts import PromptWriter, pictures_of
 
 
 def render(options: EngineOptions, asks: Sequence[Ask]) -> list[Rendered]:
-    """Each ask's text and token ids; raises `UsageError` where the template cannot take it."""
+    """Each ask's text and token ids; raises `UsageError` where the template cannot take it.
+
+    `DataError` where the model has to come from the hub, which cannot be asked.
+    """
     processor = _processor(location(options.model, options.role), options)
     named = f"--{options.role}: {options.model}"
     chat, writer = ChatRenderer(processor, named), PromptWriter(processor, named)
@@ -32,7 +36,7 @@ def render(options: EngineOptions, asks: Sequence[Ask]) -> list[Rendered]:
         except (TemplateError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(
                 f"--{options.role}: the chat template of {options.model} cannot take the messages "
-                f"of the {ask.phase or 'prompt'}: {one_line(str(error)) or type(error).__name__}."
+                f"of the {ask.phase or 'prompt'}: {first_line(error)}."
             ) from error
         rendered.append(Rendered(text, tuple(ids)))
     return rendered
@@ -40,11 +44,13 @@ def render(options: EngineOptions, asks: Sequence[Ask]) -> list[Rendered]:
 
 @lru_cache(maxsize=4)
 def _processor(place: str, options: EngineOptions) -> Any:
+    require_hub(place, options)
     try:
         processor = AutoProcessor.from_pretrained(place)
     except (OSError, ValueError, ImportError) as error:
-        said = one_line(hide_hub_token(str(error))) or type(error).__name__
-        raise UsageError(f"--{options.role}: {place} has no processor: {said}") from error
+        raise UsageError(
+            f"--{options.role}: {place} has no processor: {first_line(error)}."
+        ) from error
     size = processor.image_processor.size
     processor.image_processor.size = SizeDict(
         shortest_edge=options.min_pixels or size["shortest_edge"],

@@ -12,7 +12,7 @@ import torch
 from transformers import AutoProcessor
 from vllm import LLM
 
-from speceyes_cli.plugin import EngineOptions, UsageError
+from speceyes_cli.plugin import EngineOptions, UsageError, first_line
 from speceyes_plugins.engines.vllm.engine import VLLMEngine
 from speceyes_plugins.engines.vllm.models import engine_arguments, location
 from speceyes_plugins.engines.vllm.processors import RunnerV1Scores, RunnerV2Scores
@@ -43,8 +43,9 @@ def load(options: EngineOptions) -> VLLMEngine:
         model = LLM(place, **{**arguments, **_block(), **engine_arguments(options)})
         processor = AutoProcessor.from_pretrained(place)
     except (ValueError, RuntimeError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(f"--{options.role}: vLLM cannot load {options.model}: {first}") from error
+        raise UsageError(
+            f"--{options.role}: vLLM cannot load {options.model}: {first_line(error)}."
+        ) from error
     return VLLMEngine(model, processor, options, places)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speceyes_cli.plugin import EngineOptions, PluginOption, Role, UsageError
+from speceyes_plugins.engines.hub import require_hub
 from speceyes_plugins.engines.model_folder import digest_folder, read_config, require_vocabulary
 
 PREFIX = "vllm:"
@@ -86,6 +87,7 @@ def check(options: EngineOptions) -> None:
     if not place.is_dir():
         if place.is_absolute() or name.startswith((".", "~")):
             raise UsageError(f"{flag}: there is no folder {name}.")
+        require_hub(name, options)
         return
     require_vocabulary(read_config(place, options.role), options, name)
 
