@@ -19,7 +19,7 @@ from speceyes_plugins.agents.tolerant_json import (
     read_value,
 )
 
-__all__ = ["Call", "CallError", "read_call", "read_index", "read_number", "without"]
+__all__ = ["Call", "CallError", "read_call", "read_index", "read_number", "without_index"]
 
 MAX_LENGTH = 10_000
 """Characters of a call that are read."""
@@ -28,6 +28,10 @@ ATTEMPTS = 8
 NAME_KEYS = ("name", "tool_name", "function_name", "tool", "function", "action")
 ARGUMENT_KEYS = ("arguments", "parameters", "args", "params", "kwargs", "input", "action_input")
 WRAPPERS = ("tool_calls", "tool_call", "function_call", "function", "tool_use", "call")
+INDEX_KEYS = (
+    *("img_idx", "img_index", "image_idx", "image_index", "picture_index", "index", "idx"),
+)
+"""Other names under which a call may say which picture it means."""
 OTHER_KEYS = frozenset(("type", "id", "index"))
 LANGUAGES = frozenset(("json", "json5", "python", "py", "tool_call", "tool_code"))
 """What may stand after a code fence."""
@@ -202,11 +206,12 @@ def _read_markup(text: str, *, complete: bool) -> Call | None:
     return Call(name or None, arguments, ("arguments in tags",))
 
 
-def without(arguments: Value, key: str) -> Value:
-    """A call's arguments without one of them."""
-    if not isinstance(arguments, dict):
+def without_index(arguments: Value, key: str) -> Value:
+    """A call's arguments without the one that says which picture it means."""
+    held = _under(arguments, key, INDEX_KEYS)
+    if held is None or not isinstance(arguments, dict):
         return arguments
-    return {name: value for name, value in arguments.items() if name != key}
+    return {name: value for name, value in arguments.items() if name != held.key}
 
 
 def read_index(
@@ -219,7 +224,7 @@ def read_index(
     """
     if count == 0:
         raise CallError("no_picture", "There is no picture.")
-    held = _under(arguments, key, ("img_index", "image_idx", "image_index", "index", "idx"))
+    held = _under(arguments, key, INDEX_KEYS)
     if held is None:
         return usual, (f"no {key}: picture {usual + first}",)
     mends = () if held.key == key else (f'"{held.key}" for "{key}"',)

@@ -31,11 +31,6 @@ from speceyes_cli.plugin import (
     with_question,
 )
 from speceyes_plugins.agents.boxes import BOX_FRAMES, BOX_KEYS, Box, Frame, read_box
-from speceyes_plugins.agents.shown_pictures import (
-    picture_meant,
-    several_pictures,
-    without_place,
-)
 from speceyes_plugins.agents.tags import (
     Tagged,
     after_thought,
@@ -44,13 +39,16 @@ from speceyes_plugins.agents.tags import (
     load_prompts,
     untagged_answer,
 )
-from speceyes_plugins.agents.tool_calls import CallError, read_call
+from speceyes_plugins.agents.tolerant_json import Value
+from speceyes_plugins.agents.tool_calls import CallError, read_call, read_index, without_index
 from speceyes_plugins.agents.zoom import ROUNDINGS, zoom
 
 T = TypeVar("T", bound=str)
 D = TypeVar("D")
 
 TOOL = "image_zoom_in_tool"
+INDEX = "img_idx"
+"""The argument that says which of several pictures is meant, as in Qwen's own examples."""
 MAX_TURNS = 6  # upstream SpecEyes
 MAX_NEW_TOKENS = 512
 NAMES = frozenset(("imagezoomintool", "imagezoomin", "zoomintool", "zoomin", "zoomtool", "zoom"))
@@ -169,10 +167,26 @@ def parse_call(call: Tagged, shown: Shown) -> tuple[Meant, tuple[str, ...]]:
                 f"There is no tool {one_line(said.name, 60)!r}: the only one is {TOOL}.",
             )
         mends = (*mends, f'"{said.name}" for "{TOOL}"')
-    place = picture_meant(said.arguments, shown.pictures, shown.usual)
+    place, more = find_picture(said.arguments, shown)
     frame = shown.frames[place] if place < len(shown.frames) else None
-    box, box_mends = read_box(without_place(said.arguments), Frame(shown.kind, frame))
-    return Meant(shown.pictures[place], frame, box), (*mends, *box_mends)
+    box, box_mends = read_box(without_index(said.arguments, INDEX), Frame(shown.kind, frame))
+    return Meant(shown.pictures[place], frame, box), (*mends, *more, *box_mends)
+
+
+def find_picture(arguments: Value, shown: Shown) -> tuple[int, tuple[str, ...]]:
+    """The place of the picture that a call means, and what was mended; raises `CallError`.
+
+    Of one picture the model is told no number, so that none which it gives means anything.
+    """
+    if len(shown.pictures) == 1:
+        return 0, ()
+    usual = next(i for i, picture in enumerate(shown.pictures) if picture is shown.usual)
+    return read_index(arguments, INDEX, len(shown.pictures), usual)
+
+
+def several_pictures(count: int) -> str:
+    """What a model is told of them."""
+    return f'There are {count} pictures: "{INDEX}" says which, from 0 to {count - 1}.'
 
 
 def untagged_call(reply: Reply, shown: Shown) -> tuple[Meant, tuple[str, ...]]:

@@ -41,7 +41,13 @@ from speceyes_plugins.agents.qwen.schemas import (
     zoom_tool,
 )
 from speceyes_plugins.agents.tags import load_prompts
-from speceyes_plugins.agents.tool_calls import Call, CallError, read_index, read_number, without
+from speceyes_plugins.agents.tool_calls import (
+    Call,
+    CallError,
+    read_index,
+    read_number,
+    without_index,
+)
 from speceyes_plugins.agents.zoom import CropSizes, zoom
 
 ToolSet = Literal["zoom", "all"]
@@ -139,7 +145,7 @@ class Qwen:
         if name == ZOOM:
             kind = self.box_frame or box_frame or "pixels"
             units = Frame(kind, frame)
-            box, more = read_box(without(call.arguments, PICTURE), units)
+            box, more = read_box(without_index(call.arguments, PICTURE), units)
             check_frame(box, units)
             arguments |= {"box": box, "box_frame": kind, "frame": frame}
             return Run(partial(zoom, sizes=CROPS), arguments, name=name, notes=(*mends, *more))

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes
-from speceyes_plugins.agents.shown_pictures import picture_meant
-from speceyes_plugins.agents.tool_calls import CallError
+from speceyes_plugins.agents.tool_calls import INDEX_KEYS, CallError, read_index
 
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Message, Observation, Picture, Reply, Size, ToolError
@@ -76,7 +75,7 @@ def test_a_picture_that_does_not_exist_is_told(index: str) -> None:
     outcome = zoomed(f'"bbox_2d": [0, 0, 9, 9], "img_idx": {index}')
     assert isinstance(outcome, ToolError)
     assert outcome.kind == "no_picture"
-    assert "from 0 to 2" in outcome.text
+    assert "There is no picture" in outcome.text or "must be a whole number" in outcome.text
 
 
 def test_the_prompt_shows_the_history_and_says_how_many_pictures_there_are() -> None:
@@ -87,14 +86,33 @@ def test_the_prompt_shows_the_history_and_says_how_many_pictures_there_are() -> 
     assert DeepEyes(AgentOptions()).screen(SAMPLE)[:2] == SAMPLE.earlier
 
 
+def test_one_picture_is_meant_whatever_number_is_given() -> None:
+    agent = DeepEyes(AgentOptions())
+    sample = Sample("s", "all", RED, "Which?")
+    text = '<tool_call>{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [0, 0, 9, 9], '
+    reply = Reply(f'{text}"img_idx": 1}}}}</tool_call>', 9, "stop")
+    turn = agent.step(reply, AgentState(sample, agent.open(sample), 0, (Size(40, 40),)))
+    assert next(turn).arguments["picture"] is RED
+
+
+@pytest.mark.parametrize("name", INDEX_KEYS)
+def test_the_argument_has_many_names(name: str) -> None:
+    for written in (name, name.upper()):
+        place, mends = read_index({written: "1"}, "img_idx", 3)
+        assert place == 1
+        assert mends[-1] == "a number as text"
+
+
 @given(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
     st.integers(1, 4),
 )
 def test_any_index_is_a_picture_or_told(index: Any, count: int) -> None:
-    pictures = [plain("red", 1) for _ in range(count)]
     try:
-        place = picture_meant({"img_idx": index}, pictures, pictures[-1])
-    except CallError:
-        place = 0
+        place, _ = read_index({"img_idx": index}, "img_idx", count, count - 1)
+    except CallError as error:
+        place, kind = 0, error.kind
+    else:
+        kind = "no_picture"
+    assert kind == "no_picture"
     assert 0 <= place < count
