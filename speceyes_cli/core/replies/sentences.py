@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from speceyes_cli.core.replies.clauses import Span
+from speceyes_cli.core.replies.denials import NEAR, Denials
 from speceyes_cli.core.replies.items import Item, Kind, Options, same_option
 from speceyes_cli.core.replies.status import Status
 from speceyes_cli.core.replies.vocabulary import (
@@ -14,27 +14,12 @@ from speceyes_cli.core.replies.vocabulary import (
     CLOSES,
     CONCLUDES,
     DASHES,
-    DENIES,
     OPENS,
     Role,
 )
 
-_NEAR = 8
-"""Items that may stand between an announcement and what it announces."""
 _LEADS = 12
 """Items that may stand before an answer at the beginning of a sentence."""
-_MOST = 26
-"""Options that a reply may join."""
-_VERBS = frozenset({Role.BE, Role.IT})
-
-
-class _Clause(NamedTuple):
-    start: int
-    stop: int
-    verb: int | None
-    """The place of its first verb."""
-    doubts: bool
-    """Whether a word such as "maybe" stands in it."""
 
 
 class Sentence:
@@ -46,19 +31,18 @@ class Sentence:
         """`initial`: a lone letter here may be somebody's initial."""
         self._items = items
         self._start, self._stop = places.start, places.stop
+        self._span = Span(items, places)
+        self._denials = Denials(self._span)
         self._known = known
         self._initial = initial
-        self._asked = self._text(self._stop) == "?"
+        self._asked = self._span.text(self._stop) == "?"
         self._conditional = any(Role.IF in items[place].roles for place in places)
-        self._denied: dict[int, bool] = {}
         self._several = set(self._joined(places))
-        self._clauses = list(self._read_clauses(places))
-        self._clause_stops = [clause.stop for clause in self._clauses]
 
     def status(self, place: int) -> Status:
         """How the letter or text at this place stands."""
         item = self._items[place]
-        if self._is_out(place):
+        if self._denials.is_out(place):
             return Status.OUT
         if self._asked:
             return Status.ASKED
@@ -82,43 +66,12 @@ class Sentence:
         stands = self._letter_stands if item.kind is Kind.LETTER else self._text_stands
         return announced or stands(place) or Status.MENTIONED
 
-    def _item(self, place: int) -> Item | None:
-        return self._items[place] if self._start <= place < self._stop else None
-
-    def _text(self, place: int) -> str:
-        return self._items[place].text if 0 <= place < len(self._items) else "\n"
-
-    def _after(self, place: int) -> int:
-        """The first place behind an item and the brackets and quotes that close after it."""
-        place += 1
-        while (item := self._item(place)) is not None and item.text in CLOSES:
-            place += 1
-        return place
-
-    def _splits(self, place: int) -> bool:
-        """Whether a clause ends here."""
-        item = self._items[place]
-        dash = item.text in DASHES and not item.glued
-        return item.text in (",", ":") or dash or Role.TURN in item.roles
-
-    def _read_clauses(self, places: range) -> Iterator[_Clause]:
-        start = self._start
-        for stop in (*filter(self._splits, places), self._stop):
-            items = self._items[start:stop]
-            verbs = (at for at, item in enumerate(items, start) if item.roles & _VERBS)
-            doubts = any(Role.MAYBE in item.roles for item in items)
-            yield _Clause(start, stop, next(verbs, None), doubts)
-            start = stop + 1
-
-    def _clause(self, place: int) -> _Clause:
-        return self._clauses[bisect_left(self._clause_stops, place)]
-
     def _joined(self, places: range) -> Iterator[int]:
         """Places of letters and texts of different options that "or", commas and the like join."""
         group: list[int] = []
         for place in places:
             item = self._items[place]
-            if not item.names or self._is_out(place):
+            if not item.names or self._denials.is_out(place):
                 continue
             if group and self._joins(group[-1], place):
                 if same_option(self._items[group[-1]].option, item.option, self._known):
@@ -146,105 +99,32 @@ class Sentence:
         same = same_option(self._items[first].option, self._items[second].option, self._known)
         if not (joining or commas):
             return same or not words
-        at = self._after(second)
+        at = self._span.after(second)
         told = any(Role.BE in self._items[i].roles for i in range(at, min(at + 2, self._stop)))
         return same or not (told and not joining)
-
-    def _is_out(self, place: int) -> bool:
-        """Whether a "not" before the item or a "wrong" after it rules it out."""
-        denied = self._denied.get(place)
-        if denied is None:
-            denied = self._denied[place] = self._is_denied_before(place)
-        return denied or self._is_denied_after(place)
-
-    def _is_denied_before(self, place: int) -> bool:
-        """Whether a "not" stands before it, or before what an "or" joins it to.
-
-        Letters and texts are asked in order, so that those before are known.
-        """
-        joined = False
-        for at in range(place - 1, max(self._start, place - 6) - 1, -1):
-            item = self._items[at]
-            if Role.NOT in item.roles:
-                return True
-            if item.names:
-                return joined and self._denied.get(at, False)
-            joined = joined or item.text == "or"
-            passes = item.roles & {Role.FILL, Role.LABEL, Role.BE, Role.IT} and item.text != ":"
-            if not (passes or item.text in ARTICLES or item.text in OPENS or item.text == "or"):
-                return False
-        return False
-
-    def _is_denied_after(self, place: int) -> bool:
-        at = self._after(self._last_of_several(place))
-        first = self._item(at)
-        if first is None:
-            return False
-        if first.text in ("(", ":", "-"):
-            nearby = self._item(at + 1)
-            return nearby is not None and Role.BAD in nearby.roles
-        foreign = not first.text.isascii()
-        if Role.BE not in first.roles and not foreign and not _denies(first):
-            return False
-        for step in range(6 if foreign else 4):
-            item = self._item(at + step)
-            if item is None or item.text == "," or item.names:
-                return False
-            denied = _denies(item) or Role.BAD in item.roles
-            if denied and (foreign <= (not item.text.isascii())):
-                return True
-        return False
-
-    def _last_of_several(self, place: int) -> int:
-        """The last of several that one plural verb speaks of: "A, C and D are wrong"."""
-        last, joined = place, False
-        for _ in range(_MOST):
-            at = self._after(last)
-            item = self._item(at)
-            if item is None:
-                break
-            joined = joined or Role.LIST in item.roles
-            after = self._item(at + 1)
-            if not (item.text == "," or Role.LIST in item.roles) or after is None:
-                break
-            if not after.names:
-                break
-            last = at + 1
-        verb = self._text(self._after(last))
-        return last if joined and verb in ("are", "aren't", "were", "weren't", "can't") else place
 
     def _announced(self, place: int) -> Status | None:
         """ANSWER behind an announcement, DOUBTED behind a denied one, None without any."""
         linked = False
-        for at in range(place - 1, max(self._start, place - _NEAR) - 1, -1):
+        for at in range(place - 1, max(self._start, place - NEAR) - 1, -1):
             item = self._items[at]
             strong = Role.NOUN in item.roles or (linked and Role.LABEL in item.roles)
             linked = linked or Role.BE in item.roles or item.text in (":", "=")
             if strong or item.roles & {Role.VERB, Role.IT}:
                 if not strong and not self._ends_well(place):
                     return None
-                return Status.DOUBTED if self._denied_before(at) else Status.ANSWER
+                return Status.DOUBTED if self._denials.denied_before(at) else Status.ANSWER
             text = self._items[place].kind is Kind.TEXT and item.text in ARTICLES
             passes = item.roles & {Role.FILL, Role.LABEL, Role.BE} and Role.NOT not in item.roles
             if not (passes or text or item.text in OPENS or item.text in DASHES):
                 return None
         return None
 
-    def _denied_before(self, announcement: int) -> bool:
-        """Whether the clause denies what it is about to announce: "I don't think it is B"."""
-        for at in range(announcement, max(self._start, announcement - _NEAR) - 1, -1):
-            if at != announcement and self._splits(at):
-                return False
-            item = self._items[at]
-            if Role.NOT in item.roles or Role.BAD in item.roles:
-                return True
-        return False
-
     def _ends_well(self, place: int) -> bool:
         """Whether after the item comes an end, a reason, or little else of what it names."""
-        at = self._after(place)
+        at = self._span.after(place)
         words = 2 if self._items[place].kind is Kind.TEXT else 0
-        while (item := self._item(at)) is not None:
+        while (item := self._span.item(at)) is not None:
             if not item.text[0].isalnum() or not item.text.isascii():
                 return True
             ends = {Role.REASON, Role.TURN}
@@ -261,40 +141,40 @@ class Sentence:
         return True
 
     def _is_doubted(self, place: int) -> bool:
-        clause = self._clause(place)
-        follows = self._item(clause.stop + 1)
+        clause = self._span.clause(place)
+        follows = self._span.item(clause.stop + 1)
         if clause.doubts or (follows is not None and Role.MAYBE in follows.roles):
             return True
         return self._items[self._start].text == "or" and place == self._start + 1
 
     def _is_told(self, place: int) -> bool:
         """Whether the item is what its clause speaks of: a verb follows and none comes before."""
-        clause = self._clause(place)
+        clause = self._span.clause(place)
         if clause.verb is not None:
             return clause.verb > place
-        first = self._item(clause.start - 1)
-        if first is None or Role.REASON not in first.roles or place - clause.start > _NEAR:
+        first = self._span.item(clause.start - 1)
+        if first is None or Role.REASON not in first.roles or place - clause.start > NEAR:
             return False
         begins = all(self._items[at].text in ARTICLES for at in range(clause.start, place))
         return begins and clause.stop - place > 2  # noqa: PLR2004 - two words
 
     def _is_good(self, place: int) -> bool:
         """Whether it is called right: "B is the correct answer"."""
-        at = self._after(place)
-        item = self._item(at)
+        at = self._span.after(place)
+        item = self._span.item(at)
         if (
             self._items[place].kind is Kind.TEXT
             and item is not None
             and not item.roles - {Role.FILL}
         ):
             at += 1
-            item = self._item(at)
+            item = self._span.item(at)
         if item is None or Role.BE not in item.roles or Role.NOT in item.roles:
             return False
         for step in range(at + 1, min(at + 6, self._stop)):
             item = self._items[step]
             if Role.GOOD in item.roles:
-                after = self._item(step + 1)
+                after = self._span.item(step + 1)
                 calls = {Role.NOUN, Role.LABEL, Role.TURN, Role.REASON}
                 return (
                     after is None
@@ -311,7 +191,7 @@ class Sentence:
         """Whether a letter stands where an answer stands: alone, or at the beginning."""
         if self._initial:
             return None
-        after = self._item(self._after(place))
+        after = self._span.item(self._span.after(place))
         if place - self._start > _LEADS:
             return Status.ANSWER if after is None and self._concludes(place) else None
         before = self._items[self._start : place]
@@ -321,15 +201,16 @@ class Sentence:
             return Status.ANSWER if after is None and self._concludes(place) else None
         if after is not None:
             return Status.BEGINS if self._goes_on(place, after) else None
-        whole = self._text(self._start - 1) == "\n" and self._text(self._stop) != "\n"
+        whole = self._span.text(self._start - 1) == "\n" and self._span.text(self._stop) != "\n"
         return Status.BEGINS if whole and not self._ends_line(self._stop) else Status.ANSWER
 
     def _goes_on(self, place: int, after: Item) -> bool:
         """Whether a sentence goes on from its letter as from an answer: "B) green", "B, as"."""
-        bracketed = self._after(place) > place + 1
-        follows = self._item(self._after(place) + 1)
+        bracketed = self._span.after(place) > place + 1
+        follows = self._span.item(self._span.after(place) + 1)
         if after.text == ":" and (
-            self._text(place + 1) in "\"'" or (follows is not None and follows.kind is Kind.LETTER)
+            self._span.text(place + 1) in "\"'"
+            or (follows is not None and follows.kind is Kind.LETTER)
         ):
             return False  # a key in JSON, or short for "answer"
         if bracketed or after.text in (":", "(") or after.text in DASHES:
@@ -345,7 +226,7 @@ class Sentence:
 
     def _ends_line(self, place: int) -> bool:
         """Whether nothing but stops follows on the line."""
-        while (text := self._text(place)) != "\n":
+        while (text := self._span.text(place)) != "\n":
             if text not in BOUNDS and text not in CLOSES:
                 return False
             place += 1
@@ -354,7 +235,7 @@ class Sentence:
     def _labels_text(self, place: int) -> bool:
         """Whether a stop, bracket or colon and the letter's own text follow: "B. green"."""
         mark, text = place + 1, place + 2
-        if text >= len(self._items) or self._text(mark) not in (".", ")", ":"):
+        if text >= len(self._items) or self._span.text(mark) not in (".", ")", ":"):
             return False
         return same_option(self._items[text].option, self._items[place].option, self._known)
 
@@ -364,7 +245,7 @@ class Sentence:
 
     def _concludes(self, place: int) -> bool:
         """Whether a "so" or a "but" and little else stands between the clause before and it."""
-        for at in range(place - 1, max(self._start, place - _NEAR) - 1, -1):
+        for at in range(place - 1, max(self._start, place - NEAR) - 1, -1):
             item = self._items[at]
             if item.text in CONCLUDES:
                 return True
@@ -379,8 +260,8 @@ class Sentence:
             _leads(item) or item.text in ARTICLES for item in before
         ):
             return None
-        at = self._after(place)
-        after = self._item(at)
+        at = self._span.after(place)
+        after = self._span.item(at)
         says = self._items[place].text in ("yes", "no")
         if says and after and (Role.IT in after.roles or after.text in ("it", "there", "there's")):
             return Status.ANSWER
@@ -388,14 +269,9 @@ class Sentence:
             if not self._items[place].plain:
                 return None
             at += 1
-            after = self._item(at)
+            after = self._span.item(at)
         ends = after is None or after.text in (",", ":", "(") or after.text in DASHES
         return Status.ANSWER if ends or (after and Role.REASON in after.roles) else None
-
-
-def _denies(item: Item) -> bool:
-    plainly = item.text in DENIES or item.text.endswith("n't") or not item.text.isascii()
-    return Role.NOT in item.roles and plainly
 
 
 def _leads(item: Item) -> bool:
