@@ -16,7 +16,6 @@ from speceyes_cli.commands.options import passed_options, refuse_named, takes
 from speceyes_cli.commands.run_notes import (
     doubt_notes,
     failure_notes,
-    tool_error_note,
     toy_note,
     undecided_note,
     undefined_note,
@@ -152,8 +151,6 @@ def report(rows: list[SummaryRow], run: LoadedRun, baseline: LoadedRun | None) -
     for line in (*doubt_notes(run), *failure_notes(run.records, run.info.config.dataset)):
         console.print(line, markup=False, soft_wrap=True)
     if note := undefined_note(run.records, run.info.config.gate):
-        console.print(strip_control(note), markup=False, soft_wrap=True)
-    if note := tool_error_note(run.records):
         console.print(strip_control(note), markup=False, soft_wrap=True)
     if undecided := next(row.n_undecided for row in rows if row.split == ALL):
         note = undecided_note(undecided, strip_control(str(run.folder)))

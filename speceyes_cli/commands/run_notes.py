@@ -57,19 +57,6 @@ def failure_notes(records: Sequence[Record], dataset: str) -> list[str]:
     return [f"{told} `speceyes data check {dataset}` looks at the data alone.", *lines]
 
 
-def tool_error_note(records: Sequence[Record]) -> str | None:
-    """Which errors of tools were told to the model, by kind; None where none was."""
-    kinds: Counter[str] = Counter()
-    for record in records:
-        turns = record.details.get("turns")
-        for turn in turns if isinstance(turns, list) else ():
-            kinds.update(turn.get("kinds") or ([turn["kind"]] if turn.get("kind") else []))
-    if not kinds:
-        return None
-    told = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
-    return f"{kinds.total()} tool errors were told to the model: {told}."
-
-
 def undefined_note(records: Sequence[Record], gate: str | None) -> str | None:
     """How many drafts had no defined confidence, so that none of them could stand, and why."""
     drafts = [r.draft for r in records if r.draft is not None and r.draft.tokens]

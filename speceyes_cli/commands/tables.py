@@ -10,6 +10,7 @@ from rich.text import Text
 
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.tables.summaries import SummaryRow
+from speceyes_cli.core.text import one_line
 
 NOTHING = "–"
 CACHED = "*"
@@ -87,6 +88,10 @@ def _figures(rows: Sequence[SummaryRow]) -> list[tuple[str, Callable[[SummaryRow
         ("α, drafts accepted", lambda row: percent(row.alpha)),
         ("β, passed the screen", lambda row: percent(row.beta)),
         ("answered by the small model", lambda row: percent(row.accept_rate)),
+    ]
+    if any(row.n_tied for row in rows):
+        figures.append(("drafts that a tie decided", lambda row: str(row.n_tied or 0)))
+    figures += [
         ("speedup (95%)", speedup),
         ("seconds per sample", latency),
         ("median · 95th percentile", _percentiles),
@@ -94,6 +99,10 @@ def _figures(rows: Sequence[SummaryRow]) -> list[tuple[str, Callable[[SummaryRow
     phases = dict.fromkeys(phase for row in rows for phase in row.phase_mean_s)
     figures += [(f"  of it {phase}", _phase(phase)) for phase in phases]
     figures.append(("tokens small · large", lambda row: f"{row.small_tokens} · {row.large_tokens}"))
+    kinds = dict.fromkeys(kind for row in rows for kind in row.tool_errors)
+    if kinds:
+        figures.append(("tool errors the model was told", lambda row: str(row.n_tool_errors)))
+    figures += [(f"  of it {one_line(kind, 40)}", _tool_error(kind)) for kind in kinds]
     letters = dict.fromkeys(letter for row in rows for letter in row.right_by_letter)
     figures += [(f"said {letter} (it was {letter})", _letter(letter)) for letter in letters]
     metrics = dict.fromkeys(metric for row in rows for metric in row.metrics)
@@ -111,6 +120,10 @@ def _phase(phase: str) -> Callable[[SummaryRow], str]:
 def _marked(time: str, row: SummaryRow) -> str:
     """Marked where some of it was replayed from the call cache."""
     return f"{time}{CACHED}" if row.cached_share and time != NOTHING else time
+
+
+def _tool_error(kind: str) -> Callable[[SummaryRow], str]:
+    return lambda row: str(row.tool_errors.get(kind, 0))
 
 
 def _letter(letter: str) -> Callable[[SummaryRow], str]:

@@ -18,8 +18,15 @@ FIGURES = 3
 MOST_DECIMALS = 4
 UNFINISHED = ("running", "interrupted")
 SETTINGS = ("method", "dataset", "agent", "gate", "threshold", "top_k", "batch_size")
-MAPPINGS = ("phase_mean_s", "metrics", "verdicts", "answers_by_letter", "right_by_letter")
+MAPPINGS = (
+    *("phase_mean_s", "metrics", "verdicts", "answers_by_letter", "right_by_letter"),
+    "tool_errors",
+)
 """Fields of several figures, each of which is a column: phase_mean_s.agent, verdicts.llm, …"""
+_BY_NAME = ("answers_", "right_", "tool_errors.")
+"""How the columns begin that are shown only where they are named."""
+_COUNTS = ("n_tied", "n_tool_errors")
+"""Columns that show nothing where all of them are 0."""
 MAIN = (
     *("run", "split", "n", "accuracy", "speedup", "alpha", "beta", "latency_mean_s"),
     *("accept_rate", "n_error", "accuracy_all"),
@@ -32,6 +39,7 @@ DETAILS = (
         "accepted",
         "mcnemar_p",
         "parity",
+        *_COUNTS,
         "speedup_n",
         "baseline",
     ),
@@ -54,6 +62,8 @@ _TITLES = {
     "accept_rate": "small %",
     "n_error": "errors",
     "n_undecided": "undecided",
+    "n_tied": "tied drafts",
+    "n_tool_errors": "tool errors",
     "n_unjudged": "not judged",
     "latency_mean_s": "s/sample",
     "latency_p50_s": "p50 s",
@@ -98,12 +108,17 @@ def make_columns(names: Iterable[str], rows: Sequence[SummaryRow]) -> list[Colum
 def usual_columns(rows: Sequence[SummaryRow], *, paper: bool) -> list[str]:
     """The names of all columns that show something, in their order."""
     names = [*MAIN, *(PAPER if paper else ()), *DETAILS]
-    names += [name for name in _members(rows) if not name.startswith(("answers_", "right_"))]
+    names += [name for name in _members(rows) if not name.startswith(_BY_NAME)]
     return [
         column.name
         for column in make_columns(names, rows)
-        if column.name in MAIN[:5] or any(column.show(row) != NOTHING for row in rows)
+        if column.name in MAIN[:5] or any(_tells(column, row) for row in rows)
     ]
+
+
+def _tells(column: Column, row: SummaryRow) -> bool:
+    nothing = (NOTHING, "0") if column.name in _COUNTS else (NOTHING,)
+    return column.show(row) not in nothing
 
 
 def column_names(rows: Sequence[SummaryRow]) -> list[str]:
@@ -228,12 +243,12 @@ def benefit(row: SummaryRow) -> str:
 def _member(field: str, member: str, rows: Sequence[SummaryRow]) -> Callable[[SummaryRow], str]:
     def value(row: SummaryRow) -> float | None:
         figures: dict[str, float] = getattr(row, field)
-        none = 0.0 if figures and field == "verdicts" else None
+        none = 0.0 if figures and field in ("verdicts", "tool_errors") else None
         return figures.get(member, none)
 
     if field == "phase_mean_s":
         return _time(value, rows)
-    if field == "metrics":
+    if field in ("metrics", "tool_errors"):
         return lambda row: _number(value(row), ".4g")
     return lambda row: percent(value(row))
 

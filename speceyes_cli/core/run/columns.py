@@ -134,6 +134,8 @@ class Columns:
     seconds: Floats
     cached_seconds: Floats
     """Of `seconds`, what was replayed from the call cache and not measured in this run."""
+    tool_errors: list[tuple[str, ...]]
+    """The kind of each error of a tool that was told to the model."""
 
     def __len__(self) -> int:
         return len(self.sample_id)
@@ -224,6 +226,7 @@ class _Builder:
         self._phases: dict[str, array[float]] = {}
         self._drafts = _Drafts()
         self._tokens = _Tokens()
+        self._tool_errors: list[tuple[str, ...]] = []
 
     def add(self, record: Any) -> None:
         """One more record."""
@@ -246,6 +249,7 @@ class _Builder:
             kept.append(seconds)
         self._drafts.add(record)
         self._tokens.add(record.draft)
+        self._tool_errors.append(self._share(_tool_errors_of(record.details)))
         self._count += 1
         self._drafts.first.append(len(self._tokens.fault))
         for branch in self._branches.values():
@@ -271,7 +275,19 @@ class _Builder:
             drafts=self._drafts.finish(),
             tokens=self._tokens.finish(),
             phase_seconds={phase: _frozen(kept) for phase, kept in self._phases.items()},
+            tool_errors=self._tool_errors,
         )
+
+
+def _tool_errors_of(details: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of errors in the notes of a trajectory's turns, whoever wrote these."""
+    turns = details.get("turns")
+    kinds: list[Any] = []
+    for turn in turns if isinstance(turns, list) else ():
+        if isinstance(turn, dict):
+            several = turn.get("kinds")
+            kinds += several if isinstance(several, list) else [turn.get("kind")]
+    return tuple(kind for kind in kinds if isinstance(kind, str))
 
 
 class _Answers:

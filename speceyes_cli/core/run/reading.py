@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from annotated_types import Le
 from pydantic import BaseModel, ConfigDict, ValidationError
+from typing_extensions import TypedDict
 
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.errors import DataError
@@ -50,32 +51,37 @@ def read_record(folder: Path, key: SampleKey) -> Record:
     raise DataError(f"{folder} holds no record of {key.split}/{key.sample_id}.")
 
 
-class _Part(BaseModel):
+class RecordPart(BaseModel):
     """Some fields of what stands in `records` under the same name; the others are passed over."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
-class _Verdict(_Part):
+Part = TypeVar("Part", bound=RecordPart)
+
+
+class VerdictPart(RecordPart):
+    """What is read of a verdict."""
+
     right: bool | None
     provenance: str
 
 
-class _Branch(_Part):
+class _Branch(RecordPart):
     text: str
-    verdict: _Verdict
+    verdict: VerdictPart
 
 
-class _Error(_Part):
+class _Error(RecordPart):
     kind: str
 
 
-class _Call(_Part):
+class _Call(RecordPart):
     phase: str
     finish: str
 
 
-class _Token(_Part):
+class _Token(RecordPart):
     separability: float | None
     logprob: float | None
     margin: float | None
@@ -84,14 +90,19 @@ class _Token(_Part):
     rivals: list[float] = []
 
 
-class _Draft(_Part):
+class _Draft(RecordPart):
     text: str
     accepted: bool
     tied_tokens: int
     tokens: list[_Token]
 
 
-class _Row(_Part):
+class _Details(TypedDict, total=False):
+    turns: Any
+    """What the policy wrote of each of the agent's turns."""
+
+
+class _Row(RecordPart):
     schema_version: Annotated[int, Le(SCHEMA_VERSION)] = SCHEMA_VERSION
     sample_id: str
     split: str
@@ -108,23 +119,29 @@ class _Row(_Part):
     confidence: float | None
     passed_screen: bool | None
     draft: _Draft | None
-    verdict: _Verdict | None
+    verdict: VerdictPart | None
     branches: dict[Role, _Branch] = {}
     error: _Error | None
     calls: list[_Call]
     small_tokens: int
     large_tokens: int
+    details: _Details
     phase_seconds: dict[str, float]
     seconds: float
     cached_seconds: float = 0.0
 
 
+def parse_part(part: type[Part], body: Any, where: Path) -> Part:
+    """The part of the record in a text; `DataError` for what is no record."""
+    try:
+        return part.model_validate_json(body)
+    except (ValidationError, TypeError) as error:
+        raise unreadable(where, error) from None
+
+
 def _rows(stored: Stored, where: Path) -> Iterator[_Row]:
     for body in stored.bodies:
-        try:
-            row = _Row.model_validate_json(body)
-        except (ValidationError, TypeError) as error:
-            raise unreadable(where, error) from None
+        row = parse_part(_Row, body, where)
         if stored.verdicts:
             _lay_over(row, stored.verdicts)
         yield row
@@ -137,4 +154,4 @@ def _lay_over(row: _Row, verdicts: Mapping[ClaimKey, JudgedNote]) -> None:
         if answer.text is not None:
             found = verdicts.get(ClaimKey(row.split, row.sample_id, answer.text))
             if found is not None:
-                answer.verdict = _Verdict(right=found.right, provenance=found.provenance)
+                answer.verdict = VerdictPart(right=found.right, provenance=found.provenance)

@@ -84,6 +84,18 @@ def verdict_shares(columns: Columns, places: Ints) -> dict[str, float]:
     return {kind: kinds[kind] / len(answered) for kind in KINDS if kind in kinds}
 
 
+def tied_drafts(columns: Columns, places: Ints) -> int | None:
+    """Drafts of which an exact tie of the two largest logits decided a token; None without any."""
+    made = places[columns.drafts.accepted[places] != UNKNOWN]
+    return int((columns.drafts.tied[made] > 0).sum()) if len(made) else None
+
+
+def tool_errors(columns: Columns, places: Ints) -> dict[str, Any]:
+    """Errors of tools that the model was told: how many, and of which kinds, commonest first."""
+    kinds = Counter(kind for place in places.tolist() for kind in columns.tool_errors[place])
+    return {"n_tool_errors": kinds.total(), "tool_errors": dict(kinds.most_common())}
+
+
 def share(part: float, whole: float) -> float | None:
     """A part of a whole; None of nothing."""
     return float(part / whole) if whole else None

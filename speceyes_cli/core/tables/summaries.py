@@ -24,7 +24,15 @@ from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.run.store import read_run
 from speceyes_cli.core.run.tags import AGENT_KEYS, tagged
 from speceyes_cli.core.tables.comparison import Pairs, mcnemar_of, net_benefit, paired
-from speceyes_cli.core.tables.measures import accuracies, shares, speedups, times, verdict_shares
+from speceyes_cli.core.tables.measures import (
+    accuracies,
+    shares,
+    speedups,
+    tied_drafts,
+    times,
+    tool_errors,
+    verdict_shares,
+)
 from speceyes_cli.core.tables.position_bias import Letters, position_bias, read_letters
 from speceyes_cli.core.text import writable
 
@@ -121,6 +129,12 @@ class SummaryRow(BaseModel):
     """Accepted samples that the draft alone had right."""
     harm: int | None = None
     """Accepted samples that the agent alone would have had right."""
+    n_tied: int | None = None
+    """Drafts of which an exact tie of the two largest logits decided a token; None without any."""
+    n_tool_errors: int = 0
+    """Errors of tools that were told to the model, such as boxes that cannot be."""
+    tool_errors: dict[str, int] = {}
+    """The same by kind."""
     mcnemar_p: float | None = None
     """McNemar's exact p that this run and its baseline are right equally often."""
     folder: str = ""
@@ -237,6 +251,8 @@ def _row(run: LoadedRun, part: _Part, baseline: LoadedRun | None) -> SummaryRow:
         answers_by_letter=dict(bias.predicted) if bias else {},
         right_by_letter=dict(bias.golden) if bias else {},
         verdicts=verdict_shares(columns, places),
+        n_tied=tied_drafts(columns, places),
+        **tool_errors(columns, places),
         **net_benefit(columns, places, part.pairs)._asdict(),
         mcnemar_p=mcnemar_of(part.pairs) if part.pairs is not None else None,
         baseline=baseline.info.name if baseline is not None else None,

@@ -62,6 +62,12 @@ calls = st.builds(
     finish=st.sampled_from(["stop", "length", "rejected"]),
     seconds=numbers,
 )
+turns = st.fixed_dictionaries(
+    {}, optional={"outcome": texts, "kind": st.none() | texts, "kinds": st.lists(texts, max_size=2)}
+)
+details = st.fixed_dictionaries(
+    {}, optional={"turns": st.lists(turns | texts, max_size=3) | st.integers(), "other": texts}
+)
 changes = st.fixed_dictionaries(
     {
         "split": st.sampled_from(["test", "other"]),
@@ -83,6 +89,7 @@ changes = st.fixed_dictionaries(
         ),
         "error": st.none() | st.just(ErrorNote(kind="ValueError", text="no", phase=None)),
         "calls": st.lists(calls, max_size=3).map(tuple),
+        "details": details,
         "phase_seconds": st.dictionaries(
             st.sampled_from(["screen", "draft", "odd"]), st.floats(0, 9)
         ),
@@ -124,6 +131,7 @@ def told(columns: Columns, place: int) -> dict[str, Any]:
         "phases": {phase: value for phase, value in phases.items() if not math.isnan(value)},
         "seconds": columns.seconds[place],
         "cached": columns.cached_seconds[place],
+        "tool errors": columns.tool_errors[place],
         "generated": (columns.small_tokens[place], columns.large_tokens[place]),
     }
 
@@ -153,8 +161,15 @@ def wanted(record: Record) -> dict[str, Any]:
         "phases": record.phase_seconds,
         "seconds": record.seconds,
         "cached": record.cached_seconds,
+        "tool errors": error_kinds(record.details.get("turns")),
         "generated": (record.small_tokens, record.large_tokens),
     }
+
+
+def error_kinds(turns: Any) -> tuple[str, ...]:
+    notes = [one for one in turns if isinstance(one, dict)] if isinstance(turns, list) else []
+    kinds = [kind for one in notes for kind in one.get("kinds", [one.get("kind")])]
+    return tuple(kind for kind in kinds if kind is not None)
 
 
 def write(folder: Path, info: RunInfo, records: Sequence[Record]) -> None:
