@@ -38,6 +38,7 @@ class Cascade:
 
     def __init__(self, *, method: str = "speceyes", **settings: Any) -> None:
         self._options = question_options(settings, method)
+        self._passed = tuple(settings)
         self._host = installed()
         self._pool = EnginePool(_ignore)
 
@@ -54,7 +55,7 @@ class Cascade:
         sample = _sample(picture, question, tuple(options))
         image = sample.picture.open()
         sample = replace(sample, picture=replace(sample.picture, open=lambda: image))
-        plan = plan_question(sample, self._options, self._host)
+        plan = plan_question(sample, self._options, self._host, self._passed)
         finished = answer_question(plan, self._pool.take(plan.loads))
         record = build_record(sample, 0, finished, plan.gate, None)
         return Decision(record, image, plan.gate.name, plan.gate.threshold)

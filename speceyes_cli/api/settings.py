@@ -21,7 +21,7 @@ OF_PLUGINS = ("agent_option", "engine_option", "method_option")
 NO_SETTINGS = ("dataset", "method", "out", "cache", "cache_dir", "resume", "max_errors")
 """Fields of the options that the functions name themselves, or that only a command has."""
 OF_RUNS = (
-    *("split", "data", "option_order", "limit", "certificate", "fallbacks", "batch_size", "parity"),
+    *("split", "data", "option_order", "limit", "certificate", "fallbacks", "batch_size"),
     *("concurrency", "retry_errors", "keep_images"),
 )
 """Settings that one question does not have."""

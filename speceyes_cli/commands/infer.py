@@ -44,6 +44,7 @@ from speceyes_cli.host.planning.options import (
     DecisionOptions,
     FolderOptions,
     ModelOptions,
+    ParityOptions,
     argument,
     as_run_options,
     option,
@@ -65,7 +66,13 @@ TRACE = "trace.json"
 
 @dataclass(frozen=True, kw_only=True)
 class InferOptions(
-    DataOptions, ModelOptions, DecisionOptions, BranchOptions, AgentChoice, FolderOptions
+    DataOptions,
+    ModelOptions,
+    DecisionOptions,
+    BranchOptions,
+    AgentChoice,
+    ParityOptions,
+    FolderOptions,
 ):
     """A question, or a dataset, and how the models run."""
 
@@ -133,7 +140,7 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
     if "dataset" in passed:
         require_choices(options.dataset, choices, host)
     sample = read_question(str(options.picture), options.question, choices)
-    plan = plan_question(sample, as_run_options(options), host)
+    plan = plan_question(sample, as_run_options(options), host, passed)
     if options.save_trace is not None:
         make_empty(options.save_trace)
     told = Console(stderr=True, highlight=False, emoji=False)
@@ -183,6 +190,7 @@ def trace(plan: QuestionPlan, record: Record) -> dict[str, Any]:
         "top_k": plan.gate.top_k if plan.gated else None,
         "threshold": plan.gate.threshold,
         "models": {role: load.options.model for role, load in plan.loads.items()},
+        "notes": list(plan.notes),
         "record": record.model_dump(mode="json"),
     }
 

@@ -36,10 +36,12 @@ from speceyes_cli.host.planning.options import (
     DecisionOptions,
     FallbackOptions,
     ModelOptions,
+    ParityOptions,
     RunOptions,
     as_run_options,
     option,
 )
+from speceyes_cli.host.planning.parity import OF_DATASETS, follow_paper
 from speceyes_cli.host.planning.plans import (
     check_numbers,
     choose_method_options,
@@ -59,7 +61,7 @@ ORIGIN = re.compile(r"https?://[^/?#\s]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, FallbackOptions):
+class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, ParityOptions, FallbackOptions):
     """The options of `speceyes serve`."""
 
     host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 for every one.", SERVER)
@@ -153,6 +155,7 @@ def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()
     run = as_run_options(options)
     check_numbers(run)
     method = host.methods.get(run.method)
+    run, told = follow_paper(run, method, passed, host, OF_DATASETS)
     certificate = read_certificate(options.certificate) if options.certificate else None
     require_audits_possible(certificate, options.audit, steps=options.stricter_on_alarm)
     run, host = settle_gate(run, host, certificate.learned if certificate else None)
@@ -193,7 +196,7 @@ def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()
         promise=promise,
     )
     learned = host.learned.get(gate.name)
-    return ServePlan(service, options.agent, loads, learned, certificate, wording.notes)
+    return ServePlan(service, options.agent, loads, learned, certificate, (*told, *wording.notes))
 
 
 def read_key(options: ServeOptions) -> str | None:

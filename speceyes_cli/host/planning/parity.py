@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,12 +19,15 @@ OWN_OPTION = "agent-option."
 """Before the name of a setting that is an agent's own option."""
 SETTINGS: Mapping[str, Any] = {"option_order": "dataset", "batch_size": 6, "fallbacks": 1}
 """Options of the paper's scripts that are the same for every agent."""
-BEHAVIOUR = (
-    "pictures: resized to multiples of 28 pixels (bicubic) before the model's own processor",
-    'screen: a reply that begins with "no", in any case, passes',
-    "gate: a draft that its token limit cut may stand; every draft is scored to its end",
-)
-"""What no option of its own sets."""
+OF_DATASETS = ("option_order",)
+"""Settings that mean nothing for questions that come from outside."""
+OF_MANY = (*OF_DATASETS, "batch_size", "fallbacks")
+"""Settings that mean nothing for one question."""
+OF_THE_AGENT = ("fallbacks", "max_turns", "max_new_tokens")
+"""Settings that mean nothing where the small model is alone; an agent's own options are others."""
+PICTURES = "pictures: resized to multiples of 28 pixels (bicubic) before the model's own processor"
+SCREEN = 'screen: a reply that begins with "no", in any case, passes'
+GATE = "gate: a draft that its token limit cut may stand; every draft is scored to its end"
 
 
 class Followed(NamedTuple):
@@ -36,9 +39,16 @@ class Followed(NamedTuple):
 
 
 def follow_paper(
-    options: RunOptions, method: MethodSpec, passed: tuple[str, ...], host: Host
+    options: RunOptions,
+    method: MethodSpec,
+    passed: tuple[str, ...],
+    host: Host,
+    without: Collection[str] = (),
 ) -> Followed:
     """The options with everything set that `--parity` names; what the user named stays as it is.
+
+    Left as they are, too, are settings `without` a meaning for the command, and those of models
+    that the method does not ask.
 
     Raises `UsageError` for another word than "paper", and for an agent that the paper has not.
     """
@@ -52,17 +62,31 @@ def follow_paper(
         raise UsageError(f"--parity paper: the paper has no agent {spec.name}; it has {known}.")
     told = [f"--parity paper, for {spec.name}:"]
     for name, value in {**SETTINGS, **spec.published}.items():
-        if name == "threshold" and method.bar is not CONFIDENCE:
+        if name in without or not _is_used(name, method):
             continue
         if name.startswith(OWN_OPTION):
             options, line = _set_own(options, name.removeprefix(OWN_OPTION), value)
         else:
             options, line = _set(options, name, value, passed)
         told.append(f"  {line}")
-    told += [f"  {line}" for line in BEHAVIOUR]
+    told.append(f"  {PICTURES}")
+    told += [f"  {line}" for line in (SCREEN, GATE) if _decides(method)]
     if options.prompts is None:
         told.append("  prompts: our own words still; --prompts upstream:FOLDER reads the paper's")
     return Followed(options, tuple(told))
+
+
+def _is_used(name: str, method: MethodSpec) -> bool:
+    if name == "threshold":
+        return _decides(method)
+    if name in OF_THE_AGENT or name.startswith(OWN_OPTION):
+        return "large" in method.roles
+    return True
+
+
+def _decides(method: MethodSpec) -> bool:
+    """Whether a gate's confidence decides between two models."""
+    return method.bar is CONFIDENCE and len(method.roles) > 1
 
 
 def _set(

@@ -22,6 +22,7 @@ from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.learned import settle_gate
 from speceyes_cli.host.planning.models import Load, plan_loads
 from speceyes_cli.host.planning.options import RunOptions
+from speceyes_cli.host.planning.parity import OF_MANY, follow_paper
 from speceyes_cli.host.planning.plans import (
     check_numbers,
     choose_method_options,
@@ -55,10 +56,16 @@ class QuestionPlan:
     """What a user should know before it is answered."""
 
 
-def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPlan:
-    """Resolve every name; the draft is scored to its end, so that each token can be shown."""
+def plan_question(
+    sample: Sample, options: RunOptions, host: Host, passed: tuple[str, ...] = ()
+) -> QuestionPlan:
+    """Resolve every name; the draft is scored to its end, so that each token can be shown.
+
+    `passed` are the options that the user named, which `--parity` leaves as they are.
+    """
     check_numbers(options)
     method = host.methods.get(options.method)
+    options, told = follow_paper(options, method, passed, host, OF_MANY)
     options, host = settle_gate(options, host)
     options = replace(options, threshold=choose_threshold(options, method))
     gate = replace(make_gate(options, host), hopeless=None)
@@ -76,7 +83,7 @@ def plan_question(sample: Sample, options: RunOptions, host: Host) -> QuestionPl
         gated=method.bar is CONFIDENCE and len(method.roles) > 1,
         loads=plan_loads(method, options, host),
         learned=host.learned.get(gate.name),
-        notes=wording.notes,
+        notes=(*told, *wording.notes),
     )
 
 
