@@ -91,7 +91,7 @@ def inside(arguments: list[str]) -> None:
         load_run(Path(arguments[1]))
     else:
         host = build_host()
-        words = arguments if arguments[0] == "gather" else ["analyze", *arguments]
+        words = arguments if arguments[0] in ("gather", "judge") else ["analyze", *arguments]
         build_app(host)(words, obj=host, standalone_mode=False)
     print()
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -116,6 +116,7 @@ def main() -> None:
         cases = {
             "read": ["read", str(run)],
             "gather": ["gather", str(run)],
+            "judge": ["judge", str(run), "--judge", "rules", "--fresh"],
             "confidence": ["confidence", str(run), "--out", f"{place}/figures"],
             "replay": ["replay", str(run), "--gate", "all"],
             "calibrate": ["calibrate", str(run), "--out", f"{place}/certificate.json"],

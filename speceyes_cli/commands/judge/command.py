@@ -127,7 +127,7 @@ def judge_command(context: typer.Context, options: JudgeCommandOptions) -> None:
         typer.echo(json_module.dumps([told_as_json(one) for one in done], indent=2))
     else:
         report(done, Console(highlight=False, emoji=False))
-    if left_out or any(one.counts["error"] for one in done):
+    if left_out or any(one.tally.counts["error"] for one in done):
         raise typer.Exit(SOME_FAILED)
 
 
@@ -152,7 +152,7 @@ def judge_run(folder: Path, options: JudgeCommandOptions, host: Host, screen: Co
             judging.forget()
         with watch_judging(screen, len(claims), judging.info.name) as observe:
             judge_claims(judging, judge, claims, observe)
-        return JudgedRun(judging.info, judging.overlaid(), audit_run(judging, judge, options.audit))
+        return JudgedRun(judging.info, judging.tally(), audit_run(judging, judge, options.audit))
 
 
 def audit_run(judging: Judging, judge: Judge, count: int) -> Audit | None:

@@ -15,10 +15,9 @@ from rich.text import Text
 
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.judging.judges import Judged
-from speceyes_cli.core.judging.judging import Audit
+from speceyes_cli.core.judging.judging import Audit, Tally
 from speceyes_cli.core.judging.verdicts import CACHE, KINDS, LLM, RULE, kind_of
 from speceyes_cli.core.run.info import RunInfo
-from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.text import one_line
 from speceyes_cli.host.running.progress import LINE_EVERY
 
@@ -32,25 +31,8 @@ class JudgedRun(NamedTuple):
     """A run after its judging."""
 
     info: RunInfo
-    records: list[Record]
+    tally: Tally
     audit: Audit | None
-
-    @property
-    def counts(self) -> Counter[str]:
-        """Answers by where their verdict comes from, and by what it is ("right", "wrong")."""
-        counts: Counter[str] = Counter()
-        for record in self.records:
-            verdict = record.verdict
-            if record.error is None and verdict is not None:
-                counts[kind_of(verdict.right, verdict.provenance)] += 1
-                if verdict.right is not None:
-                    counts["right" if verdict.right else "wrong"] += 1
-        return counts
-
-    @property
-    def answers(self) -> int:
-        """Samples with an answer to judge."""
-        return sum(record.error is None for record in self.records)
 
 
 @contextlib.contextmanager
@@ -81,7 +63,7 @@ def watch_judging(screen: Console, total: int, title: str) -> Iterator[Callable[
 
 def report(runs: Sequence[JudgedRun], console: Console) -> None:
     """The runs by number, a line of counts for each, then what the audits found."""
-    counts = [run.counts for run in runs]
+    counts = [run.tally.counts for run in runs]
     kinds = [kind for kind in KINDS if any(one[kind] for one in counts)]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("#")
@@ -95,7 +77,12 @@ def report(runs: Sequence[JudgedRun], console: Console) -> None:
         table.add_column(name, justify="right")
     for number, (run, count) in enumerate(zip(runs, counts, strict=True), start=1):
         console.print(Text(f"{number:>3}  {one_line(run.info.name)}", overflow="fold"))
-        shown = [run.answers, count["right"], count["wrong"], *(count[kind] for kind in kinds)]
+        shown = [
+            run.tally.answers,
+            count["right"],
+            count["wrong"],
+            *(count[kind] for kind in kinds),
+        ]
         share = _share(count["right"], run)
         table.add_row(
             str(number), *map(str, shown), NOTHING if share is None else f"{100 * share:.1f}"
@@ -108,8 +95,8 @@ def report(runs: Sequence[JudgedRun], console: Console) -> None:
 
 def told_as_json(run: JudgedRun) -> dict[str, Any]:
     """A run's figures as an object."""
-    counts = run.counts
-    told: dict[str, Any] = {"run": run.info.name, "answers": run.answers}
+    answers, counts = run.tally
+    told: dict[str, Any] = {"run": run.info.name, "answers": answers}
     told |= {name: counts[name] for name in ("right", "wrong", *KINDS)}
     if run.audit is not None:
         told["audit"] = {
@@ -171,4 +158,4 @@ def _word(right: bool | None) -> str:
 
 
 def _share(count: int, run: JudgedRun) -> float | None:
-    return count / run.answers if run.answers else None
+    return count / run.tally.answers if run.tally.answers else None

@@ -6,27 +6,26 @@ import contextlib
 import json
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.context import Closeable
-from speceyes_cli.core.errors import DataError, PictureError
+from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.judging.answers import read_answers
 from speceyes_cli.core.judging.judges import Claim, ClaimKey, Identity, Judge, Judged
 from speceyes_cli.core.judging.verdicts import (
     ERROR,
     SCHEMA,
     JudgedNote,
-    claims_of,
-    overlay,
+    kind_of,
     read_verdicts,
 )
 from speceyes_cli.core.run.database import DATABASE, connect, rows_in_order, told, transaction
 from speceyes_cli.core.run.info import RunInfo, read_run_info, write_atomically
-from speceyes_cli.core.run.records import Record
-from speceyes_cli.core.run.store import VERDICTS, parse_record, take_lock
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.run.reading import VerdictPart
+from speceyes_cli.core.run.store import VERDICTS, take_lock
 
 # A verdict that decided is never overwritten; what is open gives way.
 _INSERT = """
@@ -35,6 +34,15 @@ ON CONFLICT (split, sample_id, said) DO UPDATE SET body = excluded.body
 WHERE json_extract(verdicts.body, '$.right') IS NULL
 """
 AUDIT_SEED = 0
+
+
+class Tally(NamedTuple):
+    """What judging a run came to."""
+
+    answers: int
+    """Samples with an answer to judge."""
+    counts: Counter[str]
+    """Answers by where their verdict comes from, and by what it is ("right", "wrong")."""
 
 
 class Judging(Closeable):
@@ -49,17 +57,13 @@ class Judging(Closeable):
             self._database = connect(folder / DATABASE)
             self._database.execute(SCHEMA)
             rows = rows_in_order(self._database, info.config.splits)
-            self.records = [parse_record(body, folder) for *_, body in rows]
+            self._answers = [read_answers(body, folder) for *_, body in rows]
             self.verdicts = read_verdicts(self._database)
         self._options: dict[str, Any] = {}
 
     def claims(self) -> list[Claim]:
         """Every distinct answer of every sample, in the run's order."""
-        return [
-            Claim(_sample_of(record), key.said)
-            for record in self.records
-            for key in claims_of(record)
-        ]
+        return [claim for answers in self._answers for claim in answers.claims]
 
     def pending(self, judge: str, *, retry_errors: bool) -> list[Claim]:
         """The claims that this judge has not judged yet.
@@ -106,9 +110,24 @@ class Judging(Closeable):
                         "--fresh judges it anew."
                     )
 
-    def overlaid(self) -> list[Record]:
-        """The records with these verdicts."""
-        return overlay(self.records, self.verdicts)
+    @property
+    def is_empty(self) -> bool:
+        """Whether no sample has finished yet."""
+        return not self._answers
+
+    def tally(self) -> Tally:
+        """Answers by where their verdict comes from: these, and the dataset's rule without any."""
+        answered = [answers for answers in self._answers if not answers.failed]
+        counts: Counter[str] = Counter()
+        for answers in answered:
+            verdict: JudgedNote | VerdictPart | None = answers.verdict
+            if answers.own is not None:
+                verdict = self.verdicts.get(answers.own.key, verdict)
+            if verdict is not None:
+                counts[kind_of(verdict.right, verdict.provenance)] += 1
+                if verdict.right is not None:
+                    counts["right" if verdict.right else "wrong"] += 1
+        return Tally(len(answered), counts)
 
     def keep(self, judged: Sequence[Judged]) -> None:
         """Keep some verdicts in one transaction; when this returns, they are on the disk."""
@@ -162,7 +181,7 @@ def open_judging(folder: Path) -> Judging:
     except BaseException:
         lock.close()
         raise
-    if not judging.records:
+    if judging.is_empty:
         judging.close()
         raise DataError(f"{folder} holds no finished sample yet; there is nothing to judge.")
     return judging
@@ -233,25 +252,6 @@ def compare_audit(verdicts: Mapping[ClaimKey, JudgedNote], second: Iterable[Judg
 def _right(verdicts: Mapping[ClaimKey, JudgedNote], claim: Claim) -> bool | None:
     note = verdicts.get(claim.key)
     return note.right if note is not None else None
-
-
-def _sample_of(record: Record) -> Sample:
-    """The sample again, without its picture."""
-
-    def no_picture() -> None:
-        raise PictureError("a judge sees no picture")
-
-    return Sample(
-        id=record.sample_id,
-        split=record.split,
-        picture=Picture(record.sample_id, no_picture),  # type: ignore[arg-type]
-        question=record.question,
-        options=record.options,
-        answer=record.answer,
-        cluster=record.cluster,
-        category=record.category,
-        meta=record.meta,
-    )
 
 
 def _told(identity: Identity) -> str:

@@ -84,13 +84,6 @@ def read_verdicts(
         ) from None
 
 
-def claims_of(record: Record) -> tuple[ClaimKey, ...]:
-    """What there is to judge of a record: its answer, then its branches; each text once."""
-    texts = [] if record.text is None else [record.text]
-    texts += [branch.text for branch in record.branches.values()]
-    return tuple(ClaimKey(record.split, record.sample_id, text) for text in dict.fromkeys(texts))
-
-
 def overlay(records: Iterable[Record], found: Mapping[ClaimKey, JudgedNote]) -> list[Record]:
     """The records with the judge's verdicts in place of the dataset's rule, where there are any."""
     return [_judged(record, found) for record in records] if found else list(records)
