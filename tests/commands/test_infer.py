@@ -200,7 +200,7 @@ def test_every_option_is_for_pictures_for_datasets_or_for_both() -> None:
     of_one_mode = (*command.FOR_DATASETS, *command.FOR_QUESTIONS)
     for_both = (
         *("picture", "question", "dataset", "method", "method_option", "gate", "top_k", "thinking"),
-        "tie_policy",
+        *("tie_policy", "parity"),
         *("draft_tokens", "models", "small", "small_min_pixels", "small_max_pixels", "agent"),
         *("engine_option", "device", "dtype", "attention", "cache", "cache_dir", "json", "prompts"),
     )
