@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from speceyes_cli.analysis.certificate import Certificate, require_setting
 from speceyes_cli.analysis.watching.audited_run import loosest_thresholds
@@ -15,17 +16,20 @@ from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import Load
 from speceyes_cli.host.planning.options import RunOptions
 from speceyes_cli.host.planning.plans import make_config
+from speceyes_cli.serve.audit_file import AuditFile
 from speceyes_cli.serve.promise import Promise
 
 
 def require_audits_possible(
-    certificate: Certificate | None, share: float | None, *, steps: bool
+    certificate: Certificate | None, share: float | None, file: Path | None, *, steps: bool
 ) -> None:
-    """Raise `UsageError` where there is nothing to audit for, or nothing to step on."""
+    """Raise `UsageError` where there is nothing to audit for, nothing to step on or to keep."""
     if share is not None and certificate is None:
         raise UsageError("--audit watches a certificate's promise: name it with --certificate.")
     if steps and share is None:
         raise UsageError("--stricter-on-alarm needs audits: name their share with --audit.")
+    if file is not None and share is None:
+        raise UsageError("--audit-file keeps what audits find: name their share with --audit.")
 
 
 def require_served(
@@ -45,8 +49,14 @@ def require_served(
 
 
 def make_promise(
-    certificate: Certificate, gate: Gate, share: float | None, *, steps: bool
+    certificate: Certificate, gate: Gate, share: float | None, file: Path | None, *, steps: bool
 ) -> Promise:
-    """The promise; its test has the certificate's own loss and risk."""
+    """The promise; its test has the certificate's own loss and risk.
+
+    It goes on from what the file holds. Raises `DataError` for a file that is not this one's.
+    """
     watched = None if share is None else Watched(certificate.max_loss, certificate.risk, share)
-    return Promise(gate, loosest_thresholds(certificate), watched, steps=steps)
+    kept = None
+    if file is not None and share is not None:
+        kept = AuditFile(file, certificate, share, gate.threshold)
+    return Promise(gate, loosest_thresholds(certificate), watched, steps=steps, file=kept)

@@ -116,6 +116,12 @@ class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, ParityOptions, Fa
         "where no question waits: a test tells when the certificate's promise is broken.",
         DECISION,
     )
+    audit_file: Path | None = option(
+        None,
+        "File that keeps what the audits find, so that their test goes on at the next start; each "
+        "process needs its own.",
+        DECISION,
+    )
     stricter_on_alarm: bool = option(
         default=False,
         help="An alarm of the audits halves the distance of the threshold to 1.",
@@ -157,7 +163,9 @@ def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()
     method = host.methods.get(run.method)
     run, told = follow_paper(run, method, passed, host, OF_DATASETS)
     certificate = read_certificate(options.certificate) if options.certificate else None
-    require_audits_possible(certificate, options.audit, steps=options.stricter_on_alarm)
+    require_audits_possible(
+        certificate, options.audit, options.audit_file, steps=options.stricter_on_alarm
+    )
     run, host = settle_gate(run, host, certificate.learned if certificate else None)
     if certificate is not None:
         run = follow(certificate, run, passed)
@@ -173,7 +181,9 @@ def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()
     if certificate is not None:
         hashes = prompt_hashes(agent, wording.for_method, wording.texts)
         require_served(certificate, replace(run, audit=None), hashes, loads, host)
-        promise = make_promise(certificate, gate, options.audit, steps=options.stricter_on_alarm)
+        promise = make_promise(
+            certificate, gate, options.audit, options.audit_file, steps=options.stricter_on_alarm
+        )
     words = read_words(options.words)
 
     def start(sample: Sample, gate: Gate) -> Policy:

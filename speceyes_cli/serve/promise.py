@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from speceyes_cli.analysis.watching.harm_test import HarmTest, Watched
+from speceyes_cli.analysis.watching.kept_audits import KeptAudits
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.run.audits import is_audited
 from speceyes_cli.core.samples import Sample
+from speceyes_cli.serve.audit_file import AuditFile
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +44,12 @@ class Promise:
         watched: Watched | None = None,
         *,
         steps: bool = False,
+        file: AuditFile | None = None,
     ) -> None:
         """`loosest` is the loosest certified threshold by gate and K, `gate` the endpoint's own.
 
         With `steps`, an alarm halves the distance of the threshold to 1, and the test begins anew.
+        `file` keeps the test, which goes on from what it holds.
         """
         self._loosest = dict(loosest)
         self._watched = watched
@@ -60,6 +64,9 @@ class Promise:
         """Alarms since the start."""
         self.findings: dict[Finding, int] = {"harmless": 0, "harmful": 0, "missing": 0}
         """Audits by what they found."""
+        self._file = file
+        if file is not None and watched is not None:
+            self._go_on(file.kept, watched)
 
     @property
     def is_watched(self) -> bool:
@@ -132,6 +139,35 @@ class Promise:
             self._test.add(self._order.popleft().found or 0)
             if self._test.alarmed and not alarmed:
                 self._alarm(self._test)
+        self._keep()
+
+    def _go_on(self, kept: KeptAudits, watched: Watched) -> None:
+        self._test = kept.test(watched)
+        self.threshold = max(self.threshold, kept.threshold)
+        self.alarms = kept.alarms
+        self.findings = {
+            "harmless": kept.harmless,
+            "harmful": kept.harmful,
+            "missing": kept.missing,
+        }
+        if self._steps and self._test.alarmed:
+            self._step(self._test)
+
+    def _keep(self) -> None:
+        if self._file is None or self._test is None:
+            return
+        now = {
+            "threshold": self.threshold,
+            "samples": self._test.samples,
+            "found": self._test.found,
+            "highest": self._test.highest,
+            "alarm_after": self._test.alarm_after,
+            "alarms": self.alarms,
+            "harmless": self.findings["harmless"],
+            "harmful": self.findings["harmful"],
+            "missing": self.findings["missing"],
+        }
+        self._file.write(self._file.kept.model_copy(update=now))
 
     def _alarm(self, test: HarmTest) -> None:
         self.alarms += 1
@@ -143,10 +179,13 @@ class Promise:
             test.samples,
         )
         if self._steps:
-            self.threshold = (1 + self.threshold) / 2
-            self._test = HarmTest(test.watched)
-            self._order.clear()
-            log.warning("the threshold is %g from now on", self.threshold)
+            self._step(test)
+
+    def _step(self, test: HarmTest) -> None:
+        self.threshold = (1 + self.threshold) / 2
+        self._test = HarmTest(test.watched)
+        self._order.clear()
+        log.warning("the threshold is %g from now on", self.threshold)
 
 
 def compare(sample: Sample, draft: str, answer: str | None) -> Finding:

@@ -204,8 +204,9 @@ class RequestQueue:
 
     def _settle(self, finished: Finished) -> None:
         if self._promise is not None and finished.key in self._promise.under_way:
-            answer = finished.answer
-            self._promise.end(finished.key, None if answer is None else answer.text)
+            if not self._closing:  # what a stop cuts short found nothing
+                answer = finished.answer
+                self._promise.end(finished.key, None if answer is None else answer.text)
             return
         with self._lock:
             ticket = self._live.pop(finished.key)

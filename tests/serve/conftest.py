@@ -9,17 +9,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import OpenAI
 from PIL import Image
+from typer.testing import CliRunner
 
+from speceyes_cli.app import build_app
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.models import close_engines, load_engines
 from speceyes_cli.serve.http.server import StoppableServer, open_socket
 from speceyes_cli.serve.plan import ServeOptions, plan_service
 from speceyes_cli.serve.queue import RequestQueue
+
+CERTIFIED = "scripted?err=2,5,8"
+"""The models of the certificate."""
 
 
 def data_url(size: tuple[int, int] = (64, 64), colour: str = "red", form: str = "PNG") -> str:
@@ -79,6 +85,21 @@ def serve(host: Host) -> Iterator[Serve]:
     yield start
     for stop in running:
         stop()
+
+
+@pytest.fixture
+def certificate(host: Host, tmp_path: Path) -> Path:
+    def run(*arguments: str) -> None:
+        done = CliRunner().invoke(build_app(host), list(arguments), obj=host)
+        assert done.exit_code == 0, done.output
+
+    shared = ("--small", CERTIFIED, "--large", CERTIFIED, "--screen", "none")
+    dots = ("eval", "--agent", "looker", "--dataset", "dots", "--limit", "0", *shared)
+    both, made = str(tmp_path / "both"), tmp_path / "c.json"
+    run(*dots, "--both-branches", "--out", both)
+    levels = ("--max-loss", "0.05", "--risk", "0.2")
+    run("analyze", "calibrate", both, *levels, "--out", str(made))
+    return made
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:

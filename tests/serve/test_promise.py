@@ -10,35 +10,17 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from speceyes_example.scripted import SURE
-from typer.testing import CliRunner
 
 from speceyes_cli.analysis.watching.harm_test import Watched
-from speceyes_cli.app import build_app
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.samples import Sample
-from speceyes_cli.host.manager import Host
 from speceyes_cli.serve.conversations import NO_PICTURE
 from speceyes_cli.serve.promise import MOST_DUE, Promise, compare
-from tests.serve.conftest import Served, ask, eventually, metric
+from tests.serve.conftest import CERTIFIED, Served, ask, eventually, metric
 
 Serve = Callable[..., Served]
-MODEL = "scripted?err=2,5,8"
-SHARED = ("--small", MODEL, "--large", MODEL, "--screen", "none")
-DOTS = ("eval", "--agent", "looker", "--dataset", "dots", "--limit", "0", *SHARED)
-
-
-@pytest.fixture
-def certificate(host: Host, tmp_path: Path) -> Path:
-    def run(*arguments: str) -> None:
-        done = CliRunner().invoke(build_app(host), list(arguments), obj=host)
-        assert done.exit_code == 0, done.output
-
-    both, made = str(tmp_path / "both"), tmp_path / "c.json"
-    run(*DOTS, "--both-branches", "--out", both)
-    levels = ("--max-loss", "0.05", "--risk", "0.2")
-    run("analyze", "calibrate", both, *levels, "--out", str(made))
-    return made
+MODEL = CERTIFIED
 
 
 def post(served: Served, dot: int, **own: object) -> httpx.Response:

@@ -14,6 +14,7 @@ itself: the rate may change from one to the next.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,12 +86,23 @@ class HarmTest:
     def __post_init__(self) -> None:
         self._logs = [0.0] * len(ALTERNATIVES)
 
+    @classmethod
+    def resumed(
+        cls, watched: Watched, samples: int, found: int, highest: float, alarm_after: int | None
+    ) -> HarmTest:
+        """A test as it stood after so many independent samples, `found` of them harmful."""
+        test = cls(watched, samples, found, highest, alarm_after)
+        test._logs = [
+            found * math.log1p(bet * (1 - watched.rate))
+            + (samples - found) * math.log1p(-bet * watched.rate)
+            for bet in watched.bets()
+        ]
+        return test
+
     @property
     def evidence(self) -> float:
         """The e-value now: how many times a bet against the promise has grown."""
-        top = max(self._logs)
-        mean = math.fsum(math.exp(log - top) for log in self._logs) / len(self._logs)
-        return math.exp(min(top + math.log(mean), 700.0))
+        return joined_evidence([self])
 
     @property
     def alarmed(self) -> bool:
@@ -115,6 +127,18 @@ class HarmTest:
         self.highest = max(self.highest, self.evidence)
         if self.alarm_after is None and self.evidence >= self.watched.alarm_at:
             self.alarm_after = self.samples
+
+
+def joined_evidence(tests: Sequence[HarmTest]) -> float:
+    """The e-value of all tests together, whose answers are parts of one stream.
+
+    For each alternative the bets of all tests are multiplied, whatever the order of their answers;
+    the mean over the alternatives is an e-value, as that of one test is.
+    """
+    logs = [math.fsum(each) for each in zip(*(test._logs for test in tests), strict=True)]  # noqa: SLF001 - of this module
+    top = max(logs)
+    mean = math.fsum(math.exp(log - top) for log in logs) / len(logs)
+    return math.exp(min(top + math.log(mean), 700.0))
 
 
 def log_evidence(watched: Watched, samples: Any, found: Any) -> Any:

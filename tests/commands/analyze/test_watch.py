@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from speceyes_example.scripted import SURE, ScriptedEngine
 from typer.testing import Result
 
+from speceyes_cli.analysis.certificate import Certificate, read_certificate
+from speceyes_cli.analysis.watching.kept_audits import KeptAudits
 from speceyes_cli.core.chat import Ask, Reply
 from speceyes_cli.core.run.audits import is_audited
 from speceyes_cli.core.run.store import read_run
@@ -160,3 +163,48 @@ def test_an_edited_certificate(invoke: Invoke, certificate: str, tmp_path: Path)
     done = invoke(*WATCH)
     assert done.exit_code == 2
     assert "was changed after it was made" in done.stderr
+
+
+def keep(path: Path, certificate: Certificate, **fields: Any) -> Path:
+    kept = KeptAudits(certificate=certificate.digest, share=1.0, threshold=0.9, **fields)
+    path.write_text(kept.model_dump_json())
+    return path
+
+
+def test_several_servers_evidence_is_joined(
+    invoke: Invoke, certificate: str, tmp_path: Path
+) -> None:
+    signed = read_certificate(tmp_path / certificate)
+    counts = {"samples": 30, "found": 4, "harmful": 4, "harmless": 26}
+    paths = [str(keep(tmp_path / f"{name}.json", signed, **counts)) for name in "xyz"]
+    asked = ("--certificate", certificate)
+    alone = invoke("analyze", "watch", paths[0], *asked, "--json")
+    assert alone.exit_code == 0, alone.output
+    together = invoke("analyze", "watch", *paths, *asked)
+    assert together.exit_code == 3, together.output
+    assert "Alarm:" in together.stdout
+    found = json.loads(invoke("analyze", "watch", *paths, *asked, "--json").stdout)
+    assert (found["processes"], found["samples"], found["harmful"]) == (3, 90, 12)
+    assert found["evidence"] > 5 > json.loads(alone.stdout)["evidence"]
+    strict = invoke("analyze", "watch", *paths, *asked, "--false-alarm", "1e-6")
+    assert strict.exit_code == 0, strict.output
+    alarmed = str(keep(tmp_path / "alarmed.json", signed, alarms=1))
+    assert invoke("analyze", "watch", alarmed, *asked).exit_code == 3
+
+
+def test_files_that_cannot_be_joined(invoke: Invoke, certificate: str, tmp_path: Path) -> None:
+    signed = read_certificate(tmp_path / certificate)
+    one = str(keep(tmp_path / "x.json", signed))
+    (tmp_path / "other.json").write_text(
+        json.dumps({"certificate": "x", "share": 1, "threshold": 0.9})
+    )
+    for named, told in (
+        ((one, one), "named twice"),
+        ((one, str(tmp_path / "other.json")), "another certificate"),
+        ((one, str(tmp_path)), "Name one run's folder, or files"),
+        ((certificate,), "is no file of `serve --audit-file`"),
+    ):
+        done = invoke("analyze", "watch", *named, "--certificate", certificate)
+        assert done.exit_code == 2, done.output
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == 1

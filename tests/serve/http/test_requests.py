@@ -120,6 +120,21 @@ def test_every_detail_of_the_newest_client_is_known() -> None:
         )
 
 
+def test_what_vllms_router_adds_to_every_request_is_let_pass() -> None:
+    added = {
+        "logprobs": False,
+        "no_stop_trim": False,
+        "ignore_eos": False,
+        "continue_final_message": False,
+        "skip_special_tokens": True,
+        "separate_reasoning": True,
+        "stream_reasoning": True,
+        "return_hidden_states": False,
+        "include_reasoning": True,
+    }
+    assert reason_to_pass(read_question(body(**added)), None) is None
+
+
 def test_an_address_may_stand_as_plain_text() -> None:
     content = [{"type": "image_url", "image_url": "data:,x"}, {"type": "text", "text": "Why?"}]
     question = read_question(body(messages=[{"role": "user", "content": content}]))
