@@ -71,7 +71,11 @@ class Reader:
         for number, line in enumerate(text.split("\n")):
             if number:
                 self.press("Enter")
-            self._ask("write", line)
+            self.type(line)
+
+    def type(self, text: str) -> None:
+        """Type on one line, wherever the focus is."""
+        self._ask("write", text)
 
     def drop(self, selector: str, path: Path) -> None:
         """Drop a file onto an element."""

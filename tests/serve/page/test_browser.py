@@ -5,15 +5,18 @@ With SPECEYES_RECORD=FOLDER pictures of it are kept, at three widths.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
 from pathlib import Path
 
+import httpx2 as httpx
 import pytest
 
 from tests.faults.conftest import Start, start
-from tests.serve.conftest import Serve, eventually
+from tests.serve.conftest import Serve, Served, eventually
+from tests.serve.conftest import ask as body
 from tests.serve.page.conftest import Photo
 from tests.view.browser import Reader, browser, faults
 
@@ -38,11 +41,24 @@ def ask(reader: Reader, question: str, options: list[str] | None = None) -> None
     reader.click("#ask")
 
 
+def find(served: Served, needle: Photo, route: str) -> tuple[Path, str, list[str]]:
+    """The first question that is answered so; by the agent: after it looked at something."""
+    for seed in range(20):
+        path, question, options = needle(seed)
+        url = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        text = "\n".join([question, "Options:", *options])
+        answer = httpx.post(f"{served.url}/v1/chat/completions", json=body(text, url), timeout=60)
+        decision = answer.json()["speceyes"]
+        if decision["route"] == route and (route == "small" or decision["turns"] > 1):
+            return path, question, options
+    raise AssertionError(f"none of the questions is answered by the {route} model")
+
+
 def test_a_dropped_photo_whose_draft_is_accepted(
     serve: Serve, reader: Reader, needle: Photo
 ) -> None:
     served = serve("embedded", agent="deepeyes", page=True)
-    path, question, options = needle(0)
+    path, question, options = find(served, needle, "small")
     reader.open(f"{served.url}/")
     reader.drop(".drop", path)
     ask(reader, question, options)
@@ -66,7 +82,7 @@ def test_a_question_that_falls_back_shows_boxes_and_crops(
     serve: Serve, reader: Reader, needle: Photo
 ) -> None:
     served = serve("embedded", agent="deepeyes", page=True, threshold=0.9999999)
-    path, question, options = needle(0)
+    path, question, options = find(served, needle, "large")
     reader.open(f"{served.url}/")
     reader.choose(".drop", path)
     ask(reader, question, options)
@@ -86,8 +102,8 @@ def test_a_question_that_falls_back_shows_boxes_and_crops(
         "document.querySelectorAll('.turn .crop').length && "
         "[...document.querySelectorAll('.turn .crop')].every(i => i.naturalWidth > 0)"
     )
-    assert "I see" in reader.run("return document.querySelector('.thought').textContent")
-    assert "an estimate from 1 answer of the agent" in text
+    assert reader.run("return document.querySelector('.thought').textContent.length") > 10
+    assert re.search(r"an estimate from \d+ answers? of the agent", text)
     keep(reader, "fallback")
     assert reader.console == []
 
@@ -207,6 +223,22 @@ def test_what_is_missing_is_said(serve: Serve, reader: Reader, photo: Path, tmp_
     reader.run("document.getElementById('options').value = ''")
     reader.click("#ask")
     reader.wait("document.getElementById('trouble').textContent.includes('cannot be used')")
+
+
+def test_keys_alone_ask_a_question(serve: Serve, reader: Reader, photo: Path) -> None:
+    served = serve(page=True, serve_api_key="k")
+    reader.open(f"{served.url}/")
+    reader.paste(photo)
+    reader.wait("document.getElementById('image').naturalWidth > 0")
+    passed: list[str] = []
+    while passed[-1:] != ["ask"] and len(passed) < 20:
+        reader.press("Tab")
+        passed.append(reader.run("return document.activeElement.id"))
+        reader.type({"question": "dot 1", "key": "k"}.get(passed[-1], ""))
+    assert [name for name in passed if name] == ["file", "question", "options", "key", "ask"]
+    reader.press("Space")
+    reader.wait(ANSWERED)
+    assert reader.console == []
 
 
 @pytest.mark.parametrize(("width", "mode"), [(390, "dark"), (820, "light"), (1440, "dark")])
