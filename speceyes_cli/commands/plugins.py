@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import typer
@@ -35,13 +36,21 @@ def plugins_command(
     if json:
         typer.echo(json_module.dumps([row._asdict() for row in rows], indent=2))
         return
+    console = Console(highlight=False, emoji=False)
+    for distribution in dict.fromkeys(row.distribution for row in rows):
+        console.print(Text(f"From {one_line(distribution)}", "table.title"))
+        console.print(_table([row for row in rows if row.distribution == distribution]))
+
+
+def _table(rows: Sequence[Listed]) -> Table:
+    """What one distribution offers; on a narrow terminal only what it is takes several lines."""
     table = Table()
-    for name in ("kind", "name", "what it is", "plugin", "from"):
-        table.add_column(name, overflow="fold")
-    for kind, name, plugin, distribution, summary in rows:
-        cells = (kind, name, summary, plugin, distribution)
+    for title in ("kind", "name", "plugin", "what it is"):
+        table.add_column(title, no_wrap=title != "what it is")
+    for row in rows:
+        cells = (row.kind, row.name, row.plugin, row.summary)
         table.add_row(*(Text(one_line(cell, 500)) for cell in cells))
-    Console(highlight=False, emoji=False).print(table)
+    return table
 
 
 def list_plugins(host: Host) -> list[Listed]:

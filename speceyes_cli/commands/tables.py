@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from rich.table import Table
-from rich.text import Text
-
+from speceyes_cli.commands.fitting_table import FittingTable
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.tables.summaries import SummaryRow
 from speceyes_cli.core.text import one_line
@@ -21,7 +19,7 @@ CACHED_NOTE = (
 """What the mark stands for."""
 
 
-def closing_table(rows: Sequence[SummaryRow], info: RunInfo) -> Table:
+def closing_table(rows: Sequence[SummaryRow], info: RunInfo) -> FittingTable:
     """One run: a line for each figure, a column for each split, and one for several."""
     if len(rows) == 2:  # noqa: PLR2004 - one split, and all of it once more
         rows = rows[:1]
@@ -31,12 +29,9 @@ def closing_table(rows: Sequence[SummaryRow], info: RunInfo) -> Table:
         title += " · both branches"
     if config.threshold is not None:
         title += f" · {config.gate} > {config.threshold:g}"
-    table = Table(title=Text(title), title_justify="left")
-    table.add_column("")
-    for row in rows:
-        table.add_column(Text(row.split), justify="right")
+    table = FittingTable(title, ("", *(row.split for row in rows)))
     for name, show in _figures(rows):
-        table.add_row(Text(name), *(Text(show(row)) for row in rows))
+        table.add_row(name, *(show(row) for row in rows))
     return table
 
 

@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from speceyes_cli.analysis.ablation import Curve, Point, find_curves
 from speceyes_cli.analysis.figures.ablation import LABELS, ablation_plots
 from speceyes_cli.analysis.figures.style import write_plots
 from speceyes_cli.analysis.published import MODELS, published_curves
 from speceyes_cli.commands.analyze.inputs import open_runs
+from speceyes_cli.commands.fitting_table import FittingTable
 from speceyes_cli.commands.tables import CACHED, CACHED_NOTE, NOTHING, percent
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.summaries import LoadedRun, baselines_beside
@@ -72,38 +71,34 @@ def all_baselines(runs: Sequence[LoadedRun]) -> list[LoadedRun]:
     return list({run.folder.resolve(): run for run in [*runs, *beside]}.values())
 
 
-def _table(curves: Sequence[Curve]) -> Table:
+def _table(curves: Sequence[Curve]) -> FittingTable:
     axis = curves[0].axis
-    shown = Table(title=f"By {LABELS[axis]}", title_justify="left")
-    shown.add_column("runs")
-    for name in (axis.replace("_", " "), "n", "accuracy (95%)", "speedup (95%)"):
-        shown.add_column(name, justify="right")
+    names = ("runs", axis.replace("_", " "), "n", "accuracy (95%)", "speedup (95%)")
+    shown = FittingTable(f"By {LABELS[axis]}", names, keys=2)
     for curve in curves:
         for point in curve.points:
             value = point.value if isinstance(point.value, str) else f"{point.value:g}"
             n = NOTHING if point.n is None else str(point.n)
-            shown.add_row(
-                Text(strip_control(curve.label)), Text(value), n, _accuracy(point), _speedup(point)
-            )
+            shown.add_row(curve.label, value, n, _accuracy(point), _speedup(point))
     return shown
 
 
-def _accuracy(point: Point) -> Text:
+def _accuracy(point: Point) -> str:
     if point.accuracy_low is None or point.accuracy_high is None:
-        return Text(percent(point.accuracy))
+        return percent(point.accuracy)
     bounds = f"[{100 * point.accuracy_low:.1f}, {100 * point.accuracy_high:.1f}]"
-    return Text(f"{percent(point.accuracy)} {bounds}")
+    return f"{percent(point.accuracy)} {bounds}"
 
 
-def _speedup(point: Point) -> Text:
+def _speedup(point: Point) -> str:
     if point.speedup is None:
-        return Text(NOTHING)
+        return NOTHING
     mark = CACHED if point.speedup_cached else ""
     if point.speedup_low is None:
-        return Text(f"{point.speedup:.2f}×{mark}")
+        return f"{point.speedup:.2f}×{mark}"
     fewer = f" n = {point.speedup_n}" if point.speedup_n != point.n else ""
     bounds = f"[{point.speedup_low:.2f}, {point.speedup_high:.2f}]"
-    return Text(f"{point.speedup:.2f}× {bounds}{fewer}{mark}")
+    return f"{point.speedup:.2f}× {bounds}{fewer}{mark}"
 
 
 def _as_json(curves: Sequence[Curve], files: Sequence[Path]) -> str:

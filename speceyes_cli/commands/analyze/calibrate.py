@@ -12,6 +12,7 @@ from rich.text import Text
 
 from speceyes_cli.analysis.certificate import Certificate, write_certificate
 from speceyes_cli.analysis.certified_points import CertifiedPoint, Cost, Levels
+from speceyes_cli.commands.fitting_table import FittingTable
 from speceyes_cli.commands.options import takes
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import UsageError
@@ -125,13 +126,11 @@ def _table(certificate: Certificate) -> Table:
     return table
 
 
-def _frontier(certificate: Certificate) -> Table:
-    table = Table(title="All of these hold together", title_justify="left")
+def _frontier(certificate: Certificate) -> FittingTable:
     names = ("gate", "loss below", "threshold", "coverage", "accuracy", "seconds", "cost")
-    for name in names:
-        table.add_column(name, justify="left" if name == "gate" else "right")
+    table = FittingTable("All of these hold together", names, keys=3)
     for point in certificate.frontier:
-        table.add_row(*(Text(cell) for cell in _cells(point)), style=_style(point, certificate))
+        table.add_row(*_cells(point), style=_style(point, certificate))
     return table
 
 

@@ -10,8 +10,6 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from speceyes_cli.analysis.confidence import (
     PERCENTILES,
@@ -28,6 +26,7 @@ from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.analysis.ties import TieFigures, clearances, diagnose_run
 from speceyes_cli.commands.analyze.comparison_table import comparison_table
 from speceyes_cli.commands.analyze.inputs import open_runs
+from speceyes_cli.commands.fitting_table import FittingTable
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.info import RUN_FILE
@@ -232,18 +231,15 @@ def _report_gates(
     console.print(_percentile_table(figures))
 
 
-def _gate_table(figures: Sequence[GateFigures], name: str) -> Table:
+def _gate_table(figures: Sequence[GateFigures], name: str) -> FittingTable:
     first = figures[0]
     title = f"{name} · {first.n} drafts, {percent(first.n_right / first.n)} right"
-    shown = Table(title=Text(strip_control(title)), title_justify="left")
-    shown.add_column("gate", no_wrap=True)
     names = ("AUROC (95%)", "AURC", "rank corr.", "p", "modes", "ECE")
-    for column in names:
-        shown.add_column(column, justify="right", no_wrap=True)
+    shown = FittingTable(title, ("gate", *names))
     for row in figures:
         shown.add_row(
-            Text(row.gate),
-            Text(f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]"),
+            row.gate,
+            f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]",
             f"{row.aurc:.3f}",
             f"{row.spearman:.3f}",
             NOTHING if row.spearman_p is None else f"{row.spearman_p:.2g}",
@@ -253,24 +249,19 @@ def _gate_table(figures: Sequence[GateFigures], name: str) -> Table:
     return shown
 
 
-def _decile_table(figures: Sequence[GateFigures]) -> Table:
-    title = "Accuracy by decile of the confidence, ties together"
-    shown = Table(title=title, title_justify="left")
-    shown.add_column("gate")
+def _decile_table(figures: Sequence[GateFigures]) -> FittingTable:
     most = max(len(row.calibration) for row in figures)
-    for place in range(most):
-        shown.add_column(str(place + 1), justify="right")
+    title = "Accuracy in percent by decile of the confidence, ties together"
+    shown = FittingTable(title, ("gate", *(str(place + 1) for place in range(most))))
     for row in figures:
-        shares = [percent(one.accuracy) for one in row.calibration]
-        shown.add_row(Text(row.gate), *shares, *[NOTHING] * (most - len(shares)))
+        shares = [f"{100 * one.accuracy:.1f}" for one in row.calibration]
+        shown.add_row(row.gate, *shares, *[NOTHING] * (most - len(shares)))
     return shown
 
 
-def _threshold_table(figures: Sequence[GateFigures]) -> Table:
-    shown = Table(title="Accuracy (coverage) above each threshold", title_justify="left")
-    shown.add_column("threshold", justify="right")
-    for row in figures:
-        shown.add_column(Text(row.gate), justify="right")
+def _threshold_table(figures: Sequence[GateFigures]) -> FittingTable:
+    gates = (row.gate for row in figures)
+    shown = FittingTable("Accuracy (coverage) above each threshold", ("threshold", *gates))
     for place, first in enumerate(figures[0].above):
         cells = [row.above[place] for row in figures]
         told = (
@@ -281,15 +272,13 @@ def _threshold_table(figures: Sequence[GateFigures]) -> Table:
     return shown
 
 
-def _percentile_table(figures: Sequence[GateFigures]) -> Table:
-    shown = Table(title="Percentiles of the confidence", title_justify="left")
-    shown.add_column("gate")
-    shown.add_column("drafts")
-    for percentile in PERCENTILES:
-        shown.add_column(f"{percentile}%", justify="right")
+def _percentile_table(figures: Sequence[GateFigures]) -> FittingTable:
+    percents = (f"{percentile}%" for percentile in PERCENTILES)
+    title = "Percentiles of the confidence"
+    shown = FittingTable(title, ("gate", "drafts", *percents), keys=2, left=2)
     for row in figures:
         for kind, values in (("right", row.percentiles_right), ("wrong", row.percentiles_wrong)):
-            shown.add_row(Text(row.gate), kind, *(f"{values[p]:.4f}" for p in PERCENTILES))
+            shown.add_row(row.gate, kind, *(f"{values[p]:.4f}" for p in PERCENTILES))
     return shown
 
 

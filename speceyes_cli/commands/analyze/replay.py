@@ -27,6 +27,7 @@ from speceyes_cli.analysis.replay_check import (
 )
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.commands.analyze.comparison_table import comparison_table
+from speceyes_cli.commands.fitting_table import FittingTable
 from speceyes_cli.commands.tables import CACHED, CACHED_NOTE, NOTHING, percent
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun
@@ -138,15 +139,13 @@ def _write_figure(scores: Scores, baseline: Sequence[float | None], out: Path) -
     return write_plots([frontier_plot(frontiers, chosen)], out)
 
 
-def _table(rows: Sequence[Replayed], table: ScoreTable) -> Table:
+def _table(rows: Sequence[Replayed], table: ScoreTable) -> FittingTable:
     agent, draft = rows[0].agent_accuracy, rows[0].draft_accuracy
     title = (
         f"Replayed from {table.run} · n = {rows[0].n} · agent alone {percent(agent)}, "
         f"draft alone {percent(draft)}"
     )
-    shown = Table(title=Text(strip_control(title)), title_justify="left")
-    for name in _COLUMNS:
-        shown.add_column(name, justify="left" if name == "gate" else "right")
+    shown = FittingTable(title, _COLUMNS, keys=3)
     own = own_choice(table)
     for row in rows:
         cells = (
@@ -156,7 +155,7 @@ def _table(rows: Sequence[Replayed], table: ScoreTable) -> Table:
             _speedup(row),
         )
         is_own = (row.gate, row.top_k, row.threshold) == own
-        shown.add_row(*(Text(cell) for cell in cells), style="bold" if is_own else "")
+        shown.add_row(*cells, style="bold" if is_own else "")
     return shown
 
 

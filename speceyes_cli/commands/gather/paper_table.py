@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rich.table import Table
-from rich.text import Text
-
+from speceyes_cli.commands.fitting_table import FittingTable
 from speceyes_cli.commands.gather.columns import UNFINISHED as _UNENDED
 from speceyes_cli.commands.gather.formats import escape_latex, latex_table
 from speceyes_cli.commands.tables import CACHED, CACHED_NOTE, NOTHING
@@ -77,19 +75,13 @@ def _table(dataset: str, measured: Sequence[Measured]) -> PaperTable:
     return PaperTable(dataset, splits, lines)
 
 
-def for_terminal(table: PaperTable) -> Table:
-    """The table with lines, an agent's name once."""
-    shown = Table(title=Text(table.dataset), title_justify="left")
-    shown.add_column("agent")
-    shown.add_column("method")
-    for split in table.splits:
-        shown.add_column(Text(split), justify="right")
+def for_terminal(table: PaperTable) -> FittingTable:
+    """The table with an agent's name once."""
+    shown = FittingTable(table.dataset, ("agent", "method", *table.splits), keys=2, left=2)
     for place, line in enumerate(table.lines):
         is_first = place == 0 or line.agent != table.lines[place - 1].agent
-        if is_first and place:
-            shown.add_section()
-        cells = [Text("  ".join(filter(None, cell))) for cell in line.cells]
-        shown.add_row(Text(line.agent if is_first else ""), Text(line.name), *cells)
+        cells = ["  ".join(filter(None, cell)) for cell in line.cells]
+        shown.add_row(line.agent if is_first else "", line.name, *cells)
     return shown
 
 

@@ -30,7 +30,8 @@ def wilson(right: int, total: int) -> Interval | None:
     share, weight = right / total, z * z / total
     middle = (share + weight / 2) / (1 + weight)
     reach = math.sqrt(share * (1 - share) * weight + weight * weight / 4) / (1 + weight)
-    return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
+    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
+    return Interval(share, min(low, share), max(high, share))  # they differ by rounding at 0 and 1
 
 
 def paired_speedup(
