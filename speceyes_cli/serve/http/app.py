@@ -155,11 +155,11 @@ class ChatEndpoint:
         form = make_form(head, gate, logprobs=question.logprobs, usage=question.include_usage)
         if not finished and live is not None:
             headers = route_headers("large", live.confidence, gate) if live.speaking else {}
-            return LateStream(work, late(form, work, live), headers)
+            return LateStream(work, late(form, work, live), headers, self._metrics.note_cancelled)
         answered = work.result()
         headers = decision_headers(answered, gate)
         if live is not None and live.traces:
-            return LateStream(work, late(form, work, live), headers)
+            return LateStream(work, late(form, work, live), headers, self._metrics.note_cancelled)
         if question.stream:
             events = ready(form, answered)
             return StreamingResponse(events, media_type="text/event-stream", headers=headers)
@@ -176,7 +176,7 @@ class ChatEndpoint:
             work.result()
         self._metrics.note_passed()
         if question.stream:
-            return LateStream(work, relayed(work, live), HEADERS)
+            return LateStream(work, relayed(work, live), HEADERS, self._metrics.note_cancelled)
         return JSONResponse(work.result(), headers=HEADERS)
 
     async def _first(self, work: asyncio.Task[Any], body: Body, live: Live | None) -> bool:

@@ -90,12 +90,13 @@ class ResponseForm:
         out = ""
         if self._speaking:
             return out
+        where = {"item_id": self._thought_key, "output_index": 0, "content_index": 0}
         if not self._thinking:
             self._thinking = True
             item = self._thought_item("in_progress")
             out = self._event("output_item.added", output_index=0, item=item)
+            out += self._event("content_part.added", **where, part=self._thought_part)
         self._thought += text
-        where = {"item_id": self._thought_key, "output_index": 0, "content_index": 0}
         return out + self._event("reasoning_text.delta", **where, delta=text)
 
     def _say(self, text: str) -> str:
@@ -104,6 +105,7 @@ class ResponseForm:
             self._thinking = False
             where = {"item_id": self._thought_key, "output_index": 0, "content_index": 0}
             out += self._event("reasoning_text.done", **where, text=self._thought)
+            out += self._event("content_part.done", **where, part=self._thought_part)
             item = self._thought_item("completed")
             out += self._event("output_item.done", output_index=0, item=item)
         where = {"item_id": self._message_key, "output_index": self._place, "content_index": 0}
@@ -116,8 +118,12 @@ class ResponseForm:
             out += self._event("output_text.delta", **where, delta=text, logprobs=[])
         return out
 
+    @property
+    def _thought_part(self) -> dict[str, Any]:
+        return {"type": "reasoning_text", "text": self._thought}
+
     def _thought_item(self, status: str) -> dict[str, Any]:
-        content = [{"type": "reasoning_text", "text": self._thought}] if self._thought else []
+        content = [self._thought_part] if self._thought else []
         about = {"id": self._thought_key, "type": "reasoning", "summary": []}
         return {**about, "content": content, "status": status}
 

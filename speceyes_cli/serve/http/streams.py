@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from starlette.responses import StreamingResponse
@@ -27,13 +27,18 @@ class LateStream(StreamingResponse):
         work: asyncio.Future[Any],
         content: AsyncIterator[str],
         headers: Mapping[str, str],
+        on_left: Callable[[], None],
     ) -> None:
+        """`on_left` is called when the client leaves before the work is done."""
         super().__init__(content, media_type="text/event-stream", headers=headers)
         self._work = work
+        self._on_left = on_left
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+            if not self._work.done():
+                self._on_left()
         finally:
             self._work.cancel()
 

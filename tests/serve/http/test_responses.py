@@ -86,6 +86,32 @@ def test_a_stream_ends_in_the_same_response(serve: Serve, number: int) -> None:
     assert bool(thoughts) is (number != 1)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_part_of_a_stream_is_opened_before_it_grows_and_then_closed(
+    serve: Serve, number: int
+) -> None:
+    """As openai for JavaScript needs it: it adds a delta to a part that was opened."""
+    with serve().client() as client:
+        with client.responses.create(**asked(f"dot {number}?"), stream=True) as stream:
+            told: Any = list(stream)
+    opened: dict[tuple[str, int], str] = {}
+    closed: dict[tuple[str, int], str] = {}
+    for event in told:
+        place = (getattr(event, "item_id", ""), getattr(event, "content_index", -1))
+        match event.type:
+            case "response.content_part.added":
+                opened[place] = event.part.type
+            case "response.reasoning_text.delta" | "response.output_text.delta":
+                assert event.type == f"response.{opened[place]}.delta"
+                assert place not in closed
+            case "response.content_part.done":
+                closed[place] = event.part.text
+    assert set(closed) == set(opened)
+    parts = [part for item in told[-1].response.output for part in item.content]
+    assert list(closed.values()) == [part.text for part in parts]
+    assert [part.type for part in parts] == list(opened.values())
+
+
 def test_the_clients_own_helper_follows_a_real_agent(serve: Serve) -> None:
     body = needle()["messages"][0]["content"]
     content: Any = [

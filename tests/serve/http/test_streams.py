@@ -19,7 +19,7 @@ from speceyes_datasets.needle.plugin import make_sample
 from speceyes_cli.core.methods.thinking import split_thoughts
 from speceyes_cli.core.samples import question_text
 from speceyes_cli.serve.http import streams
-from tests.serve.conftest import Serve, Served, ask, eventually
+from tests.serve.conftest import Serve, Served, ask, data_url, eventually, metric
 from tests.serve.http.test_conversations import create, said
 
 
@@ -131,6 +131,34 @@ def test_a_client_may_leave_at_any_point(serve: Serve, question: str, seconds: f
         time.sleep(seconds)
     assert eventually(lambda: served.queue.live == 0 and served.queue.waiting == 0)
     assert httpx.get(f"{served.url}/readyz", timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "responses"])
+def test_a_client_that_leaves_its_stream_is_counted(serve: Serve, path: str) -> None:
+    served = serve("scripted?delay=0.3", screen="none")
+    body = {**ask("dot 2"), "stream": True}
+    if path == "responses":
+        shown = {"type": "input_image", "image_url": data_url()}
+        content = [shown, {"type": "input_text", "text": "dot 2"}]
+        body = {
+            "model": "speceyes",
+            "stream": True,
+            "input": [{"role": "user", "content": content}],
+        }
+    with httpx.stream("POST", f"{served.url}/v1/{path}", json=body, timeout=60) as answer:
+        next(answer.iter_lines())
+    assert eventually(lambda: served.queue.live == 0)
+    told = httpx.get(f"{served.url}/metrics", timeout=60).text
+    assert metric(told, "speceyes_cancelled_total") == 1
+    assert 'speceyes_answers_total{route="large"}' not in told
+
+
+def test_a_client_that_reads_its_stream_to_the_end_has_not_left(serve: Serve) -> None:
+    served = serve()
+    for number in range(3):
+        assert events(served, ask(f"dot {number}"))
+    told = httpx.get(f"{served.url}/metrics", timeout=60).text
+    assert metric(told, "speceyes_cancelled_total") == 0
 
 
 def test_a_client_that_stops_reading_holds_no_place(serve: Serve) -> None:
