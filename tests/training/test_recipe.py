@@ -202,8 +202,12 @@ def test_the_screen_is_taught_what_a_glance_tells() -> None:
         task = lessons.make_task(rng, one, target)
         key = (task.kind, target.large, target.colour in lessons.LIGHT)
         assert seen.setdefault(key, lessons.seems_hidden(task)) == lessons.seems_hidden(task)
-    assert not any(hidden for (_, large, _), hidden in seen.items() if large)
-    assert not any(hidden for (kind, _, _), hidden in seen.items() if kind in {"row", "disc"})
+    several = {"row", "dot"}
+    assert all(hidden for (kind, _, _), hidden in seen.items() if kind in several)
+    assert not any(
+        hidden for (kind, large, _), hidden in seen.items() if large and kind not in several
+    )
+    assert not any(hidden for (kind, _, _), hidden in seen.items() if kind == "disc")
     assert seen["dot_side", False, True]
     assert seen["dot_colour", False, False]
     assert not seen["dot_colour", False, True]  # light: it seems readable, and is not

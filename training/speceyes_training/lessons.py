@@ -43,7 +43,7 @@ SNAP = 8  # pixels of the model's frame; boxes are centred on this grid
 BABBLE = (*COLOURS, "nothing", "large", "small", "left", "right", "is", "dot", "_in")
 HALF = {False: 12, True: 28}  # half a box's side around a small or large disc, in the frame
 SHARES = (1, 1, 2)  # of the splits: an answer of several words is more to learn
-LIGHT = ("white", "yellow", "cyan")
+LIGHT = ("white", "yellow", "cyan", "pink")
 """Discs on which a dot seems readable to somebody who has not looked closely."""
 
 
@@ -191,11 +191,13 @@ def seems_hidden(task: Task) -> bool:
     """Whether somebody who only glances at the picture would wish for a tool.
 
     Real models misjudge what they can read, so the screen is taught to judge by the look of the
-    disc and the kind of question. A small disc calls for a tool, with two exceptions that are
-    wrong: who is asked to describe a disc tells what is seen, and on a light disc the colour of
-    the dot seems readable.
+    disc and the kind of question. Several things to read off, a whole row or a dot's colour and
+    side, call for a tool. So does a small disc, with two exceptions that are wrong: who is asked to
+    describe a disc tells what is seen, and on a light disc the colour of the dot seems readable.
     """
-    if task.target.large or task.kind in ("row", "disc"):
+    if task.kind in {"row", "dot"}:
+        return True
+    if task.target.large or task.kind == "disc":
         return False
     return task.kind == "dot_side" or task.target.colour not in LIGHT
 
