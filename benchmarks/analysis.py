@@ -116,13 +116,13 @@ def main() -> None:
         cases = {
             "read": ["read", str(run)],
             "gather": ["gather", str(run)],
-            "judge": ["judge", str(run), "--judge", "rules", "--fresh"],
             "confidence": ["confidence", str(run), "--out", f"{place}/figures"],
             "replay": ["replay", str(run), "--gate", "all"],
             "calibrate": ["calibrate", str(run), "--out", f"{place}/certificate.json"],
             "drift": ["drift", str(run), "--certificate", f"{place}/certificate.json"],
             "ablation": ["ablation", str(run), "--out", f"{place}/ablation"],
             "report": ["report", str(run), "--out", f"{place}/report.html"],
+            "judge": ["judge", str(run), "--judge", "rules", "--fresh"],  # last: it writes verdicts
         }
         wanted = options.cases.split(",") if options.cases else list(cases)
         reading: dict[Path, float] = {}
