@@ -65,6 +65,7 @@ def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
             Route("/v1/models", endpoint.models),
             Route("/v1/models/{name}", endpoint.models),
             Route("/healthz", endpoint.health),
+            Route("/health", endpoint.health),  # where routers of models look
             Route("/readyz", endpoint.ready),
             Route("/metrics", endpoint.metrics),
             *([Route("/", page.show)] if page is not None else []),
@@ -216,7 +217,7 @@ class ChatEndpoint:
         return JSONResponse({"object": "list", "data": [model]})
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
-        """`GET /healthz`: whether the process can still answer."""
+        """`GET /healthz`, `/health`: whether the process can still answer."""
         return _state(self._queue.is_open)
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature

@@ -150,7 +150,8 @@ def test_a_key_is_asked_for_and_never_told(serve: Serve) -> None:
     with served.client(api_key="secret") as client:
         assert [model.id for model in client.models.list()] == ["speceyes"]
         assert client.models.retrieve("speceyes").id == "speceyes"
-    assert get(served, "/healthz").status_code == 200
+    for path in ("/healthz", "/health"):
+        assert get(served, path).status_code == 200
 
 
 def test_a_full_house_is_told_at_once_and_recovers(serve: Serve) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ import speceyes_plugins.embedded
 from PIL import Image
 from transformers import AutoProcessor
 
+from speceyes_cli.core.chat import Picture
 from speceyes_cli.core.methods.prompts import DRAFT_INSTRUCTION
+from speceyes_cli.serve.conversations import make_sample
+from speceyes_cli.serve.http.requests import read_question
 from tests.serve.conftest import Serve, data_url
 from tests.serve.http.test_conversations import create, said
 from tests.serve.http.test_streams import needle
@@ -73,6 +77,24 @@ def test_ten_turns_with_four_pictures_are_counted_to_the_token(serve: Serve, met
         each[role]["completion_tokens"] for role in ("small", "large")
     )
     assert told.total_tokens == told.prompt_tokens + told.completion_tokens
+
+
+def test_the_agents_reading_of_a_history_is_counted_to_the_token(serve: Serve) -> None:
+    served = serve("embedded", agent="deepeyes", method="baseline", max_turns=1)
+    asked = [*history(), said("user", "What colour is the first disc?")]
+    answer = create(served, *asked)
+    turns = read_question(json.dumps({"model": "m", "messages": asked}).encode()).turns
+    pictures = {url: Picture(url, Image.Image) for turn in turns for url in turn.addresses}
+    opened = served.queue._service.agent.open(make_sample("1", turns, pictures))
+    assert sum(isinstance(part, Picture) for one in opened for part in one.content) == 4
+    large = answer.model_extra["speceyes"]["usage"]["large"]
+    assert large["calls"] == 1
+    read = [
+        said(one.role, *(getattr(part, "name", part) for part in one.content)) for one in opened
+    ]
+    assert large["prompt_tokens"] == count("large", read)
+    assert answer.usage
+    assert answer.usage.prompt_tokens == large["prompt_tokens"]
 
 
 def test_words_alone_are_counted_to_the_token(serve: Serve) -> None:
