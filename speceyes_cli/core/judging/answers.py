@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from annotated_types import Le
 from pydantic import Field
 
 from speceyes_cli.core.chat import Picture, Role
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.judging.judges import Claim
-from speceyes_cli.core.run.reading import RecordPart, VerdictPart, parse_part
-from speceyes_cli.core.run.records import SCHEMA_VERSION
+from speceyes_cli.core.run.reading import AnswerPart, RecordPart, VerdictPart, parse_part
 from speceyes_cli.core.samples import Sample
 
 
@@ -33,24 +31,8 @@ class _Branch(RecordPart):
     text: str
 
 
-class _Error(RecordPart):
-    kind: str
-
-
-class _Row(RecordPart):
-    schema_version: Annotated[int, Le(SCHEMA_VERSION)] = SCHEMA_VERSION
-    sample_id: str
-    split: str
-    question: str
-    options: tuple[str, ...]
-    answer: str | None
-    category: str | None
-    cluster: str | None
-    meta: dict[str, Any]
-    text: str | None
-    verdict: VerdictPart | None
+class _Row(AnswerPart):
     branches: dict[Role, _Branch] = Field(default_factory=dict)
-    error: _Error | None
 
 
 def read_answers(body: Any, where: Path) -> Answers:

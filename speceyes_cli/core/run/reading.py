@@ -102,26 +102,31 @@ class _Details(TypedDict, total=False):
     """What the policy wrote of each of the agent's turns."""
 
 
-class _Row(RecordPart):
+class AnswerPart(RecordPart):
+    """What is read of a sample and its answer."""
+
     schema_version: Annotated[int, Le(SCHEMA_VERSION)] = SCHEMA_VERSION
     sample_id: str
     split: str
-    position: int
     question: str
     options: tuple[str, ...]
     answer: str | None
     category: str | None
     cluster: str | None
     meta: dict[str, Any]
+    text: str | None
+    verdict: VerdictPart | None
+    error: _Error | None
+
+
+class _Row(AnswerPart):
+    position: int
     picture_digest: str | None = None
     route: str
-    text: str | None
     confidence: float | None
     passed_screen: bool | None
     draft: _Draft | None
-    verdict: VerdictPart | None
     branches: dict[Role, _Branch] = {}
-    error: _Error | None
     calls: list[_Call]
     small_tokens: int
     large_tokens: int
