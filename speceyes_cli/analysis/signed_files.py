@@ -32,6 +32,13 @@ def write_signed(path: Path, signed: BaseModel) -> None:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
+def fault_in(error: ValidationError) -> str:
+    """The first fault of a file and its place."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+    return f"{where}: {first['msg']}"
+
+
 def read_signed(path: Path, kind: type[Signed], called: str, maker: str) -> Signed:
     """The file's contents; `DataError` when there is none, or it is damaged or was edited.
 
@@ -45,10 +52,8 @@ def read_signed(path: Path, kind: type[Signed], called: str, maker: str) -> Sign
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise DataError(
-            f"{path} is no {called} of this version ({where}: {first['msg']}); `{maker}` makes one."
+            f"{path} is no {called} of this version ({fault_in(error)}); `{maker}` makes one."
         ) from None
     fields = json.loads(text)
     if digest_of(fields) != fields.get("digest"):

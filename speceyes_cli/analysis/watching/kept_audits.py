@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
 from speceyes_cli.analysis.certificate import Certificate
+from speceyes_cli.analysis.signed_files import fault_in
 from speceyes_cli.analysis.watching.harm_test import HarmTest, Watched, joined_evidence
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.files import read_file_text
@@ -104,11 +105,9 @@ def read_audits(path: Path) -> KeptAudits:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise DataError(
-            f"{path} is no file of `serve --audit-file` ({where}: {first['msg']}); remove it to "
-            "begin a test anew."
+            f"{path} is no file of `serve --audit-file` ({fault_in(error)}); remove it to begin a "
+            "test anew."
         ) from None
 
 
