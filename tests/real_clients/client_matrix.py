@@ -66,6 +66,13 @@ CLIENTS = (
         {"cancel": "it leaves two seconds after its own client, and this answer takes less"},
         by_hand=True,
     ),
+    Client(
+        "evalscope perf",
+        "evalscope_program.py",
+        ("evalscope[perf]==1.14.1",),
+        {"cancel": "it reads every answer to its end"},
+        by_hand=True,
+    ),
 )
 
 
