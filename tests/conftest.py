@@ -17,6 +17,9 @@ from hypothesis import settings
 
 from speceyes_cli.host.manager import Host, build_host
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: each computes on one core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
 if not torch.cuda.is_available():  # before anything imports triton, as transformers does
     os.environ["TRITON_INTERPRET"] = "1"
 
