@@ -58,7 +58,7 @@ def test_a_box_is_read_and_what_was_mended_is_noted(form: Any, frame: Frame) -> 
     assert bool(mends) != plain
 
 
-@pytest.mark.parametrize("key", [*BOX_KEYS, "Box", " bbox_2d "])
+@pytest.mark.parametrize("key", [*sorted(BOX_KEYS), "Box", " bbox_2d "])
 def test_a_box_under_another_name_is_read(key: str) -> None:
     box, mends = read_box({"label": "x", key: [10, 20, 110, 120]}, PIXELS)
     assert box == MEANT
