@@ -21,7 +21,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from serve_load import Server, bodies, drive
+from serve_load import Server, bodies, drive, read_arguments
 
 MOST_SLOWDOWN = 1.5
 """Of the ordinary clients' median time."""
@@ -115,8 +115,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--drips", type=int, default=8)
     parser.add_argument("--half-open", type=int, default=200)
-    parser.add_argument("serve", nargs="*", help="options of speceyes serve, after --")
-    sys.exit(0 if asyncio.run(measure(parser.parse_args())) else 1)
+    sys.exit(0 if asyncio.run(measure(read_arguments(parser))) else 1)
 
 
 if __name__ == "__main__":

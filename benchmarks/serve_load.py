@@ -291,6 +291,14 @@ async def measure(options: argparse.Namespace) -> bool:
     return all(fine)
 
 
+def read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The benchmark's own options, and as `serve` those of `speceyes serve`, which follow `--`."""
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} [-- OPTIONS OF serve]"
+    return parser.parse_args(given[:end], argparse.Namespace(serve=given[end + 1 :]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=120.0)
@@ -298,8 +306,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=0, help="so many, however long it takes")
     parser.add_argument("--crowd", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
-    parser.add_argument("serve", nargs="*", help="options of speceyes serve, after --")
-    options = parser.parse_args()
+    options = read_arguments(parser)
     if options.crowd:
         asyncio.run(crowd(options.crowd, options.url, options.clients))
         return

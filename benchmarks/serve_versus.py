@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from serve_load import Driven, Server, bodies, drive
+from serve_load import Driven, Server, bodies, drive, read_arguments
 from versus import environments, spread
 
 FIRST_SHARE = 1 / 3
@@ -144,8 +144,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--pictures", type=int, default=400)
-    parser.add_argument("serve", nargs="*", help="options of speceyes serve, after --")
-    raise SystemExit(0 if asyncio.run(measure(parser.parse_args())) else 1)
+    raise SystemExit(0 if asyncio.run(measure(read_arguments(parser))) else 1)
 
 
 if __name__ == "__main__":
