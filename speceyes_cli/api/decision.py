@@ -90,9 +90,7 @@ def box_on(picture: Image.Image, tool: ToolNote) -> tuple[float, float, float, f
     if box is None:
         return None
     width, height = picture.size
-    left, right = box.left * width, box.right * width
-    top, bottom = box.top * height, box.bottom * height
-    return (left, top, right, bottom) if left < right and top < bottom else None
+    return (box.left * width, box.top * height, box.right * width, box.bottom * height)
 
 
 def drawn(picture: Image.Image, boxes: Sequence[tuple[float, float, float, float]]) -> Image.Image:

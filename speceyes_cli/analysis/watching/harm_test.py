@@ -92,11 +92,7 @@ class HarmTest:
     ) -> HarmTest:
         """A test as it stood after so many independent samples, `found` of them harmful."""
         test = cls(watched, samples, found, highest, alarm_after)
-        test._logs = [
-            found * math.log1p(bet * (1 - watched.rate))
-            + (samples - found) * math.log1p(-bet * watched.rate)
-            for bet in watched.bets()
-        ]
+        test._logs = _log_growth(watched, samples, found)
         return test
 
     @property
@@ -124,9 +120,22 @@ class HarmTest:
         ]
         self.samples += samples
         self.found += found
-        self.highest = max(self.highest, self.evidence)
-        if self.alarm_after is None and self.evidence >= self.watched.alarm_at:
+        evidence = self.evidence
+        self.highest = max(self.highest, evidence)
+        if self.alarm_after is None and evidence >= self.watched.alarm_at:
             self.alarm_after = self.samples
+
+
+def _log_growth(watched: Watched, samples: Any, found: Any) -> list[Any]:
+    """For each alternative the log of what its bets have come to after independent samples.
+
+    `found` of them were harmful; numbers, or arrays of one shape.
+    """
+    return [
+        found * math.log1p(bet * (1 - watched.rate))
+        + (samples - found) * math.log1p(-bet * watched.rate)
+        for bet in watched.bets()
+    ]
 
 
 def joined_evidence(tests: Sequence[HarmTest]) -> float:
@@ -145,10 +154,8 @@ def log_evidence(watched: Watched, samples: Any, found: Any) -> Any:
     """`HarmTest.evidence` in logs after so many independent samples, arrays of one shape."""
     import numpy as np  # noqa: PLC0415 - slow to import
 
-    harmless, harmful = -watched.rate, 1 - watched.rate
     samples, found = np.asarray(samples, dtype=float), np.asarray(found, dtype=float)
     total = np.full(np.broadcast_shapes(samples.shape, found.shape), -np.inf)
-    for bet in watched.bets():
-        grown = found * math.log1p(bet * harmful) + (samples - found) * math.log1p(bet * harmless)
-        total = np.logaddexp(total, grown)
+    for growth in _log_growth(watched, samples, found):
+        total = np.logaddexp(total, growth)
     return total - math.log(len(ALTERNATIVES))

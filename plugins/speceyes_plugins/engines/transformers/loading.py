@@ -122,9 +122,7 @@ def share_cores(parameters: int, batch_size: int) -> None:
     """
     if "OMP_NUM_THREADS" not in os.environ:
         small_work = parameters < TINY and batch_size < LARGE_BATCH
-        threads = 1 if small_work else len(os.sched_getaffinity(0))
-        if threads != torch.get_num_threads():  # setting it alone makes small products slower
-            torch.set_num_threads(threads)
+        torch.set_num_threads(1 if small_work else len(os.sched_getaffinity(0)))
 
 
 class PatchProjection(nn.Module):
