@@ -9,9 +9,10 @@ GLM (`<arg_key>`) and of `<invoke name="…">`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from speceyes_cli.plugin import Picture, Sample
 from speceyes_plugins.agents.tolerant_json import (
     UnreadableError,
     Value,
@@ -19,7 +20,15 @@ from speceyes_plugins.agents.tolerant_json import (
     read_value,
 )
 
-__all__ = ["Call", "CallError", "read_call", "read_index", "read_number", "without_index"]
+__all__ = [
+    "Call",
+    "CallError",
+    "read_call",
+    "read_index",
+    "read_number",
+    "usual_index",
+    "without_index",
+]
 
 MAX_LENGTH = 10_000
 """Characters of a call that are read."""
@@ -238,6 +247,11 @@ def read_index(
         known = f"there is picture {first} only" if count == 1 else f"there are {first} to {last}"
         raise CallError("no_picture", f"There is no picture {number:g}: {known}.")
     return int(number) - first, mends
+
+
+def usual_index(pictures: Sequence[Picture], sample: Sample) -> int:
+    """Which picture a call means that names none: the sample's own; the first where it is gone."""
+    return next((i for i, picture in enumerate(pictures) if picture is sample.picture), 0)
 
 
 def read_number(arguments: Value, key: str) -> float:

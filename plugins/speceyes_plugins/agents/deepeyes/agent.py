@@ -180,7 +180,7 @@ def find_picture(arguments: Value, shown: Shown) -> tuple[int, tuple[str, ...]]:
     """
     if len(shown.pictures) == 1:
         return 0, ()
-    usual = next(i for i, picture in enumerate(shown.pictures) if picture is shown.usual)
+    usual = shown.pictures.index(shown.usual)
     return read_index(arguments, INDEX, len(shown.pictures), usual)
 
 

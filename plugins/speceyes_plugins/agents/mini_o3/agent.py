@@ -32,7 +32,7 @@ from speceyes_plugins.agents.tags import (
     untagged_answer,
 )
 from speceyes_plugins.agents.tolerant_json import Value
-from speceyes_plugins.agents.tool_calls import CallError, read_call
+from speceyes_plugins.agents.tool_calls import CallError, read_call, usual_index
 from speceyes_plugins.agents.zoom import CropSizes, zoom
 
 TOOL = "grounding"
@@ -85,7 +85,7 @@ class MiniO3:
             return Answer(answer.content.strip(), "large")
         pictures = chat_pictures(state.messages)
         try:
-            usual = next((i for i, one in enumerate(pictures) if one is state.sample.picture), 0)
+            usual = usual_index(pictures, state.sample)
             asked = parse_grounding(call, len(pictures), usual)
         except CallError as error:
             last_turn = state.turn + 1 >= self.max_turns

@@ -25,7 +25,13 @@ from speceyes_plugins.agents.boxes import BOX_KEYS, Box, Frame, check_frame, rea
 from speceyes_plugins.agents.native_calls import CallWatch, ToolNames, ended, read_calls
 from speceyes_plugins.agents.pixel_reasoner.boxed import boxed_answer
 from speceyes_plugins.agents.tags import load_prompts
-from speceyes_plugins.agents.tool_calls import Call, CallError, read_index, without_index
+from speceyes_plugins.agents.tool_calls import (
+    Call,
+    CallError,
+    read_index,
+    usual_index,
+    without_index,
+)
 from speceyes_plugins.agents.zoom import CropSizes, zoom
 
 TOOL = "crop_image_normalized"
@@ -92,7 +98,7 @@ class PixelReasoner:
             if isinstance(call, CallError):
                 raise call
             _, mends = self._names.meant(call.name)
-            usual = next((i for i, one in enumerate(pictures) if one is state.sample.picture), 0)
+            usual = usual_index(pictures, state.sample)
             place, more = read_index(call.arguments, TARGET, len(pictures), usual, first=1)
             box, box_mends = read_box(without_index(call.arguments, TARGET), FRACTIONS)
             check_frame(box, FRACTIONS)

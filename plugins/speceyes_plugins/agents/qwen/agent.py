@@ -46,6 +46,7 @@ from speceyes_plugins.agents.tool_calls import (
     CallError,
     read_index,
     read_number,
+    usual_index,
     without_index,
 )
 from speceyes_plugins.agents.zoom import CropSizes, zoom
@@ -110,7 +111,7 @@ class Qwen:
         pictures = chat_pictures(state.messages)
         frames: Sequence[Size | None] = state.frames or (None,) * len(pictures)
         seen = [Shown(*pair) for pair in zip(pictures, frames, strict=False)]
-        usual = next((i for i, one in enumerate(pictures) if one is state.sample.picture), 0)
+        usual = usual_index(pictures, state.sample)
         results: list[Observation | ToolError] = []
         for place, call in enumerate(calls):
             if place >= MAX_CALLS:
