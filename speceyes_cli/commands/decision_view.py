@@ -15,9 +15,9 @@ from rich.text import Text
 from speceyes_cli.core.chat import Ask, Observation, Picture, Reply, Run
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
+from speceyes_cli.core.methods.policies import lets_on, written_out
 from speceyes_cli.core.methods.thinking import without_thought
 from speceyes_cli.core.replies.scores import read_score
-from speceyes_cli.core.replies.yes_no import says_no
 from speceyes_cli.core.run.records import Record
 from speceyes_cli.core.scheduling.trajectories import Asked, Ran
 from speceyes_cli.core.text import one_line, strip_control
@@ -78,7 +78,7 @@ class DecisionView:
         self._console.print(Text.assemble((f"{head}  ", "bold"), (text, style)), soft_wrap=True)
 
     def _screen(self, ask: Ask, reply: Reply) -> None:
-        passed = says_no(reply.text)
+        passed = lets_on(ask, reply.text)
         what = "no tool needed, on to the draft" if passed else "a tool may help, on to the agent"
         said = one_line(reply.text) or "nothing"
         self._line("Screen", f"{ask.role} model: {said!r} → {what} {_took(reply)}")
@@ -119,7 +119,8 @@ class DecisionView:
         self._proposed = ask.phase == "propose"
         self._turn += not rewritten
         self._line(f"Turn {self._turn}", f"{ask.role} model {_took(reply)}")
-        self._console.print(Text(strip_control(reply.text).strip() or "(nothing)"), soft_wrap=True)
+        written = strip_control(written_out(reply)).strip() or "(nothing)"
+        self._console.print(Text(written), soft_wrap=True)
 
     def _ran(self, event: Ran) -> None:
         run, outcome, seconds = event

@@ -123,6 +123,8 @@ class Ask:
     """
     tools: tuple[Tool, ...] = ()
     """Functions that the model may call: told in the form that its chat template has for them."""
+    as_paper: bool = False
+    """A screen whose reply lets the sample on where it begins with "no", as in the paper's code."""
 
 
 @dataclass(frozen=True, slots=True)

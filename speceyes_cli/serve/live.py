@@ -13,10 +13,9 @@ from typing import Any
 from speceyes_cli.core.agents import Await
 from speceyes_cli.core.chat import Answer, Ask, Observation, Picture, Reply, Run
 from speceyes_cli.core.gate.decision import Gate
-from speceyes_cli.core.methods.policies import finite
+from speceyes_cli.core.methods.policies import finite, lets_on
 from speceyes_cli.core.methods.thinking import split_thoughts, without_thought
 from speceyes_cli.core.methods.words import ANSWER_PHASE
-from speceyes_cli.core.replies.yes_no import says_no
 from speceyes_cli.serve.trace import draft_facts, tool_facts
 
 AGENT_PHASE = "agent"
@@ -152,15 +151,15 @@ def _note(need: Any, sent: Any, live: Live, gate: Gate, pictures: Sequence[Pictu
         _note_tool(need, sent, live, pictures)
     elif isinstance(sent, Reply) and isinstance(need, Ask):
         if need.phase == "screen":
-            _note_screen(sent, live)
+            _note_screen(need, sent, live)
         elif need.gate is not None:
             _note_draft(without_thought(sent, scored_after=need.scored_after), live, gate)
     elif isinstance(sent, Reply) and isinstance(need, Await) and live.traces:
         _note_draft(sent, live, gate)  # of a race, whose agent may be at work already
 
 
-def _note_screen(reply: Reply, live: Live) -> None:
-    facts: dict[str, Any] = {"step": "screen", "passed": says_no(reply.text)}
+def _note_screen(ask: Ask, reply: Reply, live: Live) -> None:
+    facts: dict[str, Any] = {"step": "screen", "passed": lets_on(ask, reply.text)}
     if live.traces:
         facts["text"] = reply.text.strip()
     live.tell(Step(facts))

@@ -160,10 +160,14 @@ def passes_screen(
     """Phase I: whether the sample goes on to a draft; without a screen, every one does."""
     if method_options.screen == "none":
         return True
-    screen = yield screen_ask(sample, agent, method_options.screen)
-    if method_options.as_paper:
-        return screen.text.lower().startswith("no")
-    return says_no(screen.text)
+    ask = screen_ask(sample, agent, method_options.screen, as_paper=method_options.as_paper)
+    screen = yield ask
+    return lets_on(ask, screen.text)
+
+
+def lets_on(ask: Ask, said: str) -> bool:
+    """Whether a screen's reply lets the sample on to a draft."""
+    return said.lower().startswith("no") if ask.as_paper else says_no(said)
 
 
 def write_draft(
@@ -175,9 +179,17 @@ def write_draft(
     return without_thought(reply, scored_after=ask.scored_after)
 
 
-def screen_ask(sample: Sample, agent: Agent, role: Role = "large") -> Ask:
+def screen_ask(
+    sample: Sample, agent: Agent, role: Role = "large", *, as_paper: bool = False
+) -> Ask:
     """Would a tool help?"""
-    return Ask(role, agent.screen(sample), max_new_tokens=SHORT_TOKENS, phase="screen")
+    return Ask(
+        role,
+        agent.screen(sample),
+        max_new_tokens=SHORT_TOKENS,
+        phase="screen",
+        as_paper=as_paper,
+    )
 
 
 def draft_ask(sample: Sample, gate: Gate, method_options: MethodOptions = PAPER) -> Ask:

@@ -23,8 +23,8 @@ from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import diagnose_ties
 from speceyes_cli.core.gate.token import score_fields
+from speceyes_cli.core.methods.policies import lets_on
 from speceyes_cli.core.methods.thinking import without_thought
-from speceyes_cli.core.replies.yes_no import says_no
 from speceyes_cli.core.run.records import (
     BranchNote,
     CallNote,
@@ -110,8 +110,8 @@ def _phase_seconds(asked: Sequence[Asked], ran: Sequence[Ran]) -> dict[str, floa
 
 
 def _passed_screen(asked: Sequence[Asked]) -> bool | None:
-    screens = [event.reply.text for event in asked if event.ask.phase == "screen"]
-    return says_no(screens[-1]) if screens else None
+    screens = [event for event in asked if event.ask.phase == "screen"]
+    return lets_on(screens[-1].ask, screens[-1].reply.text) if screens else None
 
 
 def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> DraftNote | None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
+import io
 import json
 import math
 from dataclasses import replace
@@ -11,11 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from rich.console import Console
+from speceyes_example.looker import Looker
 
+from speceyes_cli.commands.decision_view import DecisionView
 from speceyes_cli.core.chat import Answer, Ask, Message, Picture, Reply
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
 from speceyes_cli.core.gate.token import TokenScore
+from speceyes_cli.core.methods.method_options import MethodOptions
+from speceyes_cli.core.methods.policies import speceyes
 from speceyes_cli.core.run import info as runs
 from speceyes_cli.core.run import records
 from speceyes_cli.core.run.record_builder import build_record
@@ -23,6 +30,7 @@ from speceyes_cli.core.run.records import Record, TokenNote, plain_json
 from speceyes_cli.core.samples import Sample, Verdict
 from speceyes_cli.core.scheduling.trajectories import Asked, Finished
 from speceyes_cli.core.tables import summaries
+from speceyes_cli.serve.live import Live, watched
 
 GATE = Gate("min", min_score)
 
@@ -171,3 +179,41 @@ def test_records_hold_no_tensors() -> None:
 def test_a_key_that_no_file_can_hold_is_made_writable() -> None:
     told = plain_json({"\ud800": 1.0})
     assert json.loads(json.dumps(told, ensure_ascii=False).encode()) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "as_paper", "passes"),
+    [
+        ("Not needed.", False, False),
+        ("Not needed.", True, True),
+        ("**No**", False, True),
+        ("**No**", True, False),
+    ],
+)
+def test_a_screen_is_recorded_as_the_method_read_it(
+    sample: Sample, said: str, as_paper: bool, passes: bool
+) -> None:
+    options = MethodOptions(as_paper=as_paper)
+    policy = speceyes(sample, Looker(), GATE, options)
+    asked, reply = next(policy), Reply(said, 3, "stop")
+    assert isinstance(asked, Ask)
+    following = policy.send(reply)
+    assert isinstance(following, Ask)
+    assert following.phase == ("draft" if passes else "agent")
+    event = Asked(asked, reply)
+    finished = Finished(sample.key, Answer("red", "small"), None, None, (event,), 1.0)
+    assert build_record(sample, 0, finished, GATE, None).passed_screen is passes
+
+    out = io.StringIO()
+    DecisionView(Console(file=out, width=200), GATE, gated=True)(sample.key, event)
+    assert ("on to the draft" in out.getvalue()) is passes
+
+    async def streamed() -> Any:
+        live = Live()
+        steps = watched(speceyes(sample, Looker(), GATE, options), live, GATE)
+        next(steps)
+        steps.send(reply)
+        await live.changed()
+        return live.take()[0]
+
+    assert asyncio.run(streamed()).facts == {"step": "screen", "passed": passes}
