@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from speceyes_cli.api.table import html_table, text
 from speceyes_cli.core.gate.decision import confidence_from_separability
 from speceyes_cli.core.pictures.boxes import box_of
-from speceyes_cli.core.run.records import PictureNote, Record, ToolNote
+from speceyes_cli.core.run.records import AGENT_PHASES, PictureNote, Record, ToolNote
 
 WIDEST = 640
 """Pixels across at which a notebook shows the picture."""
@@ -57,7 +57,7 @@ class Decision:
     @property
     def turns(self) -> tuple[str, ...]:
         """What was written in each turn of the agent's loop, in order."""
-        return tuple(c.text for c in self.record.calls if c.phase in ("propose", "agent"))
+        return tuple(c.text for c in self.record.calls if c.phase in AGENT_PHASES)
 
     @property
     def boxes(self) -> tuple[tuple[float, float, float, float], ...]:
@@ -67,8 +67,7 @@ class Decision:
 
     def _is_own(self, tool: ToolNote) -> bool:
         """Whether a tool looked at what the question came with, not at what a tool had shown."""
-        messages = self.record.messages.get("agent", ())
-        parts = (part for message in messages for part in message.content)
+        parts = (part for message in self.record.conversation for part in message.content)
         names = [part.picture for part in parts if isinstance(part, PictureNote)]
         shown = sum(one.outcome == "ok" for one in self.record.tools)
         asked = names[: max(1, len(names) - shown)]

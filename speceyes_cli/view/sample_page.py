@@ -11,12 +11,17 @@ from typing import Any, NamedTuple
 from speceyes_cli.core.judging.judges import ClaimKey
 from speceyes_cli.core.judging.verdicts import JudgedNote
 from speceyes_cli.core.pictures.boxes import Fractions, box_of
-from speceyes_cli.core.run.records import CallNote, PictureNote, Record, TokenNote, ToolNote
+from speceyes_cli.core.run.records import (
+    AGENT_PHASES,
+    CallNote,
+    PictureNote,
+    Record,
+    TokenNote,
+    ToolNote,
+)
 from speceyes_cli.view.pictures import picture_names
 from speceyes_cli.view.reading import WholeRecord
 
-WRITERS = ("agent", "propose")
-"""Phases in which the agent's turns are written."""
 WIDEST_GAP = 12.0
 """Standard deviations at which the bar of a token's gap is full; at 6.5 confidence is 0.98."""
 MOST_TEXT = 20_000
@@ -147,7 +152,7 @@ def _bar(token: TokenNote) -> TokenBar:
 def _turns(record: Record) -> list[ShownTurn]:
     """The agent's turns with their tool calls, as far as the record tells which belong together."""
     notes = [note for note in record.details.get("turns") or () if isinstance(note, Mapping)]
-    calls = {phase: [c for c in record.calls if c.phase == phase] for phase in WRITERS}
+    calls = {phase: [c for c in record.calls if c.phase == phase] for phase in AGENT_PHASES}
     tools = list(enumerate(record.tools))
     shown_next = _pictures_by_turn(record)
     seen = _first_picture(record)
@@ -159,7 +164,7 @@ def _turns(record: Record) -> list[ShownTurn]:
         call = written.pop(0) if written else None
         if by == "large" and note.get("by") and calls["propose"]:
             calls["propose"].pop(0)  # what the small model proposed for it did not stand
-        text = call.text[:MOST_TEXT] if call is not None else ""
+        text = _written(call)[:MOST_TEXT] if call is not None else ""
         thought = _THOUGHT.match(text)
         turns.append(
             ShownTurn(
@@ -169,8 +174,8 @@ def _turns(record: Record) -> list[ShownTurn]:
                 by=by,
                 call=call,
                 outcome=str(note.get("outcome") or ""),
-                kind=str(note.get("kind") or ""),
-                tools=_take_tools(note, tools, seen),
+                kind=str(note.get("kind") or ", ".join(map(str, note.get("kinds") or ()))),
+                tools=_take_tools(place, note, tools, seen),
                 pictures=shown_next[place] if place < len(shown_next) else (),
             )
         )
@@ -180,16 +185,39 @@ def _turns(record: Record) -> list[ShownTurn]:
     return turns
 
 
+def _written(call: CallNote) -> str:
+    """What the model wrote, calls that came apart from the text included."""
+    return "\n".join((call.text, *(f"{one.name} {one.arguments}" for one in call.calls)))
+
+
 def _take_tools(
-    note: Mapping[str, Any], tools: list[tuple[int, ToolNote]], seen: PictureNote | None
+    place: int,
+    note: Mapping[str, Any],
+    tools: list[tuple[int, ToolNote]],
+    seen: PictureNote | None,
 ) -> list[ShownTool]:
-    """The tool call of a turn: an observation had one, an error may have come before any."""
+    """The tool calls of a turn, `place` from 0.
+
+    Where calls do not tell their turn, an observation had one, and an error may have come before
+    any.
+    """
+    if tools and _turn_of(tools[0][1]) is not None:
+        own: list[ShownTool] = []
+        while tools and (told := _turn_of(tools[0][1])) is not None and told <= place:
+            own.append(_tool(*tools.pop(0), seen))
+        return own
     ran = note.get("outcome") == "observation" or (
         note.get("outcome") == "tool_error" and tools and tools[0][1].outcome == note.get("kind")
     )
     if not ran or not tools:
         return []
     return [_tool(*tools.pop(0), seen)]
+
+
+def _turn_of(note: ToolNote) -> int | None:
+    """The turn that a call tells, from 0."""
+    told = note.arguments.get("turn")
+    return told if isinstance(told, int) else None
 
 
 def _tool(number: int, note: ToolNote, seen: PictureNote | None) -> ShownTool:
@@ -203,12 +231,14 @@ def _box(note: ToolNote, seen: PictureNote | None) -> Fractions | None:
         return box_of(note.arguments)
     if note.arguments.get("picture", seen.picture) != seen.picture:  # within a crop
         return None
+    if "frame" in note.arguments:  # as far as whoever wrote the step told
+        return box_of(note.arguments)
     return box_of(note.arguments, (seen.width, seen.height))
 
 
 def _first_picture(record: Record) -> PictureNote | None:
     """The sample's picture as the agent saw it."""
-    parts = (part for message in record.messages.get("agent", ()) for part in message.content)
+    parts = (part for message in record.conversation for part in message.content)
     return next((part for part in parts if isinstance(part, PictureNote)), None)
 
 
@@ -218,9 +248,11 @@ def _pictures_by_turn(record: Record) -> list[list[int]]:
     A turn is a reply of its own, or a part of one message that later turns go on with.
     """
     places = {name: place for place, name in enumerate(picture_names(record))}
-    replies = [call.text for call in record.calls if call.phase in WRITERS]
+    replies = [call.text for call in record.calls if call.phase in AGENT_PHASES]
     shown: list[list[int]] = []
-    for message in record.messages.get("agent", ()):
+    for message in record.conversation:
+        if message.calls and not message.content:
+            shown.append([])
         for part in message.content:
             if isinstance(part, PictureNote):
                 if shown:

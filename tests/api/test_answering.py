@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 from speceyes_cli import Cascade, Decision, SpecEyesError, answer, samples
 from speceyes_cli.api.decision import box_on, drawn
 from speceyes_cli.app import build_app
-from speceyes_cli.core.run.records import ToolNote
+from speceyes_cli.core.run.records import MessageNote, PictureNote, ToolNote
 from speceyes_cli.host.manager import Host
 
 SCRIPTED = {"agent": "looker", "small": "scripted", "large": "scripted"}
@@ -211,3 +212,19 @@ def test_importing_the_package_loads_nothing() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_boxes_of_the_small_models_steps_are_the_decisions_too() -> None:
+    seen, crop = (PictureNote(picture=name, width=100, height=50) for name in ("p", "crop"))
+    proposed = (
+        *(MessageNote(role="user", content=(seen, "?")), MessageNote(role="assistant", content=())),
+        *(MessageNote(role="user", content=(crop,)), MessageNote(role="assistant", content=("B",))),
+    )
+    decision = ask(0)
+    tools = (
+        tool(picture="p", box=[100, 200, 500, 500], box_frame="relative", frame=[100, 50]),
+        tool(picture="crop", box=[0, 0, 10, 10], box_frame="pixels", frame=[20, 20]),
+    )
+    record = decision.record.model_copy(update={"tools": tools, "messages": {"propose": proposed}})
+    drawn_on = replace(decision, record=record, picture=Image.new("RGB", (200, 100)))
+    assert drawn_on.boxes == ((20, 20, 100, 50),)

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from speceyes_cli.core.pictures.boxes import Fractions
-from speceyes_cli.core.run.records import CallNote, MessageNote, PictureNote, Record, ToolNote
+from speceyes_cli.core.run.records import (
+    CallNote,
+    MessageNote,
+    NativeCall,
+    PictureNote,
+    Record,
+    ToolNote,
+)
 from speceyes_cli.view.reading import WholeRecord
 from speceyes_cli.view.sample_page import SamplePage, describe
 from tests.analysis.conftest import Spec, record_of
@@ -114,3 +121,90 @@ def test_a_box_within_a_crop_is_not_drawn_on_the_picture() -> None:
         details={"turns": [{"outcome": "observation", "notes": []}] * 2 + [{"outcome": "answer"}]},
     )
     assert shown.boxes == [(1, pytest.approx(Fractions(0.1, 0.1, 0.5, 0.5)))]
+
+
+def test_every_call_of_a_turn_stands_with_it_and_what_the_model_wrote() -> None:
+    calls = (NativeCall(name="zoom", arguments='{"box": 1}'), NativeCall(name="zoom", arguments=""))
+    pictures = [PictureNote(picture=name, width=8, height=8) for name in ("p", "c1", "c2", "c3")]
+    shown = page_of(
+        calls=(
+            call("").model_copy(update={"calls": calls}),
+            *(call("look").model_copy(update={"calls": calls[1:]}), call("bad"), call("red")),
+        ),
+        tools=(
+            tool(turn=0, picture="p", box=[0, 0, 0.5, 0.5], box_frame="fractions"),
+            tool(turn=0, picture="p", box=[0.5, 0, 1, 1], box_frame="fractions"),
+            tool("bad_box", turn=2, picture="p", box=[0, 0, 0, 0], box_frame="fractions"),
+        ),
+        messages={
+            "agent": (
+                MessageNote(role="user", content=(pictures[0], "?")),
+                MessageNote(role="assistant", content=(), calls=calls),
+                *(MessageNote(role="tool", content=(one,)) for one in pictures[1:3]),
+                MessageNote(role="assistant", content=("look",), calls=calls[1:]),
+                MessageNote(role="tool", content=("no",)),
+                MessageNote(role="assistant", content=("bad",)),
+                MessageNote(role="tool", content=("no",)),
+                MessageNote(role="assistant", content=("red",)),
+            )
+        },
+        details={
+            "turns": [
+                {"outcome": "observation", "calls": 2, "kinds": [], "notes": []},
+                {"outcome": "tool_error", "calls": 1, "kinds": ["bad_box"], "notes": []},
+                {"outcome": "tool_error", "calls": 1, "kinds": ["bad_box"], "notes": []},
+                {"outcome": "answer"},
+            ]
+        },
+    )
+    assert [[one.number for one in turn.tools] for turn in shown.turns] == [[0, 1], [], [2], []]
+    written = ['zoom {"box": 1}\nzoom', "look\nzoom", "bad", "red"]
+    assert [turn.text for turn in shown.turns] == written
+    assert [turn.kind for turn in shown.turns] == ["", "bad_box", "bad_box", ""]
+    assert [list(turn.pictures) for turn in shown.turns] == [[1, 2], [], [], []]
+    assert [turn for turn, _ in shown.boxes] == [1, 1]
+
+
+def test_steps_of_the_small_model_are_shown_with_their_pictures_and_boxes() -> None:
+    first, seen = (PictureNote(picture=name, width=100, height=100) for name in ("p", "crop"))
+    question = MessageNote(role="user", content=(first, "?"))
+    proposed = (
+        *(question, MessageNote(role="assistant", content=("large 1",))),
+        *(MessageNote(role="user", content=("r", seen)),),
+        MessageNote(role="assistant", content=("small 2",)),
+    )
+    shown = page_of(
+        calls=(
+            *(call("small 1", "propose", "small"), call("2", "score"), call("large 1")),
+            *(call("small 2", "propose", "small"), call("9", "score")),
+        ),
+        tools=(
+            tool(picture="p", box=[20, 20, 60, 60], box_frame="pixels", frame=[100, 100]),
+            tool(picture="crop", box=[0, 0, 500, 500], box_frame="relative", frame=[80, 80]),
+        ),
+        messages={
+            "agent": (question, MessageNote(role="assistant", content=("large 1",))),
+            "propose": proposed,
+        },
+        details={
+            "turns": [
+                {"outcome": "observation", "by": "large", "score": 2},
+                {"outcome": "observation", "by": "small", "score": 9},
+            ]
+        },
+    )
+    assert [list(turn.pictures) for turn in shown.turns] == [[1], []]
+    assert shown.boxes == [(1, pytest.approx(Fractions(0.2, 0.2, 0.6, 0.6)))]
+    alone = page_of(tools=shown.record.tools, messages={"propose": proposed}, calls=(), details={})
+    assert alone.record.conversation == proposed
+
+
+def test_a_box_is_not_measured_against_what_another_model_saw() -> None:
+    seen = MessageNote(role="user", content=(PictureNote(picture="p", width=100, height=100),))
+    shown = page_of(
+        calls=(call("a", "propose", "small"), call("9", "score"), call("b")),
+        tools=(tool(picture="p", box=[10, 10, 50, 50], box_frame="pixels", frame=None),),
+        messages={"agent": (seen, seen, seen), "propose": (seen, seen)},
+        details={"turns": [{"outcome": "observation", "by": "small"}, {"outcome": "answer"}]},
+    )
+    assert shown.boxes == []

@@ -48,6 +48,10 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+AGENT_PHASES = ("agent", "propose")
+"""Phases in which an agent's turns are written: by the large model, and by the small one."""
+
+
 class PictureNote(_Model):
     """A picture in a message: its name, never its pixels."""
 
@@ -260,3 +264,13 @@ class Record(_Model):
     """How many of these were not measured in this run: its calls came from the call cache."""
     elapsed: float
     """Wall time from admission to end, waiting for other samples included."""
+
+    @property
+    def conversation(self) -> tuple[MessageNote, ...]:
+        """The agent's, as far as it came: with SpecReason either model may have written the end."""
+        told = [self.messages[phase] for phase in AGENT_PHASES if phase in self.messages]
+        return max(told, key=_parts_before_reply, default=())
+
+
+def _parts_before_reply(messages: tuple[MessageNote, ...]) -> int:
+    return sum(len(message.content) for message in messages[:-1])
