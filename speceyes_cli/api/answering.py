@@ -11,7 +11,7 @@ from speceyes_cli.api.settings import installed, question_options
 from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.pictures.loading import PictureSource
 from speceyes_cli.core.run.record_builder import build_record
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.samples import Sample, with_picture
 from speceyes_cli.host.planning.chat_questions import question_from_chat
 from speceyes_cli.host.planning.questions import make_question, plan_question
 from speceyes_cli.host.running.pool import EnginePool
@@ -54,7 +54,7 @@ class Cascade:
         """The decision on one question; see `answer`."""
         sample = _sample(picture, question, tuple(options))
         image = sample.picture.open()
-        sample = replace(sample, picture=replace(sample.picture, open=lambda: image))
+        sample = with_picture(sample, replace(sample.picture, open=lambda: image))
         plan = plan_question(sample, self._options, self._host, self._passed)
         finished = answer_question(plan, self._pool.take(plan.loads))
         record = build_record(sample, 0, finished, plan.gate, None)

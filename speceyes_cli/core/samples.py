@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -61,6 +61,17 @@ class Sample:
     def before_question(self) -> tuple[str | Picture, ...]:
         """What stands before the question in its own turn."""
         return (self.picture,) if self.shown is None else self.shown
+
+
+def with_picture(sample: Sample, picture: Picture) -> Sample:
+    """The sample with another picture in the place of its own, wherever that is shown."""
+
+    def put(parts: tuple[str | Picture, ...]) -> tuple[str | Picture, ...]:
+        return tuple(picture if part is sample.picture else part for part in parts)
+
+    shown = None if sample.shown is None else put(sample.shown)
+    earlier = tuple(replace(turn, content=put(turn.content)) for turn in sample.earlier)
+    return replace(sample, picture=picture, shown=shown, earlier=earlier)
 
 
 def trajectory_key(split: str, sample_id: str) -> str:

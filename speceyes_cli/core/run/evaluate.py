@@ -19,14 +19,11 @@ from speceyes_cli.core.pictures.decoded_cache import DecodedPictures
 from speceyes_cli.core.run.audits import Audit, Audits
 from speceyes_cli.core.run.kept_images import keep_images
 from speceyes_cli.core.run.record_builder import build_record
-from speceyes_cli.core.run.records import Record
+from speceyes_cli.core.run.records import AGENT_PHASES, Record
 from speceyes_cli.core.run.store import IMAGES, RunStore, SampleKey
-from speceyes_cli.core.samples import Sample, Verdict
+from speceyes_cli.core.samples import Sample, Verdict, with_picture
 from speceyes_cli.core.scheduling.scheduler import Scheduler
 from speceyes_cli.core.scheduling.trajectories import Finished, Task
-
-LOOP_PHASES = ("propose", "agent")
-"""The phases in which an agent's loop begins."""
 
 
 class Placed(NamedTuple):
@@ -102,7 +99,7 @@ def unfinished(
 
 def loop_limits(fallbacks: int | None) -> dict[str, int]:
     """The scheduler's limits that keep this many trajectories in the agent's loop."""
-    return {} if fallbacks is None else dict.fromkeys(LOOP_PHASES, fallbacks)
+    return {} if fallbacks is None else dict.fromkeys(AGENT_PHASES, fallbacks)
 
 
 def _answer(
@@ -120,7 +117,7 @@ def _answer(
             sample = placed.sample
             key = sample.key
             if "large" in engines or recipe.keep_images:  # else the small model alone looks, once
-                sample = replace(sample, picture=pictures.remember(key, sample.picture))
+                sample = with_picture(sample, pictures.remember(key, sample.picture))
             live[key] = placed
             start = partial(recipe.policy, sample, recipe.agent, recipe.gate, recipe.method_options)
             yield Task(key, start)
@@ -139,7 +136,7 @@ def _answer(
             )
             if placed is not None and audits.wants(record):
                 picture = pictures.remember(finished.key, placed.sample.picture)
-                audits.add(replace(placed.sample, picture=picture), record)
+                audits.add(with_picture(placed.sample, picture), record)
             else:
                 pictures.forget(finished.key)
                 together.append(record)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from speceyes_example.dots import DOTS
 from speceyes_example.looker import Looker
 from speceyes_example.scripted import ScriptedEngine
 
-from speceyes_cli.core.chat import Answer, Picture
+from speceyes_cli.core.agents import Policy
+from speceyes_cli.core.chat import Answer, Message, Picture
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
@@ -239,3 +241,18 @@ def test_every_engine_is_told_to_forget(tmp_path: Path, near: RunInfo) -> None:
     engine = ScriptedEngine()
     run(tmp_path / "r", near, samples(6), engine)
     assert sorted(engine.forgotten) == sorted(f"near/dot-{n}" for n in range(6))
+
+
+def test_a_picture_among_several_stays_the_one_asked_about(tmp_path: Path, near: RunInfo) -> None:
+    [row] = samples(1)
+    other = Picture("other", lambda: Image.new("RGB", (8, 8)))
+    earlier = (Message("user", (row.picture, "Look.")), Message("assistant", ("Yes.",)))
+    rows = [replace(row, shown=(other, row.picture), earlier=earlier)]
+
+    def where(sample: Sample, *_: Any) -> Policy:
+        yield from ()
+        places = [place for place, one in enumerate(sample.pictures) if one is sample.picture]
+        return Answer(str(places), "large")
+
+    recipe = replace(RECIPE, policy=where)
+    assert [record.text for record in run(tmp_path / "r", near, rows, recipe=recipe)] == ["[0, 2]"]
