@@ -1,7 +1,7 @@
 """What a model's boxes are measured in, told from its configuration, its name or its resize rule.
 
-Qwen2.5-VL gives pixels of the picture as it saw it, after resizing. Qwen2-VL before it, and
-Qwen3-VL and later, give 0 to 1000 across and down the whole picture.
+Qwen2.5-VL gives pixels of the picture as it saw it, after resizing. Qwen2-VL before it, Qwen3-VL
+and later, and GLM-4.1V and later give 0 to 1000 across and down the whole picture.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ BOX_FRAMES: tuple[BoxFrame, ...] = get_args(BoxFrame)
 KEY = "box_frame"
 """A checkpoint whose training differs from its family's says so under this key of config.json."""
 PIXEL_FAMILIES = ("qwen2_5_vl",)
-RELATIVE_FAMILIES = ("qwen2_vl", "qwen3", "qwen4")
+GLM_FAMILIES = ("glm4v", "glm46v", "glm_4_1v", "glm_4_5v", "glm_4_6v")
+"""As model types and as names have them; zai-org's own tools for GLM-V read its boxes so."""
+RELATIVE_FAMILIES = ("qwen2_vl", "qwen3", "qwen4", *GLM_FAMILIES)
 PIXEL_FACTOR = 28
-"""Sides of Qwen2-VL's and Qwen2.5-VL's pictures are multiples of it, in pixels: patch x merge."""
+"""Sides of Qwen2-VL's, Qwen2.5-VL's and GLM's pictures are multiples of it: patch x merge."""
 RELATIVE_FACTOR = 32
 """Qwen3-VL's and later."""
 
@@ -48,7 +50,8 @@ def frame_of_served(name: str, factor: int | None) -> BoxFrame | None:
     if factor == RELATIVE_FACTOR:
         return "relative"
     if factor == PIXEL_FACTOR:
-        return "relative" if "qwen2_vl" in family else "pixels"
+        relative = any(name in family for name in ("qwen2_vl", *GLM_FAMILIES))
+        return "relative" if relative else "pixels"
     return frame_of_family(family)
 
 

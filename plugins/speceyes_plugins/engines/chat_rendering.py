@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 MARKS = ("What stands first?", "What stands second?", "What stands third?")
 """Texts of the marked conversation, around its two pictures."""
 MARKED_TOOL = Tool("marked_tool", "What is done?", {"type": "object", "properties": {}})
-AT_ONCE = ("screen", "draft")
+AT_ONCE = ("screen", "draft", "score")
 """Phases whose answer is a word or two: where the template can, it keeps thoughts out."""
 THINKING = "enable_thinking"
 """The name by which Qwen's templates are told whether the model thinks before it answers."""
@@ -73,10 +74,31 @@ class ChatRenderer:
         if has_tools and not self._tells_tools:
             messages, tools = spell_out(messages, tools), ()
         if not ask.continue_turn:
-            return self._apply(messages, tools, **more)
+            return self._whole(messages, tools, **more)
         *before, unfinished = messages
         written = [self._write(part) for part in unfinished.content]
         return self._apply(before, tools, **more) + "".join(written)
+
+    def _whole(self, messages: Sequence[Message], tools: Sequence[Tool], **more: Any) -> str:
+        """A conversation without an unfinished turn.
+
+        Where the template leaves out the pictures of assistant turns, those turns are put in as
+        they were written: Thyme's hold pictures, and SpecReason has them scored.
+        """
+        text = self._apply(messages, tools, **more)
+        shown, wanted = text.count(self._placeholder), len(chat_pictures(messages))
+        if shown == wanted or self._shown is None:
+            return text
+        marked, held = list(messages), {}
+        for place, message in enumerate(messages):
+            if message.role == "assistant" and chat_pictures((message,)):
+                mark = f"What stands in turn {place}?"
+                marked[place] = replace(message, content=(mark,))
+                held[mark] = "".join(map(self._write, message.content))
+        text = self._apply(marked, tools, **more)
+        for mark, written in held.items():
+            text = text.replace(mark, written, 1)
+        return text
 
     def rehearse(self, ask: Ask) -> str | None:
         """What the model would not read of this ask, in words; None: it reads all of it.

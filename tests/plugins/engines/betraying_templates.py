@@ -31,6 +31,11 @@ DROPS_PICTURES = (
 )
 """Of an assistant turn it writes the text alone (Qwen3-VL's kind)."""
 
+DROPS_LATER_PICTURES = PLAIN.replace(
+    "{% for part", "{% set early = loop.index < 3 %}{% for part"
+).replace("part.type == 'image'", "part.type == 'image' and early")
+"""It shows pictures of a conversation's first two turns alone."""
+
 RENDERED = (
     "{% macro render(content) %}{% for part in content %}{% if part.type == 'image' %}"
     + PICTURE

@@ -15,6 +15,7 @@ from speceyes_cli.core.errors import UsageError
 from tests.plugins.asking import picture
 from tests.plugins.engines.betraying_templates import (
     CLOSES_THOUGHTS,
+    DROPS_LATER_PICTURES,
     DROPS_PICTURES,
     NO_PICTURES,
     NUMBERS_PICTURES,
@@ -93,7 +94,7 @@ def test_a_word_is_asked_for_without_a_thought_where_the_template_can(processor:
     chat = renderer(processor, CLOSES_THOUGHTS)
     ask = question("What colour?")
     assert chat.render(ask).endswith("assistant\n<think>\n")
-    for phase in ("screen", "draft"):
+    for phase in ("screen", "draft", "score"):
         assert chat.render(replace(ask, phase=phase)).endswith("<think>\n\n</think>\n\n")
     thinking = replace(ask, phase="draft", scored_after="</think>")
     assert chat.render(thinking).endswith("assistant\n<think>\n")
@@ -113,11 +114,26 @@ def test_a_picture_of_no_known_place_keeps_an_unfinished_turn_from_being_shown_o
     )
 
 
+@pytest.mark.parametrize("template", [DROPS_PICTURES, CLOSES_THOUGHTS])
+def test_pictures_of_a_finished_turn_stand_where_the_model_wrote_them(
+    processor: Any, template: str
+) -> None:
+    ask = question("What colour?")
+    written = ("one ", picture(2), " two <|im_end|>", picture(3), "three")
+    turns = (Message("assistant", written), Message("user", ("How good is it?",)))
+    chat = renderer(processor, template)
+    text = chat.render(replace(ask, messages=(*ask.messages, *turns), phase="score"))
+    turn = f"one {SHOWN} two {SHOWN}three<|im_end|>\n<|im_start|>user\nHow good is it?"
+    assert turn in text
+    assert text.count(SHOWN) == 3
+
+
 def test_what_a_template_does_to_a_conversation_is_told(processor: Any) -> None:
     ask = question("What colour?")
     finished = (*ask.messages, Message("assistant", ("one", picture(2))), Message("user", ("?",)))
     assert renderer(processor, PLAIN).rehearse(replace(ask, messages=finished)) is None
-    said = renderer(processor, DROPS_PICTURES).rehearse(replace(ask, messages=finished))
+    later = (*ask.messages, Message("assistant", ("one",)), Message("user", (picture(2), "?")))
+    said = renderer(processor, DROPS_LATER_PICTURES).rehearse(replace(ask, messages=later))
     assert said == "its chat template shows 1 of the conversation's 2 pictures"
     said = renderer(processor, REFUSES_SYSTEM).rehearse(ask)
     assert said == "its chat template refuses the conversation (System role not supported)"
