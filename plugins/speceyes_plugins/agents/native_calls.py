@@ -64,7 +64,9 @@ def read_calls(reply: Reply, names: ToolNames, arguments: frozenset[str]) -> lis
     that has ended is no call.
     """
     if reply.calls:
-        return [_given(call) for call in reply.calls]
+        *earlier, last = reply.calls
+        whole = reply.finish == "stop"  # else the token limit cut the last one
+        return [*map(_given, earlier), _given(last, complete=whole)]
     said = after_thought(reply.text)
     said = reply.text if said is None else said
     tagged = all_tagged(said, "tool_call")
@@ -84,8 +86,9 @@ def ended(reply: Reply, reminder: str, most: int) -> Answer | ToolError:
     """
     if reply.finish == "length":
         return ToolError("too_long", f"The reply was cut off after {most} tokens. {reminder}")
-    answer = last_tagged(reply.text, "answer")
-    said = answer.content if answer is not None else after_thought(reply.text) or ""
+    behind = after_thought(reply.text)
+    answer = last_tagged(reply.text if behind is None else behind, "answer")
+    said = answer.content if answer is not None else behind or ""
     if not said.strip():
         return ToolError("no_action", reminder)
     return Answer(said.strip(), "large")
@@ -121,12 +124,12 @@ def _read(text: str, arguments: frozenset[str], *, complete: bool) -> Call | Cal
         return error
 
 
-def _given(call: ToolCall) -> Call | CallError:
+def _given(call: ToolCall, *, complete: bool = True) -> Call | CallError:
     """A call whose name the endpoint has read, and whose arguments nobody has."""
     if not call.arguments.strip():
         return Call(call.name, {}, ())
     try:
-        read = read_value(call.arguments)
+        read = read_value(call.arguments, complete=complete)
     except UnreadableError as error:
         return CallError("bad_json", f"The arguments are not valid JSON: {error}.")
     return Call(call.name, read.value, read.mends)

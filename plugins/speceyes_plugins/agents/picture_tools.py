@@ -21,7 +21,11 @@ QUARTERS = {
 
 
 def rotate(picture: Picture, *, angle: float, turn: int) -> Observation | ToolError:
-    """The picture turned clockwise by an angle in degrees, on a canvas that holds all of it."""
+    """The picture turned clockwise by an angle in degrees, on a canvas that holds all of it.
+
+    A canvas of more than `MAX_PIXELS` has no more pixels than the picture, which is made smaller:
+    turned time and again, it does not grow.
+    """
     if not math.isfinite(angle):
         return ToolError("bad_argument", "angle must be a finite number of degrees.")
     turned = angle % CIRCLE
@@ -29,8 +33,21 @@ def rotate(picture: Picture, *, angle: float, turn: int) -> Observation | ToolEr
     if turned in QUARTERS:
         image = image.transpose(QUARTERS[turned])
     elif turned:
-        image = image.rotate(-turned, Image.Resampling.BICUBIC, expand=True)
+        image = _fitting(image, turned).rotate(-turned, Image.Resampling.BICUBIC, expand=True)
     return Observation((Picture(f"turned {turn + 1} {turned:g}°", lambda: image),))
+
+
+def _fitting(image: Image.Image, angle: float) -> Image.Image:
+    """The picture, made smaller where its canvas at this angle would be too large."""
+    width, height = image.size
+    across, down = abs(math.cos(math.radians(angle))), abs(math.sin(math.radians(angle)))
+    canvas = (width * across + height * down) * (width * down + height * across)
+    most = max(MAX_PIXELS, width * height)
+    if canvas <= most:
+        return image
+    scale = math.sqrt(most / canvas)
+    size = (max(1, math.floor(width * scale)), max(1, math.floor(height * scale)))
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def enlarge(picture: Picture, *, factor: float, turn: int) -> Observation | ToolError:

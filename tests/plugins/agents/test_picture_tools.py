@@ -87,3 +87,15 @@ def test_a_picture_that_is_as_large_as_can_be_is_told_of() -> None:
     result = enlarge(picture(4000, 4000), factor=2, turn=0)
     assert isinstance(result, ToolError)
     assert result.kind == "bad_argument"
+
+
+def test_a_picture_that_is_turned_time_and_again_does_not_grow() -> None:
+    large = picture(4_000, 3_400)
+    sizes = []
+    for turn in range(4):
+        image = shown(rotate(large, angle=45, turn=turn))
+        large = Picture("turned", image.copy)
+        sizes.append(image.width * image.height)
+    assert max(sizes) < 1.01 * 4_000 * 3_400
+    small = shown(rotate(picture(400, 300), angle=30, turn=0))
+    assert small.width * small.height > 400 * 300

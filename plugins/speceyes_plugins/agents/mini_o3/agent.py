@@ -21,6 +21,8 @@ from speceyes_cli.plugin import (
     one_line,
     question_text,
     question_turns,
+    short_question,
+    with_question,
 )
 from speceyes_plugins.agents.boxes import BOX_KEYS, Box, Frame, check_frame, read_box
 from speceyes_plugins.agents.native_calls import CallWatch
@@ -64,15 +66,18 @@ class MiniO3:
         self.max_turns = options.max_turns or MAX_TURNS
         self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
         self.prompts = load_prompts("speceyes_plugins.agents.mini_o3", options.prompts)
+        self.question = options.question
         self._watch = CallWatch("mini-o3")
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether zooming would help."""
-        return question_turns(sample, f"{question_text(sample)}\n{self.prompts['screen']}")
+        question = short_question(sample, self.question)
+        return question_turns(sample, with_question(self.prompts["screen"], question))
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
         """The tool's form, the picture and the question."""
-        return question_turns(sample, f"\n{question_text(sample)}", self.prompts["system"])
+        question = question_text(sample, self.question)
+        return question_turns(sample, f"\n{question}", self.prompts["system"])
 
     def step(
         self, reply: Reply, state: AgentState

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from speceyes_cli.plugin import (
+    QUESTION,
     AgentOptions,
     AgentState,
     Answer,
@@ -20,11 +21,13 @@ from speceyes_cli.plugin import (
     chat_pictures,
     question_text,
     question_turns,
+    short_question,
+    with_question,
 )
 from speceyes_plugins.agents.boxes import BOX_KEYS, Box, Frame, check_frame, read_box
 from speceyes_plugins.agents.native_calls import CallWatch, ToolNames, ended, read_calls
 from speceyes_plugins.agents.pixel_reasoner.boxed import boxed_answer
-from speceyes_plugins.agents.tags import load_prompts
+from speceyes_plugins.agents.tags import after_thought, load_prompts
 from speceyes_plugins.agents.tool_calls import (
     Call,
     CallError,
@@ -56,6 +59,7 @@ class PixelReasoner:
         self.max_turns = options.max_turns or MAX_TURNS
         self.max_new_tokens = options.max_new_tokens or MAX_NEW_TOKENS
         self.prompts = load_prompts("speceyes_plugins.agents.pixel_reasoner", options.prompts)
+        self.question = options.question
         numbers = {"type": "array", "description": self.prompts["box"], "items": {"type": "number"}}
         target = {"type": "number", "description": self.prompts["picture"]}
         properties = {"bbox_2d": numbers, TARGET: target}
@@ -66,11 +70,15 @@ class PixelReasoner:
 
     def screen(self, sample: Sample) -> tuple[Message, ...]:
         """Ask, yes or no, whether zooming would help."""
-        return question_turns(sample, f"{question_text(sample)}\n{self.prompts['screen']}")
+        question = short_question(sample, self.question)
+        return question_turns(sample, with_question(self.prompts["screen"], question))
 
     def open(self, sample: Sample) -> tuple[Message, ...]:
         """The picture and the question; the function stands in the system turn."""
-        text = f"{question_text(sample)}\n\n{self.prompts['instruction']}"
+        instruction = self.prompts["instruction"]
+        if QUESTION not in instruction:
+            instruction = f"\n{instruction}"
+        text = with_question(instruction, question_text(sample, self.question))
         return question_turns(sample, text, self.prompts["system"])
 
     def step(
@@ -80,7 +88,7 @@ class PixelReasoner:
         calls = read_calls(reply, self._names, BOX_KEYS | {TARGET})
         self._watch.turn(called=bool(calls))
         if not calls:
-            boxed = boxed_answer(reply.text)
+            boxed = boxed_answer(after_thought(reply.text) or reply.text)
             if boxed is not None:
                 return Answer(boxed, "large")
             return ended(reply, self.prompts["reminder"], self.max_new_tokens)

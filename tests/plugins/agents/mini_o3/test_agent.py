@@ -14,7 +14,7 @@ from speceyes_plugins.agents.mini_o3.agent import MAX_TURNS, MiniO3
 from speceyes_cli.core.agents import AgentState
 from speceyes_cli.core.chat import Answer, Observation, Picture, Reply, Run, ToolError
 from speceyes_cli.core.methods.policies import extend
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.samples import QuestionLayout, Sample
 from speceyes_cli.host.specs import AgentOptions
 
 
@@ -160,3 +160,14 @@ PIECES = st.sampled_from(
 def test_whatever_a_model_writes_ends_in_an_outcome(pieces: list[str], finish: Any) -> None:
     outcome = step("".join(pieces), finish=finish)
     assert isinstance(outcome, Observation | Answer | ToolError)
+
+
+LAYOUT = QuestionLayout(with_options="Q: {question} ({options})", short_until=" (")
+
+
+def test_a_users_layout_and_places_hold_for_every_prompt() -> None:
+    words = {"screen": "Of {question}, closer?"}
+    agent = MiniO3(AgentOptions(prompts=words, question=LAYOUT))
+    [screen] = agent.screen(SAMPLE)
+    assert screen.content[-1] == "Of Q: Which?, closer?"
+    assert agent.open(SAMPLE)[-1].content[-1] == "\nQ: Which? (A. red\nB. blue)"

@@ -23,7 +23,7 @@ from speceyes_cli.core.chat import (
     ToolError,
     ToolResults,
 )
-from speceyes_cli.core.samples import Sample
+from speceyes_cli.core.samples import QuestionLayout, Sample
 from speceyes_cli.host.specs import AgentOptions
 
 
@@ -187,3 +187,20 @@ PIECES = st.sampled_from(
 def test_whatever_a_model_writes_ends_in_an_outcome(pieces: list[str], finish: Any) -> None:
     outcome = step("".join(pieces), finish=finish)
     assert isinstance(outcome, Observation | Answer | ToolError)
+
+
+LAYOUT = QuestionLayout(with_options="Q: {question} ({options})", short_until=" (")
+
+
+def test_a_users_layout_and_places_hold_for_every_prompt() -> None:
+    words = {"screen": "Of {question}, closer?", "instruction": "Look: {question}"}
+    agent = PixelReasoner(AgentOptions(prompts=words, question=LAYOUT))
+    [screen] = agent.screen(SAMPLE)
+    assert screen.content[-1] == "Of Q: Which?, closer?"
+    assert agent.open(SAMPLE)[-1].content[-1] == "Look: Q: Which? (A. red\nB. blue)"
+
+
+def test_a_box_that_a_thought_goes_back_on_is_no_answer() -> None:
+    outcome = step("<think>\\boxed{A}? No.</think>It is B.")
+    assert isinstance(outcome, Answer)
+    assert outcome.text == "It is B."

@@ -365,3 +365,27 @@ def test_whatever_a_model_writes_ends_in_an_outcome(pieces: list[str], finish: A
         extend((), reply, outcome, continues_turn=False)
     if isinstance(outcome, Answer):
         assert outcome.text.strip() == outcome.text != ""
+
+
+def test_a_native_call_that_the_token_limit_cut_is_told_and_not_guessed_at() -> None:
+    def calls(finish: Any) -> Any:
+        whole = '{"bbox_2d": [0, 0, 500, 500], "img_idx": 0}'
+        made = (ToolCall("image_zoom_in_tool", whole), ToolCall("image_zoom_in_tool", whole[:26]))
+        agent = make()
+        reply = replace(RELATIVE, calls=made, finish=finish)
+        return results(run(agent.step(reply, start(agent))))
+
+    first, last = calls("length")  # [0, 0, 500, 50
+    assert isinstance(first, Observation)
+    assert isinstance(last, ToolError)
+    assert last.kind == "bad_json"
+    assert last.text == "The arguments are not valid JSON: it is cut off."
+    assert all(isinstance(one, Observation) for one in calls("stop"))
+
+
+def test_an_answer_that_a_thought_goes_back_on_is_none() -> None:
+    thought = "<think>So <answer>green</answer>? No, it is red.</think>\n"
+    for said in ("red", "<answer>red</answer>"):
+        outcome = step(thought + said)
+        assert isinstance(outcome, Answer)
+        assert outcome.text == "red"
