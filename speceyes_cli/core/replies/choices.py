@@ -7,6 +7,7 @@ the one it names, or whose letter and text disagree, is undecided.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from speceyes_cli.core.replies.clean import CLOSE, OPEN, clean, fold
@@ -20,9 +21,10 @@ from speceyes_cli.core.replies.items import (
     read_options,
 )
 from speceyes_cli.core.replies.naming import Named, read_named
+from speceyes_cli.core.replies.parts import meant_by_part
 from speceyes_cli.core.replies.status import Status
 from speceyes_cli.core.replies.tokens import tokenize_reply
-from speceyes_cli.core.replies.vocabulary import Role
+from speceyes_cli.core.replies.vocabulary import BOUNDS, NUMBERS, OPENS, Role
 
 _MOST_NAMED = 200
 """Letters and texts of options in a reply that is read; a longer one repeats itself."""
@@ -36,6 +38,8 @@ class Choice(NamedTuple):
     provenance: str
     """What decided: "letter" or "text"; else "ambiguous", "none" or "too_long"."""
 
+
+_OR = frozenset({"or", "oder", "ou", "или", "或", "或者", "또는", "atau"})
 
 AMBIGUOUS = Choice(None, "ambiguous")
 NOTHING = Choice(None, "none")
@@ -72,13 +76,16 @@ def _read(items: Sequence[Item], known: Options) -> Choice:
 
 
 def _whole_text(forms: Iterable[str], known: Options) -> Choice | None:
-    """The choice of a reply that is an option's text and nothing else."""
+    """The choice of a reply that is an option's text, or the part that sets it apart."""
     for form in forms:
         plain = fold(form.replace(OPEN, " ").replace(CLOSE, " ")).strip(AROUND)
         if plain and plain in known.folded:
             option = known.folded.index(plain)
             letter = known.letters.index(plain) if plain in known.letters else option
             return Choice(letter, "text") if known.same[letter] == option else AMBIGUOUS
+        meant = {known.same[option] for option in meant_by_part(plain, known.parts)}
+        if len(meant) == 1:
+            return Choice(meant.pop(), "text")
     return None
 
 
@@ -146,7 +153,7 @@ def _by_letter(
         or (one.status is Status.MENTIONED and not stated and items[one.place].plain)
         for one in texts
     )
-    if denied or doubted or rival or _takes_back(others, items):
+    if denied or doubted or rival or _takes_back(others, items) or _or_another(others, items):
         return AMBIGUOUS
     return Choice(letter, "letter")
 
@@ -171,7 +178,8 @@ def _by_text(
     hedged = not answers and _hedges(named, items)
     others = [one for one in named if not _is(one, own, known)]
     other_doubts = any(one.status is Status.DOUBTED for one in others)
-    if denied or doubted or hedged or other_doubts or _takes_back(others, items):
+    added_up = not answers and _counts_twice([one.place for one in kept], items)
+    if denied or doubted or hedged or other_doubts or added_up or _takes_back(others, items):
         return AMBIGUOUS
     return Choice(option, "text")
 
@@ -183,6 +191,17 @@ def _options(named: Iterable[Named], known: Options) -> set[int | None]:
 
 def _is(named: Named, own: int, known: Options) -> bool:
     return named.option is not None and known.same[named.option] == own
+
+
+def _counts_twice(places: Sequence[int], items: Sequence[Item]) -> bool:
+    """Whether a number counts two things that are joined: "2 adults and 2 children" are 4."""
+    for first, second in pairwise(places):
+        between = items[first + 1 : second]
+        number = items[first].text.isdecimal() or items[first].text in NUMBERS
+        one_sentence = not any(item.text in BOUNDS for item in between)
+        if number and one_sentence and any(Role.LIST in item.roles for item in between):
+            return True
+    return False
 
 
 def _hedges(named: Sequence[Named], items: Sequence[Item]) -> bool:
@@ -199,6 +218,18 @@ def _hedges(named: Sequence[Named], items: Sequence[Item]) -> bool:
         for place, item in enumerate(items)
         if item.kind is not Kind.TEXT and place not in used
     )
+
+
+def _or_another(others: Iterable[Named], items: Sequence[Item]) -> bool:
+    """Whether an "or" leads to a letter that nothing else is said of: "A, the red one, or (B)"."""
+    for one in others:
+        at = one.place - 1
+        while at > 0 and (items[at].text in OPENS or Role.LABEL in items[at].roles):
+            at -= 1
+        mentioned = one.kind is Kind.LETTER and one.status is Status.MENTIONED
+        if mentioned and at > 0 and items[at].text in _OR:
+            return True
+    return False
 
 
 def _takes_back(others: Iterable[Named], items: Sequence[Item]) -> bool:

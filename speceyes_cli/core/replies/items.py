@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from speceyes_cli.core.option_texts import without_labels
 from speceyes_cli.core.replies.clean import CLOSE, OPEN, fold
+from speceyes_cli.core.replies.parts import Part, read_parts
 from speceyes_cli.core.replies.tokens import Phrases, Token, tokenize
 from speceyes_cli.core.replies.vocabulary import BOUNDS, EMPTY_WORDS, Role, roles
 
@@ -67,6 +68,8 @@ class Options(NamedTuple):
     found: Phrases[int]
     single: dict[str, int]
     """Options whose text is a single letter, by it."""
+    parts: tuple[Part, ...] = ()
+    """What sets the options apart, where most of their words are the same."""
 
 
 @functools.lru_cache(256)
@@ -89,6 +92,7 @@ def read_options(options: tuple[str, ...]) -> Options:
         folded=folded,
         found=Phrases(phrases),
         single={text: folded.index(text) for text in folded if len(text) == 1 and text.isalpha()},
+        parts=read_parts(folded, _LONGEST_OPTION),
     )
 
 
@@ -123,7 +127,7 @@ def read_items(tokens: Sequence[Token], options: Options) -> list[Item]:
             item = Item(Kind.WORD, token.text, said=token.said, glued=token.glued)
         items.append(item)
         place += length
-    return _settle_letters(items)
+    return _settle_letters(_settle_numbering(items))
 
 
 def _may_be_letter(token: Token) -> bool:
@@ -138,6 +142,29 @@ def _letter(token: Token, having: frozenset[Role], options: Options) -> Item:
     elif as_text is not None:
         option = as_text
     return Item(Kind.LETTER, token.text, option, having, said=token.said, glued=token.glued)
+
+
+def _settle_numbering(items: list[Item]) -> list[Item]:
+    """The items, numbers that only number lines or steps made words."""
+    ends = len(items) - 1
+    lines = [
+        place
+        for place, item in enumerate(items)
+        if item.text.isdecimal()
+        and (place == 0 or items[place - 1].text == "\n")
+        and place + 1 < ends
+        and items[place + 1].text in (".", ")", ":")
+        and items[place + 2].text != "\n"
+    ]
+    counted = [items[place].text for place in lines] == [str(n + 1) for n in range(len(lines))]
+    numbering = set(lines) if counted and len(lines) > 1 else set()
+    steps = {at for at in range(1, len(items)) if items[at - 1].text == "step"}
+    return [
+        item._replace(kind=Kind.WORD, option=None)
+        if place in numbering or (place in steps and item.text.isdecimal())
+        else item
+        for place, item in enumerate(items)
+    ]
 
 
 def _settle_letters(items: list[Item]) -> list[Item]:

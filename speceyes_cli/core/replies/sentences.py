@@ -38,18 +38,23 @@ class Sentence:
         self._asked = self._span.text(self._stop) == "?"
         self._conditional = any(Role.IF in items[place].roles for place in places)
         self._several = set(self._joined(places))
+        self._lists = False
+        """An announcement led to one of several, as in "the answer is (A) red and (B) green"."""
 
     def status(self, place: int) -> Status:
-        """How the letter or text at this place stands."""
+        """How the letter or text at this place stands; asked for from left to right."""
         item = self._items[place]
         if self._denials.is_out(place):
             return Status.OUT
         if self._asked:
             return Status.ASKED
         announced = self._announced(place)
-        if announced is None and item.kind is Kind.LETTER and self._labels_text(place):
+        joined = place in self._several
+        labels = item.kind is Kind.LETTER and self._labels_text(place)
+        if announced is None and labels and not (joined and self._lists):
             return Status.BEGINS
-        if place in self._several:
+        if joined:
+            self._lists = self._lists or announced is Status.ANSWER
             return Status.SEVERAL
         return self._stands(place, announced)
 
@@ -114,11 +119,17 @@ class Sentence:
                 if not strong and not self._ends_well(place):
                     return None
                 return Status.DOUBTED if self._denials.denied_before(at) else Status.ANSWER
-            text = self._items[place].kind is Kind.TEXT and item.text in ARTICLES
+            article = item.text in ARTICLES and self._takes_article(at, place)
             passes = item.roles & {Role.FILL, Role.LABEL, Role.BE} and Role.NOT not in item.roles
-            if not (passes or text or item.text in OPENS or item.text in DASHES):
+            if not (passes or article or item.text in OPENS or item.text in DASHES):
                 return None
         return None
+
+    def _takes_article(self, at: int, place: int) -> bool:
+        """Whether an article here belongs to what is announced: a text, or a labelled letter."""
+        if self._items[place].kind is Kind.TEXT or Role.LABEL in self._items[at + 1].roles:
+            return True
+        return at > self._start and self._items[at - 1].text == "é"  # Portuguese: "é a B"
 
     def _ends_well(self, place: int) -> bool:
         """Whether after the item comes an end, a reason, or little else of what it names."""

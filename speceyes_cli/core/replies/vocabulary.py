@@ -69,6 +69,7 @@ DENIES = frozenset(
     {"not", "never", "no", "cannot", "cant", "isnt", "dont", "doesnt", "nicht", "pas"}
 )
 """Words behind an option, or behind its verb, that rule it out; those in "n't" do, too."""
+NUMBERS = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
 EMPTY_WORDS = frozenset(
     {"yes", "no", "none", "both", "neither", "not", "all", "never", "either", "other", "maybe"}
 )

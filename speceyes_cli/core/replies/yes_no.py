@@ -26,7 +26,17 @@ _OTHER = frozenset({"doubt", "idea", "way", "clue", "matter", "question", "probl
 _EXISTS = frozenset(
     {"there", "there's", "see", "shows", "contains", "includes", "has", "is", "are"}
 )
-
+_BEHIND = frozenset(
+    {
+        *("near", "behind", "beside", "under", "next", "to", "by", "among", "inside", "outside"),
+        *("above", "below", "around", "along", "between", "from", "through", "across", "within"),
+        *("into", "over", "off", "down", "up", "before", "against", "toward", "towards"),
+        *("that", "which", "who", "whose", "where", "when", "here", "there", "now", "too", "also"),
+        *("anywhere", "somewhere", "either", "together", "alone", "itself", "only", "partially"),
+        *("partly", "clearly", "visible", "present", "shown", "seen", "lies", "sits"),
+    }
+)
+"""Words behind a thing that do not name another one with it."""
 
 _SAID = ("yes", "no")
 
@@ -209,6 +219,8 @@ def _same(words: Sequence[str], asked_for: Sequence[str]) -> bool:
 def _existence(part: Sequence[Item], start: int, stop: int) -> str | None:
     """Whether the words from `start` to `stop` are said to be there; None where nothing is said."""
     before, after = part[:start], part[stop:]
+    if after and _goes_on_as_noun(after[0]):
+        return None  # a dog house is no dog
     clause = next(
         (i + 1 for i in range(start - 1, -1, -1) if before[i].text in (",", "but", "and")), 0
     )
@@ -222,6 +234,12 @@ def _existence(part: Sequence[Item], start: int, stop: int) -> str | None:
     told = bool(after) and Role.BE in after[0].roles and any(i.text == "visible" for i in after[:3])
     near = not before or before[-1].text in ARTICLES | _EXISTS
     return "yes" if near and (begins & _EXISTS or told) else None
+
+
+def _goes_on_as_noun(item: Item) -> bool:
+    """Whether a word behind a thing may name another one with it, as "house" behind "dog"."""
+    plain = item.kind is Kind.WORD and not item.roles and item.text.isalpha()
+    return plain and item.text not in ARTICLES | _BEHIND and not item.text.endswith(("ing", "ed"))
 
 
 def _object_of(question: str) -> list[str]:
