@@ -15,6 +15,8 @@ from speceyes_cli.serve.savings import as_json
 
 CUT = ("turn_limit", "max_tokens")
 """Why an answer stopped that is a length, as far as OpenAI's words go."""
+WRITING = ("draft", "propose", "agent", "answer")
+"""The phases in which a model may write what becomes the answer."""
 IMPOSSIBLE = -9999.0
 """What OpenAI's interface says of a log-probability that there is none of."""
 
@@ -26,11 +28,11 @@ def decision(answered: AnsweredRequest, gate: Gate) -> dict[str, Any]:
     return {
         "route": record.route,
         **certified,
-        "confidence": record.confidence,
+        "confidence": confidence_of(record),
         "threshold": gate.threshold,
         "gate": gate.name,
         "passed_screen": record.passed_screen,
-        "turns": len(record.details.get("turns", ())),
+        "turns": _turns(record),
         "small_tokens": record.small_tokens,
         "large_tokens": record.large_tokens,
         "usage": {role: usage_of(record, role) for role in ("small", "large")},
@@ -44,7 +46,7 @@ def decision(answered: AnsweredRequest, gate: Gate) -> dict[str, Any]:
 def decision_headers(answered: AnsweredRequest, gate: Gate) -> dict[str, str]:
     """The decision for proxies and logs that do not read bodies."""
     record = answered.record
-    headers = route_headers(record.route, record.confidence, gate)
+    headers = route_headers(record.route, confidence_of(record), gate)
     if answered.certified is not None:
         headers["X-SpecEyes-Certified"] = "yes" if answered.certified else "no"
     headers["X-SpecEyes-Seconds"] = f"{answered.waited + record.elapsed:.3f}"
@@ -176,9 +178,25 @@ def usage_of(record: Record, role: Role) -> dict[str, int]:
     }
 
 
+def confidence_of(record: Record) -> float | None:
+    """The draft's confidence, also where `max_tokens` ended the agent's loop; None without one."""
+    if record.confidence is None and record.draft is not None:
+        return record.draft.confidence
+    return record.confidence
+
+
+def _turns(record: Record) -> int:
+    """The agent's turns; a loop that `max_tokens` ended has told none itself."""
+    told = record.details.get("turns")
+    return sum(call.phase == "agent" for call in record.calls) if told is None else len(told)
+
+
 def is_cut(answered: AnsweredRequest) -> bool:
-    """Whether the answer ended for its length."""
-    return answered.record.details.get("stopped") in CUT
+    """Whether the answer ended for its length: what an agent reads of it may look whole."""
+    record = answered.record
+    written = [c for c in record.calls if c.role == record.route and c.phase in WRITING]
+    cut = bool(written) and written[-1].finish == "length"
+    return cut or record.details.get("stopped") in CUT
 
 
 def _finish(answered: AnsweredRequest) -> str:

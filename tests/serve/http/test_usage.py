@@ -148,3 +148,32 @@ def test_the_tokens_of_an_accepted_draft_have_log_probabilities(serve: Serve) ->
                 assert token.logprob == pytest.approx(-0.001)
                 assert token.top_logprobs[0].logprob == token.logprob
     assert create(served, said("user", data_url(), "dot 1?")).choices[0].logprobs is None
+
+
+@pytest.mark.parametrize("agent", ["deepeyes", "thyme"])
+def test_an_answer_that_its_limit_cut_says_so(serve: Serve, agent: str) -> None:
+    """Agents read an answer whose closing tag is missing: it may look whole, and is not."""
+    served = serve("embedded", agent=agent, method="baseline")
+    [asked] = needle()["messages"]
+    whole = create(served, asked)
+    assert whole.choices[0].finish_reason == "stop"
+    text, tokens = whole.choices[0].message.content, whole.usage.completion_tokens
+    cut = 0
+    for most in range(tokens - 4, tokens):
+        choice = create(served, asked, max_tokens=most).choices[0]
+        if choice.message.content != text:
+            assert choice.finish_reason == "length", (most, choice.message.content)
+            cut += 1
+    assert cut
+    assert create(served, asked, max_tokens=tokens + 1).choices[0].finish_reason == "stop"
+
+
+def test_a_loop_that_max_tokens_ends_keeps_its_draft_and_turns(serve: Serve) -> None:
+    served = serve("embedded", agent="deepeyes", screen="none")
+    [asked] = needle()["messages"]
+    told = create(served, asked, max_tokens=9, extra_body={"speceyes": {"threshold": 1}})
+    decision = told.model_extra["speceyes"]
+    assert told.choices[0].finish_reason == "length"
+    assert decision["route"] == "large"
+    assert decision["confidence"] is not None
+    assert decision["turns"] == 1
