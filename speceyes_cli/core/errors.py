@@ -32,7 +32,10 @@ class RunStopError(SpecEyesError):
 
 
 class ServerLostError(RunStopError):
-    """The server of a model is gone: a run stops, what serves others waits for it to come back."""
+    """The server of a model is gone, or lets nobody in: a run stops.
+
+    What serves others fails the question alone, and waits for the server to come back.
+    """
 
 
 class WorkerDiedError(Exception):

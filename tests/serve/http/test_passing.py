@@ -119,6 +119,19 @@ def test_an_endpoint_that_fails_is_told_of(
     assert post(served, {**ask("dot 1"), "n": 2}).status_code == 200
 
 
+def test_an_endpoint_that_lets_nobody_in_fails_questions_and_not_the_server(
+    serve: Serve, large: tuple[str, Behaviour]
+) -> None:
+    """A gateway answers 401, 403 or 404 for a while: the copy must not answer 503 ever after."""
+    address, does = large
+    served = with_endpoint(serve, address, method="baseline")
+    does.key = "exchanged"
+    assert post(served, ask("dot 1")).status_code == 500
+    does.key = ""
+    assert post(served, ask("dot 1")).status_code == 200
+    assert httpx.get(f"{served.url}/healthz", timeout=30).status_code == 200
+
+
 def test_an_endpoints_own_refusal_is_the_clients(
     serve: Serve, large: tuple[str, Behaviour]
 ) -> None:

@@ -54,7 +54,7 @@ CONCURRENCY = 32
 ENDED = ("stop", "tool_calls", "function_call")
 """What a server says of an answer that the model has ended itself."""
 HOPELESS = (401, 403, 404)
-"""Statuses that every later ask would meet too."""
+"""Statuses that the later asks of a run would meet too; a gateway may have them for a while."""
 BAD_REQUEST = 400
 TOO_LONG = re.compile(r"(?i)context.{0,3}length|maximum model length|max_model_len|context size")
 """How vLLM, SGLang, llama.cpp and OpenAI name the length of a model's context."""
@@ -155,14 +155,12 @@ class OpenAIEngine:
             return replace(reply, box_frame=self._finding.box_frame)
         except EndpointError as error:
             told = f"{self._address.url}: {error}; finished samples are kept."
-            if error.gone:
+            if error.gone or error.status in HOPELESS:
                 raise ServerLostError(told) from error
             if error.status == BAD_REQUEST and TOO_LONG.search(error.said):
                 return ContextLengthError(
                     f"The conversation is too long for the {ask.role} model: {error.said}"
                 )
-            if error.status in HOPELESS:
-                raise RunStopError(told) from error
             return EndpointError(f"{self._address.url}: {error}", error.status)
         except Exception as error:  # noqa: BLE001 - a picture or an answer that cannot be read
             return error
