@@ -141,8 +141,7 @@ class OpenAIEngine:
 
         def show(picture: Picture) -> str:
             shown = self._pictures.show(picture, ask.trajectory)
-            if shown.frame is not None:
-                frames.append(shown.frame)
+            frames.append(shown.frame)
             return shown.url
 
         try:

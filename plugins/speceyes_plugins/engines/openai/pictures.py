@@ -20,8 +20,9 @@ class ShownPicture(NamedTuple):
 
     url: str
     """A data URL."""
-    frame: Size | None
-    """The size at which the model sees it; None where that is not known."""
+    frame: Size
+    """The size at which the model sees it; where the server's rule is not known, that of what it is
+    sent."""
 
 
 class PictureWriter:
@@ -58,7 +59,7 @@ def write_picture(picture: Picture, rule: ResizeRule | None) -> ShownPicture:
     """
     image = picture.open().convert("RGB")
     if rule is None:
-        return ShownPicture(data_url(image), None)
+        return ShownPicture(data_url(image), Size(*image.size))
     try:
         frame = rule.frame(Size(*image.size))
     except ValueError as error:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +18,15 @@ from speceyes_plugins.engines.openai.client import EndpointError, RetryLimits
 from speceyes_plugins.engines.openai.engine import OpenAIEngine
 from speceyes_plugins.engines.openai.wire import with_stop
 from speceyes_plugins.engines.token_scores import LogprobsError
+from typer.testing import CliRunner
 from vllm_server import Behaviour
 
+from speceyes_cli.app import build_app
 from speceyes_cli.core.chat import Reply, Role
 from speceyes_cli.core.errors import RunStopError, ServerLostError, UsageError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.host.manager import Host
 from tests.plugins import asking
 
 Serve = Callable[..., str]
@@ -105,6 +109,21 @@ def test_an_agent_behind_a_server_that_does_not_tell_its_stops_gets_its_tags(
     engine = connect(address, "large", min_pixels=None, max_pixels=None)
     assert reply(engine, ask(0, gate=None, stop=STOPS)).text == f"{does.canned}</answer>"
     assert reply(engine, ask(0, gate=None)).text == does.canned
+
+
+def test_a_server_whose_resizing_cannot_be_told_answers_about_pictures(
+    serve: Serve, served: dict[Role, Any], host: Host, tmp_path: Path
+) -> None:
+    """Pictures go as they are: to a small model whose rule is not known, and with factor=none."""
+    small = serve(Behaviour(usage=False), served["small"])
+    large = f"{serve(Behaviour(canned='ANSWER red'))}?factor=none"
+    for method, model in (("draft", small), ("baseline", large)):
+        role = "small" if method == "draft" else "large"
+        words = ("eval", "--dataset", "dots", "--split", "near", "--limit", "2", "--agent", "looker")
+        options = ("--method", method, f"--{role}", model, "--top-k", "16", "--json")
+        run = [*words, *options, "--out", str(tmp_path / method)]
+        done = CliRunner().invoke(build_app(host), run, obj=host)
+        assert done.exit_code == 0, done.output  # 1: samples failed
 
 
 def test_a_server_that_goes_while_an_answer_is_out_is_noticed(
