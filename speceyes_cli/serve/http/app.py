@@ -22,7 +22,7 @@ from speceyes_cli.core.chat import Forwarding
 from speceyes_cli.serve.http.answers import ReplyForm, decision_headers, route_headers
 from speceyes_cli.serve.http.asking import Asking
 from speceyes_cli.serve.http.body import Body, ClientLeftError, Uploads
-from speceyes_cli.serve.http.errors import ApiError, closed, error_body, full
+from speceyes_cli.serve.http.errors import ApiError, closed, error_body, full, own_fault
 from speceyes_cli.serve.http.metrics import Metrics
 from speceyes_cli.serve.http.passing import HEADERS, pass_on, reason_to_pass, relayed
 from speceyes_cli.serve.http.requests import ChatQuestion, read_question
@@ -245,7 +245,7 @@ class ChatEndpoint:
 
     async def own_up(self, request: Request, error: Exception) -> Response:  # noqa: ARG002 - the traceback is logged
         """A defect of ours; the server logs its traceback."""
-        return await self.refuse(request, ApiError(500, "The server made an error; see its log."))
+        return await self.refuse(request, own_fault())
 
     def _require_key(self, request: Request) -> None:
         key = self._service.api_key

@@ -19,6 +19,7 @@ from speceyes_cli.serve.http.errors import ApiError, closed
 from speceyes_cli.serve.http.metrics import Metrics
 from speceyes_cli.serve.http.requests import ChatQuestion
 from speceyes_cli.serve.live import Live, watched
+from speceyes_cli.serve.pictures.decoding import data_url, is_fetched
 from speceyes_cli.serve.pictures.kept import KeptPictures
 from speceyes_cli.serve.pictures.reader import PictureReader
 from speceyes_cli.serve.queue import AnsweredRequest, QueueClosedError, RequestQueue
@@ -59,35 +60,42 @@ class Asking:
             raise _failed(answered.record.error)
         return answered
 
-    def check_count(self, question: ChatQuestion) -> None:
-        """Raise `ApiError` for more pictures than a conversation may have."""
-        count, most = len(question.addresses), self._service.limits.pictures
-        if count > most:
-            told = f"The conversation has {count} pictures; {most} at most."
-            raise ApiError(400, told, "messages")
+    async def fetched(self, question: ChatQuestion) -> dict[str, str]:
+        """The conversation's pictures that lie behind an address, as data URLs by their addresses.
 
-    async def encoded(self, url: str) -> bytes:
-        """The encoded picture of an address, within the operator's limits; raises `ApiError`."""
+        All of its pictures are held to the operator's limits; raises `ApiError`.
+        """
         try:
-            return await self._reader.read(url)
+            found = await self._encoded(question)
+            return {url: data_url(found[url]) for url in found if is_fetched(url)}
         except PictureError as error:
             raise _unusable(error) from None
 
     async def _pictures(self, question: ChatQuestion) -> dict[str, Picture]:
         """Each picture of the conversation, decoded, by its address."""
-        self.check_count(question)
-        limits = self._service.limits
         found: dict[str, Picture] = {}
-        held = 0
         try:
-            for address in dict.fromkeys(question.addresses):
-                data = await self._reader.read(address)
-                held += len(data)
-                _check_bytes(held, limits.picture_bytes)
+            for address, data in (await self._encoded(question)).items():
                 found[address] = self._kept.picture(data)
                 await self._reader.open(found[address])
         except PictureError as error:
             raise _unusable(error) from None
+        return found
+
+    async def _encoded(self, question: ChatQuestion) -> dict[str, bytes]:
+        """Each picture's file by its address; raises `ApiError` and `PictureError`."""
+        count, limits = len(question.addresses), self._service.limits
+        if count > limits.pictures:
+            told = f"The conversation has {count} pictures; {limits.pictures} at most."
+            raise ApiError(400, told, "messages")
+        found: dict[str, bytes] = {}
+        held = 0
+        for address in dict.fromkeys(question.addresses):
+            found[address] = await self._reader.read(address)
+            held += len(found[address])
+            if held > limits.picture_bytes:
+                most = f"{limits.picture_bytes:,}"
+                raise PictureError(f"the pictures together have more than {most} bytes")
         return found
 
     def _start(
@@ -97,11 +105,6 @@ class Asking:
         if max_tokens is not None:
             policy = within_tokens(policy, max_tokens)
         return policy if live is None else watched(policy, live, gate, sample.pictures)
-
-
-def _check_bytes(held: int, most: int) -> None:
-    if held > most:
-        raise PictureError(f"the pictures together have more than {most:,} bytes")
 
 
 def _unusable(error: PictureError) -> ApiError:

@@ -54,3 +54,8 @@ def full(told: str, seconds: int) -> ApiError:
 def closed() -> ApiError:
     """The server takes nothing more."""
     return ApiError(503, "The server is stopping.", code="stopping", headers={"Retry-After": "5"})
+
+
+def own_fault() -> ApiError:
+    """A defect of ours, whose traceback is in the log."""
+    return ApiError(500, "The server made an error; see its log.")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-
-from PIL import Image
 
 from speceyes_cli.core.chat import Forwarding, ForwardingError
 from speceyes_cli.serve.http.answers import event
 from speceyes_cli.serve.http.asking import Asking
-from speceyes_cli.serve.http.errors import ApiError, error_body
+from speceyes_cli.serve.http.errors import ApiError
 from speceyes_cli.serve.http.requests import ChatQuestion
-from speceyes_cli.serve.http.streams import HEARTBEAT, HEARTBEAT_SECONDS, first_of
+from speceyes_cli.serve.http.streams import HEARTBEAT, HEARTBEAT_SECONDS, failure, first_of
 from speceyes_cli.serve.live import Chunk, Live
-from speceyes_cli.serve.pictures.decoding import is_fetched
 
 ROUTE = "passed"
 HEADERS = {"X-SpecEyes-Route": ROUTE}
@@ -52,9 +47,9 @@ async def pass_on(
     Pictures are held to this endpoint's own limits, and those behind an address are fetched here:
     the other endpoint may reach what the client may not.
     """
-    asking.check_count(question)
+    fetched = await asking.fetched(question)
     body = {name: value for name, value in question.body.items() if name != "speceyes"}
-    body["messages"] = [await _message(message, asking) for message in body["messages"]]
+    body["messages"] = [_message(message, fetched) for message in body["messages"]]
     last: dict[str, Any] = {}
 
     def emit(chunk: Mapping[str, Any]) -> None:
@@ -91,8 +86,8 @@ async def relayed(work: asyncio.Future[Any], live: Live) -> AsyncIterator[str]:
             yield HEARTBEAT
     try:
         work.result()
-    except ApiError as error:
-        yield event(error_body(error))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the client is told
+        yield failure(error)
         return
     yield "data: [DONE]\n\n"
 
@@ -101,30 +96,23 @@ def _reason(question: ChatQuestion) -> str:
     return question.only_large or "temperature"
 
 
-async def _message(message: Mapping[str, Any], asking: Asking) -> Mapping[str, Any]:
+def _message(message: Mapping[str, Any], fetched: Mapping[str, str]) -> Mapping[str, Any]:
     content = message.get("content")
     if not isinstance(content, list):
         return message
-    return {**message, "content": [await _part(part, asking) for part in content]}
+    return {**message, "content": [_part(part, fetched) for part in content]}
 
 
-async def _part(part: Mapping[str, Any], asking: Asking) -> Mapping[str, Any]:
+def _part(part: Mapping[str, Any], fetched: Mapping[str, str]) -> Mapping[str, Any]:
     """The part, what it names by an address brought into it or refused."""
     for name, value in part.items():
         url = value.get("url") if isinstance(value, Mapping) else value
         if not name.endswith("_url") or not isinstance(url, str):
             continue
-        if part.get("type") != "image_url" and url[:5].lower() != "data:":
+        if url in fetched and part.get("type") == "image_url":
+            held = value if isinstance(value, Mapping) else {}
+            return {**part, name: {**held, "url": fetched[url]}}
+        if url[:5].lower() != "data:":
             told = f"A part's {name} must be a data URL (data:...;base64,...)."
             raise ApiError(400, told, "messages", "invalid_value")
-        if part.get("type") == "image_url":
-            data = await asking.encoded(url)
-            if is_fetched(url):
-                return {**part, name: {"url": _data_url(data)}}
     return part
-
-
-def _data_url(data: bytes) -> str:
-    with Image.open(io.BytesIO(data)) as image:
-        kind = Image.MIME.get(image.format or "", "image/png")
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

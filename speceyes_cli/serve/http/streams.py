@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -10,9 +11,11 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from speceyes_cli.serve.http.answers import event
-from speceyes_cli.serve.http.errors import ApiError, error_body
+from speceyes_cli.serve.http.errors import ApiError, error_body, own_fault
 from speceyes_cli.serve.live import Event, Live, Step
 from speceyes_cli.serve.queue import AnsweredRequest
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 """How often a stream without an answer says that it lives; proxies give up after a minute."""
@@ -81,11 +84,19 @@ async def late(form: Form, work: asyncio.Future[AnsweredRequest], live: Live) ->
             yield HEARTBEAT
     try:
         answered = work.result()
-    except ApiError as error:
-        yield event(error_body(error))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the client is told
+        yield failure(error)
         return
     for text in form.events(answered, live.said if opened else None):
         yield text
+
+
+def failure(error: Exception) -> str:
+    """The event that ends a stream without its answer; a defect of ours is logged."""
+    if not isinstance(error, ApiError):
+        log.error("a stream has no answer", exc_info=error)
+        error = own_fault()
+    return event(error_body(error))
 
 
 async def _whole(told: Event) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import warnings
 from collections.abc import Callable
@@ -61,6 +62,16 @@ def check_pixels(data: bytes, most: int) -> None:
         return
     if width * height > most:
         raise PictureError(f"the picture has {width}x{height} pixels; {most:,} at most")
+
+
+def data_url(data: bytes) -> str:
+    """An encoded picture as a data URL; raises `PictureError` for what is none."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            kind = Image.MIME[str(image.format)]
+    except Exception:  # noqa: BLE001 - decoders raise what they like on damaged files
+        raise PictureError(f"{NAME}: {len(data)} bytes that are no picture") from None
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def decode(data: bytes) -> Image.Image:

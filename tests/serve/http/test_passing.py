@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import openai
 import pytest
+from PIL import Image
 from vllm_server import Behaviour, serving
 from vllm_server import Served as VLLMServed
 
 from speceyes_cli.host.specs import EngineOptions
+from speceyes_cli.serve.pictures import reader
 from tests.serve.conftest import Serve, Served, ask, data_url, eventually
 from tests.serve.http.test_conversations import create, said
 from tests.serve.http.test_endpoint import post
@@ -163,6 +169,65 @@ def test_the_other_endpoint_is_not_made_to_fetch(
         assert answer.status_code == 400
         assert told in answer.json()["error"]["message"]
         assert not does.bodies
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server on the loopback address, and the folder that it serves."""
+    handler = partial(Files, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", tmp_path
+        server.shutdown()
+        thread.join()
+
+
+class Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_fetched_to_be_passed_on_is_a_picture_within_the_limits(
+    serve: Serve,
+    large: tuple[str, Behaviour],
+    web: tuple[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    stream: bool,
+) -> None:
+    monkeypatch.setattr(reader, "is_public", lambda _: True)
+    address, does = large
+    served = with_endpoint(serve, address, fetch_pictures=True, max_picture_mb=0.01)
+    site, folder = web
+    Image.new("RGB", (9, 9)).save(folder / "a.png")
+    (folder / "page.html").write_text("<html>Log in</html>")
+    for name in ("large-1.bmp", "large-2.bmp"):  # 7,854 bytes each, of 10,485
+        Image.new("RGB", (50, 52)).save(folder / name)
+    assert does.bodies is not None
+
+    def asked(*names: str) -> httpx.Response:
+        shown = [
+            {"type": "image_url", "image_url": {"url": f"{site}/{name}", "detail": "high"}}
+            for name in names
+        ]
+        content = [*shown, {"type": "text", "text": "dot 1"}]
+        messages = [{"role": "user", "content": content}]
+        return post(served, {"model": "speceyes", "messages": messages, "n": 2, "stream": stream})
+
+    assert asked("a.png").status_code == 200
+    sent = does.bodies[-1]["messages"][0]["content"][0]["image_url"]
+    assert sent["url"].startswith("data:image/png;base64,")
+    assert sent["detail"] == "high"
+    does.bodies.clear()
+    for names, told in (
+        (("page.html",), "19 bytes that are no picture"),
+        (("large-1.bmp", "large-2.bmp"), "together have more than 10,485 bytes"),
+    ):
+        answer = asked(*names)
+        assert answer.status_code == 400
+        assert told in answer.json()["error"]["message"]
+    assert not does.bodies
 
 
 def test_a_passed_stream_comes_as_it_is_written(serve: Serve, large: tuple[str, Behaviour]) -> None:

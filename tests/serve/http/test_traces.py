@@ -176,3 +176,20 @@ def test_what_comes_while_a_stream_is_being_sent_is_not_lost(relay: bool) -> Non
     told = asyncio.run(sent())
     assert told.count('data: {"choices": []}\n\n') == 2
     assert "that was all" in told[-1]
+
+
+@pytest.mark.parametrize("relay", [False, True], ids=["answered", "passed on"])
+def test_a_stream_that_fails_in_a_way_nobody_expected_ends_in_a_sentence(
+    relay: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def sent() -> list[str]:
+        live, work = Live(), asyncio.get_running_loop().create_future()
+        work.set_exception(KeyError("a defect"))
+        form = ReplyForm({"id": "1"}, Gate("min", min_score), logprobs=False, usage=False)
+        stream = relayed(work, live) if relay else late(form, work, live)
+        return [text async for text in stream]
+
+    [told] = asyncio.run(sent())
+    assert "The server made an error; see its log." in told
+    assert "a defect" not in told
+    assert "a defect" in caplog.text

@@ -119,8 +119,8 @@ def test_a_server_whose_resizing_cannot_be_told_answers_about_pictures(
     large = f"{serve(Behaviour(canned='ANSWER red'))}?factor=none"
     for method, model in (("draft", small), ("baseline", large)):
         role = "small" if method == "draft" else "large"
-        words = ("eval", "--dataset", "dots", "--split", "near", "--limit", "2", "--agent", "looker")
-        options = ("--method", method, f"--{role}", model, "--top-k", "16", "--json")
+        words = ("eval", "--agent", "looker", "--dataset", "dots", "--split", "near")
+        options = ("--limit", "2", "--method", method, f"--{role}", model, "--top-k", "16")
         run = [*words, *options, "--out", str(tmp_path / method)]
         done = CliRunner().invoke(build_app(host), run, obj=host)
         assert done.exit_code == 0, done.output  # 1: samples failed
