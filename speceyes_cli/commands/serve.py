@@ -32,7 +32,8 @@ def serve_command(context: typer.Context, options: ServeOptions) -> None:
     in the form of OpenAI's Responses interface.
     GET /healthz, /readyz and /metrics are for whoever watches it.
 
-    Exit codes: 0 stopped, 2 something to mend, 130 stopped before it served.
+    Exit codes: 0 stopped, 2 something to mend, also where nothing can be answered any more, 130
+    stopped before it served.
     """
     from speceyes_cli.serve.http.server import (  # noqa: PLC0415 - starlette and uvicorn are heavy
         open_socket,

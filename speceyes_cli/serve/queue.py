@@ -18,6 +18,7 @@ from functools import partial
 
 from speceyes_cli.core.agents import Agent, Keeper, Policy
 from speceyes_cli.core.chat import Engine, Forwarding, Role
+from speceyes_cli.core.errors import SpecEyesError
 from speceyes_cli.core.gate.decision import Gate
 from speceyes_cli.core.methods.policies import solve
 from speceyes_cli.core.run.record_builder import build_record
@@ -87,6 +88,8 @@ class RequestQueue:
         self._endings: deque[float] = deque(maxlen=REMEMBERED)
         self._closing = False
         self._withdrawn = False
+        self.failure: BaseException | None = None
+        """Why nothing can be answered any more; None while that is not so, or was asked for."""
         self._thread = threading.Thread(target=self._work, name="speceyes-queue", daemon=True)
         self._thread.start()
 
@@ -159,14 +162,16 @@ class RequestQueue:
         return finished
 
     def _work(self) -> None:
-        cause: BaseException | None = None
         try:
             with contextlib.closing(self._scheduler.run(self._tasks())) as ended:
                 for finished in ended:
                     self._settle(finished)
+        except SpecEyesError as error:
+            log.critical("nothing is answered any more: %s", error)
+            self.failure = error
         except BaseException as error:
             log.exception("nothing is answered any more")
-            cause = error
+            self.failure = error
         finally:
             with self._lock:
                 self._closing = True
@@ -175,7 +180,7 @@ class RequestQueue:
                 self._live.clear()
             for ticket in left:
                 with contextlib.suppress(InvalidStateError):
-                    ticket.future.set_exception(QueueClosedError(str(cause or "")))
+                    ticket.future.set_exception(QueueClosedError(str(self.failure or "")))
             if isinstance(self._service.agent, Keeper):
                 self._service.agent.close()
 

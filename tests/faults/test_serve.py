@@ -190,7 +190,9 @@ def test_a_body_of_many_parts_is_not_built(serve: Serve) -> None:
 
 
 @contextlib.contextmanager
-def program(site: Path, folder: Path, model: str, *options: str) -> Iterator[tuple[str, int]]:
+def started(
+    site: Path, folder: Path, model: str, *options: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The program itself with 300 descriptors: its address and its process."""
     words = [
         *(sys.executable, "-m", "speceyes_cli", "serve", "--agent", "looker", "--port", "0"),
@@ -210,12 +212,34 @@ def program(site: Path, folder: Path, model: str, *options: str) -> Iterator[tup
                     break
             else:
                 raise AssertionError("it did not start")
-            yield found.group(), process.pid
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-            assert "Traceback" not in process.stderr.read()
+            yield found.group(), process
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def program(site: Path, folder: Path, model: str, *options: str) -> Iterator[tuple[str, int]]:
+    """The same, stopped in order at the end: its address and its process' number."""
+    with started(site, folder, model, *options) as (url, process):
+        yield url, process.pid
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stderr
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_server_that_can_answer_nothing_any_more_ends(example_site: Path, tmp_path: Path) -> None:
+    """Whoever watches the process starts it anew; up and answering 503 it would be left alone."""
+    options = ("--drain-seconds", "100", "--stop-seconds", "50")
+    with started(example_site, tmp_path, "scripted?halt=3", *options) as (url, process):
+        assert is_answered(url)
+        asked = httpx.post(f"{url}/v1/chat/completions", json=ask("dot 3"), timeout=30)
+        assert asked.status_code == 503
+        assert process.wait(40) == 2
+        assert process.stderr
+        said = process.stderr.read()
+    assert said.rstrip().endswith("speceyes: The model is lost.")
+    assert "Traceback" not in said
 
 
 def test_more_connections_than_descriptors_stop_nobody(example_site: Path, tmp_path: Path) -> None:

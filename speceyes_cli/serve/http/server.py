@@ -21,6 +21,7 @@ from speceyes_cli.serve.http.connections import WRITE_SECONDS, limited_protocol,
 from speceyes_cli.serve.queue import RequestQueue
 from speceyes_cli.serve.service import Service
 
+FAILED = 1
 BACKLOG = 2048
 """Connections that the system keeps waiting until they are accepted."""
 MOST_AT_ONCE = 128
@@ -102,6 +103,10 @@ class StoppableServer(uvicorn.Server):
         await super().startup(sockets)
         self._listener.listen(BACKLOG)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop: also where nothing can be answered any more."""
+        return await super().on_tick(counter) or self._queue.failure is not None
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Be unready for a while, then stop."""
         await self._drain()
@@ -111,6 +116,8 @@ class StoppableServer(uvicorn.Server):
 
     async def _drain(self) -> None:
         """Answer as before, each connection once more, until balancers have turned away."""
+        if self._queue.failure is not None:
+            return
         self._queue.withdraw()
         end = time.monotonic() + self._drain_seconds
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
@@ -131,13 +138,16 @@ def run_server(
 
     For the first `drain_seconds` everything is still taken, while `/readyz` tells balancers to send
     no more. Whatever still runs `stop_seconds` later is left, and the process ends.
+
+    Where nothing can be answered any more it stops too and raises why: a process that goes on to
+    refuse all is left alone by whoever restarts those that end.
     """
     closed = threading.Event()
 
     def end() -> None:
         if not closed.is_set():
             announce(DROPPED)
-        os._exit(0)
+        os._exit(0 if queue.failure is None else FAILED)
 
     def begin_stop() -> None:
         announce("Stopping: what is in flight is finished.")
@@ -161,6 +171,8 @@ def run_server(
         closed.set()
         if not finished:
             announce(DROPPED)
+    if queue.failure is not None:
+        raise queue.failure
 
 
 @contextlib.contextmanager

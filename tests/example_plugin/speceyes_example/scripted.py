@@ -5,6 +5,7 @@ The name says how it behaves: `scripted`, or with any of these, `scripted?delay=
     delay   seconds that a call takes
     fail    numbers of the dots whose asks fail
     crash   numbers of the dots whose presence makes the whole call raise
+    halt    numbers of the dots whose presence stops everything
     err     numbers of the dots whose drafts are wrong
     vocab   size of the vocabulary (1000)
     code    seconds that the code takes which the agent's loop writes, for Thyme; without it, looks
@@ -30,6 +31,7 @@ from speceyes_cli.plugin import (
     Picture,
     PluginOption,
     Reply,
+    RunStopError,
     Size,
     TokenScore,
     UsageError,
@@ -50,6 +52,7 @@ class ScriptedEngine:
     delay: float = 0.0
     fail: frozenset[int] = frozenset()
     crash: frozenset[int] = frozenset()
+    halt: frozenset[int] = frozenset()
     err: frozenset[int] = frozenset()
     code: float | None = None
     logprobs_only: bool = False
@@ -64,6 +67,8 @@ class ScriptedEngine:
         self.batches.append(tuple(ask.trajectory for ask in asks))
         if any(number_of(ask) in self.crash for ask in asks):
             raise RuntimeError("the call crashed")
+        if any(number_of(ask) in self.halt for ask in asks):
+            raise RunStopError("The model is lost.")
         return [self._reply(ask) for ask in asks]
 
     def _reply(self, ask: Ask) -> Reply | Exception:
@@ -161,6 +166,7 @@ def load(options: EngineOptions) -> ScriptedEngine:
         delay=float(settings.get("delay", ["0"])[0]) + slow,
         fail=_numbers(settings.get("fail", [])),
         crash=_numbers(settings.get("crash", [])),
+        halt=_numbers(settings.get("halt", [])),
         err=_numbers(settings.get("err", [])),
         code=float(settings["code"][0]) if "code" in settings else None,
         loud=options.options.get("tone") == "loud",
