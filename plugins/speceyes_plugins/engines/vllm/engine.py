@@ -16,6 +16,7 @@ from speceyes_cli.plugin import (
     EngineOptions,
     Picture,
     Reply,
+    RunStopError,
     Size,
 )
 from speceyes_plugins.engines.box_frames import frame_of_checkpoint
@@ -23,7 +24,7 @@ from speceyes_plugins.engines.chat_rendering import ChatRenderer
 from speceyes_plugins.engines.resize_rule import ResizeRule
 from speceyes_plugins.engines.vllm.forwarding import Forwarder
 from speceyes_plugins.engines.vllm.models import HERMES, TOOL_PARSER, digest
-from speceyes_plugins.engines.vllm.requests import Request, StepThread
+from speceyes_plugins.engines.vllm.requests import EngineDiedError, Request, StepThread
 from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
 
 TOO_LONG = "longer than the maximum model length"
@@ -87,7 +88,10 @@ class VLLMEngine:
         self._forwarder = Forwarder(model.llm_engine, self._thread, parser)
 
     def generate(self, asks: Sequence[Ask]) -> Sequence[Reply | Exception]:
-        """Answer each ask; an ask that cannot be answered yields its exception."""
+        """Answer each ask; one that cannot be answered yields its exception.
+
+        Raises `RunStopError` once vLLM has stopped working.
+        """
         return [self._answer(ask) for ask in asks]
 
     @property
@@ -121,8 +125,8 @@ class VLLMEngine:
 
     def close(self) -> None:
         """End the thread; the model's memory is free once no engine of the process is open."""
+        self._thread.close()  # what is being forwarded is told
         self._forwarder.close()
-        self._thread.close()
         _MODELS.close(self._model)
 
     def _answer(self, ask: Ask) -> Reply | Exception:
@@ -137,6 +141,11 @@ class VLLMEngine:
             parameters = self._parameters(ask, slot)
             request = self._thread.answer(Request(prompt, parameters, slot, _watcher(ask)))
             return self._reply(ask, request, frames)
+        except EngineDiedError as error:
+            raise RunStopError(
+                f"vLLM stopped working for --{self._options.role} {self._options.model}: {error}; "
+                "finished samples are kept."
+            ) from error
         except Exception as error:  # noqa: BLE001 - a picture or a prompt that cannot be read
             if TOO_LONG in str(error):
                 told = f"The conversation is too long for the {ask.role} model: {error}"

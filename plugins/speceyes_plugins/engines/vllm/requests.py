@@ -36,6 +36,8 @@ class Request:
     error: Exception | None = None
     seconds: float = 0.0
     """Its share of the time of every step that it was part of."""
+    dropped: bool = False
+    """Nobody wants the rest of it."""
 
     def end(self, error: Exception) -> None:
         """It ends without an answer."""
@@ -52,7 +54,6 @@ class StepThread:
         """`engine` is a `vllm.LLM`'s `llm_engine`; it belongs to this thread from now on."""
         self._engine, self._scores = engine, scores
         self._arrived: SimpleQueue[Request | None] = SimpleQueue()
-        self._dropped: SimpleQueue[Request] = SimpleQueue()
         self._running: dict[str, Request] = {}
         self._numbers = itertools.count()
         self._died: Exception | None = None
@@ -79,8 +80,8 @@ class StepThread:
         self._arrived.put(request)
 
     def drop(self, request: Request) -> None:
-        """Nobody wants the rest of it."""
-        self._dropped.put(request)
+        """Nobody wants the rest of it, whether it has joined the batch or not."""
+        request.dropped = True
 
     def close(self) -> None:
         """End the thread; what still runs ends with an error."""
@@ -104,6 +105,9 @@ class StepThread:
                 return True
             if request is None:
                 return False
+            if request.dropped:
+                request.done.set()
+                continue
             name = str(next(self._numbers))
             try:
                 with FORWARD:  # pictures are prepared here, with vLLM's own caches
@@ -139,10 +143,7 @@ class StepThread:
                 self._running.pop(name).done.set()
 
     def _abort_dropped(self) -> None:
-        dropped = set[int]()
-        while not self._dropped.empty():
-            dropped.add(id(self._dropped.get()))
-        names = [name for name, one in self._running.items() if id(one) in dropped]
+        names = [name for name, one in self._running.items() if one.dropped]
         if names:
             self._engine.abort_request(names)
             for name in names:
