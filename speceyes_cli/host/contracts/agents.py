@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Generator
 from typing import Any
 
-from speceyes_cli.core.agents import Agent, AgentState, Await, Begin, Drop, Keeper, Policy
+from speceyes_cli.core.agents import Agent, AgentState, Await, Begin, Drop, Keeper, Policy, Worded
 from speceyes_cli.core.chat import (
     Answer,
     Ask,
@@ -53,6 +53,8 @@ class WatchedAgent:
         if wrong is not None:
             raise offer.wrong(f"is not complete: its tools {wrong}")
         self.tools: tuple[Tool, ...] = tuple(tools)
+        if isinstance(agent, Worded):  # isinstance asks no __getattr__ from Python 3.12 on
+            self.prompts = agent.prompts
         self._agent = agent
         self._offer = offer
 

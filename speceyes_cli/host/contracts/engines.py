@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from speceyes_cli.core.chat import Ask, Engine, Preparing, Rehearsing, Reply, chat_pictures
+from speceyes_cli.core.chat import (
+    Ask,
+    Engine,
+    Forwarding,
+    Preparing,
+    Rehearsing,
+    Reply,
+    chat_pictures,
+)
 from speceyes_cli.core.errors import PluginError
 from speceyes_cli.host.offers import Offer
 from speceyes_cli.host.type_check import misfit
@@ -34,12 +42,15 @@ class WatchedEngine:
     def __init__(self, engine: Engine, offer: Offer) -> None:
         self._engine = engine
         self._offer = offer
+        # isinstance asks no __getattr__ from Python 3.12 on: what it also has must be here by name
         if hasattr(engine, "introduction"):
             self.introduction = str(engine.introduction)
         if isinstance(engine, Preparing):
             self.prepare = engine.prepare
         if isinstance(engine, Rehearsing):
             self.rehearse = engine.rehearse
+        if isinstance(engine, Forwarding):
+            self.forward = engine.forward
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
