@@ -15,6 +15,7 @@ from rich.text import Text
 from speceyes_cli.core.chat import Ask, Observation, Picture, Reply, Run
 from speceyes_cli.core.errors import PictureError
 from speceyes_cli.core.gate.decision import Gate, confidence_from_separability
+from speceyes_cli.core.gate.token import is_tied
 from speceyes_cli.core.methods.policies import lets_on, written_out
 from speceyes_cli.core.methods.thinking import without_thought
 from speceyes_cli.core.replies.scores import read_score
@@ -98,7 +99,7 @@ class DecisionView:
         shown = "undefined" if math.isnan(confidence) else f"{confidence:.4f}"
         relation = ">" if confidence > self._gate.threshold else "≤"
         if math.isnan(confidence) or (relation == ">" and not accepted):
-            relation = "but the draft did not end by itself; bar" if reply.finish != "stop" else "/"
+            relation = f"but {_hindrance(reply)}; bar"
         verdict = "accepted" if accepted else "turned away, the agent answers"
         self._line(
             "Gate",
@@ -151,6 +152,17 @@ def closing(record: Record) -> Panel:
     if stopped := record.details.get("stopped"):
         body.append(f"\nThe agent stopped without an answer: {stopped}", "not bold yellow")
     return Panel(body, title="Answer", title_align="left")
+
+
+def _hindrance(reply: Reply) -> str:
+    """What keeps a draft from standing though its confidence is not too low."""
+    if reply.finish != "stop":
+        return "the draft did not end by itself"
+    if not reply.text.strip():
+        return "the draft is empty"
+    if is_tied(reply.statistics):
+        return "a tie of two logits decided a token"
+    return "its tokens have no score"
 
 
 def _token_table(reply: Reply) -> Table:

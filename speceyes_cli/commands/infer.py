@@ -20,7 +20,7 @@ from speceyes_cli.commands.eval import (
     open_cache,
     report,
 )
-from speceyes_cli.commands.options import passed_options, refuse_named, takes
+from speceyes_cli.commands.options import is_written, passed_options, refuse_named, takes
 from speceyes_cli.commands.run_notes import toy_note
 from speceyes_cli.commands.tables import rows_as_json
 from speceyes_cli.core.errors import DataError, UsageError
@@ -126,8 +126,14 @@ def infer_command(context: typer.Context, options: InferOptions) -> None:
         refuse_named(context, ["cache_dir"], "needs --cache.")
     if options.picture is not None:
         refuse_named(context, FOR_DATASETS, "is for a dataset, and a picture is named.")
+        if is_written(context, "dataset"):
+            require_choices(options.dataset, tuple(options.choices or ()), host)
         infer_question(options, passed, host)
     else:
+        if options.method != "draft" and is_written(context, "method"):
+            raise UsageError(
+                f"infer runs the small model alone over a dataset; for {options.method} use eval."
+            )
         refuse_named(context, FOR_QUESTIONS, "goes with a picture and a question; none is named.")
         infer_dataset(options, passed, host)
 
@@ -137,8 +143,6 @@ def infer_question(options: InferOptions, passed: tuple[str, ...], host: Host) -
     choices = tuple(options.choices or ())
     if twice := next((choice for choice in choices if choices.count(choice) > 1), None):
         raise UsageError(f"--option {twice} is given twice.")
-    if "dataset" in passed:
-        require_choices(options.dataset, choices, host)
     sample = read_question(str(options.picture), options.question, choices)
     plan = plan_question(sample, as_run_options(options), host, passed)
     if options.save_trace is not None:
@@ -225,11 +229,8 @@ def what_follows(plan: RunPlan) -> str:
 
 def infer_dataset(options: InferOptions, passed: tuple[str, ...], host: Host) -> None:
     """The small model alone over a dataset, every draft scored to its end."""
-    if "method" in passed and options.method != "draft":
-        raise UsageError(
-            f"infer runs the small model alone over a dataset; for {options.method} use eval."
-        )
-    plan = plan_run(replace(as_run_options(options), method="draft"), passed, host)
+    alone = replace(as_run_options(options), method="draft", race=False, both_branches=False)
+    plan = plan_run(alone, passed, host)
     launch = launch_from(os.environ)
     screen = make_screen(launch)
     screen.print(what_follows(plan), markup=False, soft_wrap=True)

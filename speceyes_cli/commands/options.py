@@ -56,9 +56,14 @@ def refuse_named(context: typer.Context, names: Collection[str], why: str) -> No
     One that comes from the environment, which serves all commands, is left unread.
     """
     for param in context.command.params:
-        source = context.get_parameter_source(param.name or "")
-        if param.name in names and source is not None and source.name == "COMMANDLINE":
+        if param.name in names and is_written(context, param.name):
             raise UsageError(f"{param.opts[0]} {why}")
+
+
+def is_written(context: typer.Context, name: str) -> bool:
+    """Whether the option is on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _parameters(options: type[Any]) -> list[inspect.Parameter]:

@@ -119,8 +119,9 @@ def check_dataset(
     """Check split after split; `DataError` when none of them can be read at all."""
     checks = [check_split(dataset, split, path, observe) for split in splits]
     if not any(check.samples for check in checks):
-        [first, *_] = [finding.text for check in checks for finding in check.findings]
-        raise DataError(first)
+        told = (finding.text for check in checks for finding in check.findings)
+        names = ", ".join(check.split for check in checks)
+        raise DataError(next(told, f"{dataset.name} has no sample in {names}."))
     return checks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -56,6 +57,7 @@ from speceyes_cli.serve.certified import make_promise, require_audits_possible, 
 from speceyes_cli.serve.service import Range, ServeLimits, Service
 
 SERVER = "The server"
+KEY_VARIABLE = "SPECEYES_SERVE_API_KEY"
 LIMITS = "What a request may do"
 ORIGIN = re.compile(r"https?://[^/?#\s]+")
 
@@ -166,7 +168,7 @@ def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()
     require_audits_possible(
         certificate, options.audit, options.audit_file, steps=options.stricter_on_alarm
     )
-    run, host = settle_gate(run, host, certificate.learned if certificate else None)
+    run, host = settle_gate(run, host, passed, certificate.learned if certificate else None)
     if certificate is not None:
         run = follow(certificate, run, passed)
     run = replace(run, threshold=choose_threshold(run, method))
@@ -211,12 +213,13 @@ def plan_service(options: ServeOptions, host: Host, passed: tuple[str, ...] = ()
 
 def read_key(options: ServeOptions) -> str | None:
     """The key that clients must send; `UsageError` for one that none of them could."""
-    refuse_shared_key("SPECEYES_SERVE_API_KEY")
-    if options.serve_api_key is None:
+    refuse_shared_key(KEY_VARIABLE)
+    key = options.serve_api_key
+    if key is None and os.environ.get(KEY_VARIABLE) != "":  # the parser takes "" for nothing
         return None
-    key = check_key(options.serve_api_key, ("--api-key", "SPECEYES_SERVE_API_KEY"))
+    key = check_key(key or "", ("--api-key", KEY_VARIABLE))
     if not key:
-        raise UsageError("--api-key is empty; leave it out to let anyone in.")
+        raise UsageError(f"--api-key is empty, or {KEY_VARIABLE}; unset it to let anyone in.")
     return key
 
 

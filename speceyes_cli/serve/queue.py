@@ -73,7 +73,9 @@ class RequestQueue:
 
     def __init__(self, service: Service, engines: Mapping[Role, Engine]) -> None:
         self._service = service
-        self._scheduler = Scheduler(engines, limits=service.phase_limits, outlives_servers=True)
+        self._scheduler = Scheduler(
+            engines, limits=service.phase_limits, waves=False, outlives_servers=True
+        )
         large = engines.get("large")
         self.forwarding = large if isinstance(large, Forwarding) else None
         """Who answers a request as it was written, where somebody does."""
@@ -218,6 +220,8 @@ class RequestQueue:
         if ticket.future.cancelled():
             return
         self._endings.append(time.monotonic())
+        if not (self._live or self._waiting):
+            self._endings.clear()  # the pace is that of work, not of what came now and then
         try:
             record = build_record(ticket.sample, 0, finished, ticket.gate, None)
             saving = self._costs.estimate(record) if ticket.sample.pictures else None

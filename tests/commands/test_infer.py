@@ -226,9 +226,17 @@ def test_a_command_offers_only_what_it_honours(invoke: Invoke, command: str, opt
 def test_an_option_in_the_environment_is_for_the_commands_that_have_a_use_for_it(
     infer: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("LIMIT", "3"), ("OUT", "r"), ("CERTIFICATE", "none.json")):
-        monkeypatch.setenv(f"SPECEYES_{name}", value)
-    assert infer(*about(1)).exit_code == 0
+    of_datasets = {"LIMIT": "3", "OUT": "r", "CERTIFICATE": "none.json", "DATASET": "dots"}
+    of_decisions = {"METHOD": "baseline", "RACE": "1", "BOTH_BRANCHES": "1"}
+    for given, arguments in (
+        (of_datasets, ("photo.png", "What colour is dot 1?")),
+        (of_decisions, ("--dataset", "dots", "--limit", "1")),
+    ):
+        with monkeypatch.context() as environment:
+            for name, value in given.items():
+                environment.setenv(f"SPECEYES_{name}", value)
+            done = infer(*arguments)
+        assert done.exit_code == 0, done.output
 
 
 def test_calls_are_replayed_for_a_question_and_for_a_dataset(infer: Invoke) -> None:

@@ -156,3 +156,16 @@ def test_a_sweep_takes_it_beside_other_gates(
     assert done.exit_code == 0, done.output
     runs = [read_run(folder)[0].config for folder in (tmp_path / "runs" / "sweep").iterdir()]
     assert {run.gate for run in runs} == {"min", gate.name}
+
+
+def test_a_k_that_is_named_is_never_exchanged_for_the_gates(invoke: Invoke) -> None:
+    """Not even the default one: whoever names it means it."""
+    both = (*DOTS, *MODELS, "--both-branches", "--top-k", "32", "--out", "runs/both")
+    assert invoke(*both).exit_code == 0
+    assert invoke("analyze", "learn", "runs/both", *LEVELS).exit_code == 0
+    real = (*DOTS, *MODELS, "--gate", "gate.json", "--out", "runs/real")
+    done = invoke(*real, "--top-k", "64")
+    assert done.exit_code == 2, done.output
+    assert "--top-k is 64, but the gate" in done.stderr
+    assert "was fitted at 32; leave --top-k out" in done.stderr
+    assert invoke(*real).exit_code == 0

@@ -65,6 +65,15 @@ def test_the_key_of_old_does_not_open_the_server_in_silence(
     assert "Loading" not in done.output
 
 
+def test_a_key_that_came_out_empty_does_not_open_the_server(
+    invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPECEYES_SERVE_API_KEY", "")
+    done = invoke(*SCRIPTED, "--threshold", "2")  # which would be told next
+    assert done.exit_code == 2
+    assert "SPECEYES_SERVE_API_KEY; unset it to let anyone in." in done.output
+
+
 def test_a_port_in_use_is_told_before_a_model_is_loaded(invoke: Callable[..., Result]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

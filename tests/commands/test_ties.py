@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from speceyes_example.scripted import SURE
 from typer.testing import Result
 
@@ -52,3 +53,12 @@ def test_another_policy_is_refused(invoke: Invoke) -> None:
     done = invoke(*DOTS, "--tie-policy", "toss")
     assert done.exit_code == 2
     assert "--tie-policy is accept or reject, not toss." in done.stderr
+
+
+def test_infer_says_that_a_tie_turned_the_draft_away(invoke: Invoke, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "photo.png")
+    models = ("--agent", "looker", "--small", "scripted", "--large", "scripted")
+    done = invoke("infer", "photo.png", "What colour is dot 1?", "--screen", "none", *models)
+    assert done.exit_code == 0, done.output
+    told = "but a tie of two logits decided a token; bar 0.98 → turned away, the agent answers"
+    assert told in done.stdout

@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -269,3 +271,12 @@ def test_a_stop_ends_the_process_whatever_is_at_work(example_site: Path, tmp_pat
         one.close()
     with contextlib.suppress(httpx.HTTPError):
         assert asked.result().status_code == 503
+
+
+def test_a_balancers_idle_connection_is_not_closed_before_its_own_time(serve: Serve) -> None:
+    """They keep one for a minute; uvicorn's own limit is five seconds."""
+    with contextlib.closing(HTTPConnection(urlsplit(serve().url).netloc, timeout=30)) as one:
+        for seconds in (6, 0):
+            one.request("GET", "/healthz")
+            assert one.getresponse().read() == b'{"status": "ok"}'
+            time.sleep(seconds)

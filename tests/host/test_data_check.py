@@ -93,6 +93,8 @@ def test_a_split_that_is_absent_does_not_hide_the_others() -> None:
     assert [len(check.findings) for check in checks] == [0, 1]
     with pytest.raises(DataError, match=r"There is no s\."):
         check_dataset(spec(sample(1)), ("s", "absent"), "nowhere", lambda: None)
+    with pytest.raises(DataError, match="made has no sample in s"):
+        check_dataset(spec(), ("s",), "here", lambda: None)
 
 
 def test_a_benchmark_is_recognized_by_its_files() -> None:

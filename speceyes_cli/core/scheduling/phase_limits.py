@@ -12,9 +12,6 @@ class PhaseLimits:
         self._limits = dict(limits)
         self._inside: dict[str, set[str]] = {phase: set() for phase in limits}
 
-    def __bool__(self) -> bool:
-        return bool(self._limits)
-
     def enter(self, key: str, phase: str) -> bool:
         """Whether the trajectory is in the phase, or there is room for it, which it then takes."""
         inside = self._inside.get(phase)

@@ -66,13 +66,15 @@ class Scheduler:
         make_workers: Callable[[int, str], Workers] = ThreadWorkers,
         *,
         limits: Mapping[str, int] | None = None,
+        waves: bool = True,
         outlives_servers: bool = False,
         observe: Observer = lambda _key, _event: None,
     ) -> None:
         """`window` bounds live trajectories; by default it keeps every engine's batches full.
 
-        `limits` bounds, for a phase, the trajectories between their first ask of it and their end;
-        they are admitted in waves, so that those which wait do not thin the batches of the others.
+        `limits` bounds, for a phase, the trajectories between their first ask of it and their end.
+        With `waves` they are then admitted together, once all others have ended, so that those that
+        wait do not thin the batches of the others; a source whose tasks come one by one wants none.
         With `outlives_servers`, a `ServerLostError` ends its trajectory, and not the run.
         """
         self._outlives_servers = outlives_servers
@@ -82,6 +84,7 @@ class Scheduler:
         self._tools = make_workers(TOOL_WORKERS, "speceyes-tool")
         self._idle_tools = TOOL_WORKERS
         self._limits = PhaseLimits(limits or {})
+        self._in_waves = waves and bool(limits)
         self._observe = observe
         self._live: dict[str, Trajectory] = {}
         self._waiting: list[Trajectory] = []
@@ -135,7 +138,7 @@ class Scheduler:
         """Fill the window; whether anything was admitted or may yet come."""
         before = self._admitted
         self._idle_source = False
-        if self._limits and self._live:
+        if self._in_waves and self._live:
             return False
         while len(self._live) + len(self._finished) < self._window:
             task = next(source, _NO_MORE)

@@ -16,12 +16,16 @@ from speceyes_cli.host.planning.options import RunOptions
 
 
 def settle_gate(
-    options: RunOptions, host: Host, certified: LearnedGate | None = None
+    options: RunOptions,
+    host: Host,
+    passed: tuple[str, ...],
+    certified: LearnedGate | None = None,
 ) -> tuple[RunOptions, Host]:
     """The options with a gate that the host knows, where a file is named or a certificate holds it.
 
-    A learned gate brings its K, and its certified threshold where none is named. Raises `DataError`
-    for a file that is no learned gate, and `UsageError` for another K.
+    A learned gate brings its K, and its certified threshold where none is named. `passed` are the
+    options that the user named: `UsageError` for another K among them, `DataError` for a file that
+    is no learned gate.
     """
     if certified is not None:
         host = add_learned(certified, host)
@@ -30,7 +34,8 @@ def settle_gate(
     gate = host.learned.get(name)
     if gate is None:
         return options, host
-    if options.top_k not in (DEFAULT_TOP_K, gate.top_k):
+    named = "top_k" in passed or options.top_k != DEFAULT_TOP_K
+    if named and options.top_k != gate.top_k:
         raise UsageError(
             f"--top-k is {options.top_k}, but the gate {name} was fitted at {gate.top_k}; leave "
             "--top-k out."

@@ -119,7 +119,7 @@ def plan_run(options: RunOptions, passed: tuple[str, ...], host: Host) -> RunPla
     method = host.methods.get(options.method)
     options, told = follow_paper(options, method, passed, host)
     certificate = read_certificate(options.certificate) if options.certificate else None
-    options, host = settle_gate(options, host, certificate.learned if certificate else None)
+    options, host = settle_gate(options, host, passed, certificate.learned if certificate else None)
     if certificate is not None:
         options = follow(certificate, options, passed)
     options = replace(options, threshold=choose_threshold(options, method))

@@ -66,7 +66,7 @@ def plan_question(
     check_numbers(options)
     method = host.methods.get(options.method)
     options, told = follow_paper(options, method, passed, host, OF_MANY)
-    options, host = settle_gate(options, host)
+    options, host = settle_gate(options, host, passed)
     options = replace(options, threshold=choose_threshold(options, method))
     gate = replace(make_gate(options, host), hopeless=None)
     wording = read_wording(options, host)

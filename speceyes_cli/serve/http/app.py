@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from speceyes_cli.core.chat import Forwarding
@@ -28,7 +28,14 @@ from speceyes_cli.serve.http.passing import HEADERS, pass_on, reason_to_pass, re
 from speceyes_cli.serve.http.requests import ChatQuestion, read_question
 from speceyes_cli.serve.http.response_form import ResponseForm
 from speceyes_cli.serve.http.responses import read_response_question
-from speceyes_cli.serve.http.streams import HEARTBEAT_SECONDS, Form, LateStream, late, ready
+from speceyes_cli.serve.http.streams import (
+    HEARTBEAT_SECONDS,
+    EventStream,
+    Form,
+    LateStream,
+    late,
+    ready,
+)
 from speceyes_cli.serve.live import Live
 from speceyes_cli.serve.page.document import Page
 from speceyes_cli.serve.queue import RequestQueue
@@ -63,7 +70,7 @@ def build_endpoint(service: Service, queue: RequestQueue) -> Starlette:
             Route("/v1/chat/completions", endpoint.chat, methods=["POST"]),
             Route("/v1/responses", endpoint.responses, methods=["POST"]),
             Route("/v1/models", endpoint.models),
-            Route("/v1/models/{name}", endpoint.models),
+            Route("/v1/models/{name:path}", endpoint.models),
             Route("/healthz", endpoint.health),
             Route("/health", endpoint.health),  # where routers of models look
             Route("/readyz", endpoint.ready),
@@ -163,7 +170,7 @@ class ChatEndpoint:
             return LateStream(work, late(form, work, live), headers, self._metrics.note_cancelled)
         if question.stream:
             events = ready(form, answered)
-            return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+            return EventStream(events, headers)
         return JSONResponse(form.whole(answered), headers=headers)
 
     async def _pass_on(

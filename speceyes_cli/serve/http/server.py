@@ -25,6 +25,9 @@ FAILED = 1
 BACKLOG = 2048
 """Connections that the system keeps waiting until they are accepted."""
 MOST_AT_ONCE = 128
+IDLE_SECONDS = 75
+"""For a connection between two requests: balancers keep theirs for 60, and what one sends into a
+connection that is being closed is lost."""
 GRACE_SECONDS = 1.0
 """After --stop-seconds: to close what can be closed."""
 CLOSE = (b"connection", b"close")
@@ -82,6 +85,7 @@ class StoppableServer(uvicorn.Server):
             # asyncio accepts so many at once, before the first is counted
             backlog=max(1, min(MOST_AT_ONCE, files.kept_back // 8)),
             timeout_graceful_shutdown=math.ceil(stop_seconds),
+            timeout_keep_alive=IDLE_SECONDS,
         )
         super().__init__(config)
         self._listener = listener

@@ -20,9 +20,18 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 10.0
 """How often a stream without an answer says that it lives; proxies give up after a minute."""
 HEARTBEAT = ": at work\n\n"
+AT_ONCE = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""What keeps a proxy from collecting a stream before it hands it on, as nginx does untold."""
 
 
-class LateStream(StreamingResponse):
+class EventStream(StreamingResponse):
+    """Server-sent events, each to be handed on as it comes."""
+
+    def __init__(self, content: AsyncIterator[str], headers: Mapping[str, str]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers={**headers, **AT_ONCE})
+
+
+class LateStream(EventStream):
     """Events of an answer that is not there yet; its work ends with it."""
 
     def __init__(
@@ -33,7 +42,7 @@ class LateStream(StreamingResponse):
         on_left: Callable[[], None],
     ) -> None:
         """`on_left` is called when the client leaves before the work is done."""
-        super().__init__(content, media_type="text/event-stream", headers=headers)
+        super().__init__(content, headers)
         self._work = work
         self._on_left = on_left
 

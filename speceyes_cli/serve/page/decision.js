@@ -54,11 +54,13 @@ function gauge(confidence, threshold, accepted) {
 }
 
 function comparison(step) {
-  const { confidence, threshold, finish, accepted } = step;
+  const { confidence, threshold, finish, accepted, text } = step;
   if (confidence === null) return "undefined";
   if (confidence <= threshold) return `${decimal(confidence, 4)} ≤ ${threshold}`;
-  const ended = accepted || finish === "stop" ? "" : ", but the draft did not end by itself";
-  return `${decimal(confidence, 4)} > ${threshold}${ended}`;
+  const over = `${decimal(confidence, 4)} > ${threshold}`;
+  if (accepted) return over;
+  if (finish !== "stop") return `${over}, but the draft did not end by itself`;
+  return text ? `${over}, but a tie of two logits decided a token` : `${over}, but the draft is empty`;
 }
 
 class Decision {

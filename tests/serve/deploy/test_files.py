@@ -75,6 +75,14 @@ def test_probes_ask_what_the_endpoint_answers(host: Host) -> None:
     assert resources()["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]
 
 
+def test_the_service_is_not_taken_for_an_option() -> None:
+    """Kubernetes tells pods of the service `speceyes` in SPECEYES_PORT, which is --port here."""
+    found = resources()
+    named = f"{found['Service']['metadata']['name'].upper()}_PORT"
+    assert named in {parameter.envvar for parameter in command_parameters()}
+    assert found["Deployment"]["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_what_the_manifest_names_is_the_same_everywhere() -> None:
     found = resources()
     labels = found["Deployment"]["spec"]["template"]["metadata"]["labels"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
@@ -271,3 +272,33 @@ def test_pages_of_other_origins_may_ask_where_the_operator_says_so(serve: Serve)
     assert refused.headers["access-control-allow-origin"] == "https://a.example"
     answered = post(served, ask(), Origin="https://a.example", Authorization="Bearer k")
     assert "X-SpecEyes-Route" in answered.headers["access-control-expose-headers"]
+
+
+def test_a_model_whose_name_has_a_slash_is_found(serve: Serve) -> None:
+    with serve(served_name="lab/eyes").client() as client:
+        assert client.models.retrieve("lab/eyes").id == "lab/eyes"
+        with pytest.raises(openai.NotFoundError, match="'lab/other'"):
+            client.models.retrieve("lab/other")
+
+
+def test_quiet_hours_do_not_count_in_when_to_come_again(serve: Serve) -> None:
+    served = serve("scripted?delay=0.3", batch_size=1, method="baseline")
+    for seconds in (2, 0):
+        assert post(served, ask("dot 1")).status_code == 200
+        time.sleep(seconds)
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(post, served, ask("dot 1")) for _ in range(8)]
+        assert eventually(lambda: served.queue.live + served.queue.waiting == 8)
+        again = served.queue.retry_after()
+        assert {one.result().status_code for one in sent} == {200}
+    assert again < 8
+
+
+def test_a_limit_on_agent_loops_keeps_no_other_question_waiting(serve: Serve) -> None:
+    served = serve("scripted?delay=0.5", fallbacks=1)
+    with ThreadPoolExecutor(1) as pool:
+        falls_back = pool.submit(post, served, ask("dot 0"))
+        assert eventually(lambda: served.queue.live == 1)
+        assert post(served, ask("dot 1")).json()["speceyes"]["route"] == "small"
+        assert not falls_back.done()
+        assert falls_back.result().json()["speceyes"]["route"] == "large"

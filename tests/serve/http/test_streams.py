@@ -45,6 +45,16 @@ def delta_text(told: list[dict[str, Any]], name: str) -> str:
     return "".join(one["choices"][0]["delta"].get(name) or "" for one in told if one["choices"])
 
 
+@pytest.mark.parametrize("text", ["dot 1", "dot 2"], ids=["a draft", "a fallback"])
+def test_no_proxy_is_to_hold_a_stream_back(serve: Serve, text: str) -> None:
+    """nginx fills a buffer first unless the answer says otherwise."""
+    url = f"{serve().url}/v1/chat/completions"
+    for stream in (True, False):
+        told = httpx.post(url, json={**ask(text), "stream": stream}, timeout=30).headers
+        assert (told.get("x-accel-buffering") == "no") is stream
+        assert (told.get("cache-control") == "no-cache") is stream
+
+
 def test_the_agents_turns_are_streamed_and_its_crops_are_notes(serve: Serve) -> None:
     told = events(serve(), ask("dot 2"))
     steps = [one["speceyes"]["step"] for one in told if "step" in one.get("speceyes", {})]

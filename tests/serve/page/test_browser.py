@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from speceyes_example.scripted import SURE
 
 from tests.faults.conftest import Start, start
 from tests.serve.conftest import Serve, Served, eventually
@@ -76,6 +77,19 @@ def test_a_dropped_photo_whose_draft_is_accepted(
         f"{served.url}/",
         f"{served.url}/v1/chat/completions",
     }
+
+
+def test_a_draft_that_a_tie_turned_away_says_so(
+    serve: Serve, reader: Reader, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speceyes_example.scripted.SURE", SURE._replace(margin=0.0))
+    served = serve(page=True, screen="none")
+    reader.open(f"{served.url}/")
+    reader.choose(".drop", photo)
+    ask(reader, "What colour is dot 1?")
+    reader.wait(ANSWERED)
+    told = r"0\.\d{4} > 0\.98, but a tie of two logits decided a token: turned away"
+    assert re.search(told, reader.text)
 
 
 def test_a_question_that_falls_back_shows_boxes_and_crops(

@@ -356,7 +356,7 @@ class EndpointClient:
             where = self._clean(response.headers.get("location", ""))
             return EndpointError(f"it answered {status}: it has moved to {where}", status)
         page = _is_page(response)
-        said = self._clean("" if page else _words(error.body) or response.text)
+        said = self._clean("" if page else words_of(error.body) or response.text)
         if refuses_key(error):
             return EndpointError(f"it refuses the key (status {status})", KEY_REFUSED, said)
         if not said and page:
@@ -368,7 +368,7 @@ class EndpointClient:
         return one_line(self._secrets.hide(hide_userinfo(text)), SHOWN)
 
 
-def _words(body: Any) -> str:
+def words_of(body: Any) -> str:
     """The sentence in an error's JSON; empty where there is none."""
     if isinstance(body, str):  # vLLM's {"error": "Unauthorized"}
         return body

@@ -10,10 +10,12 @@ from speceyes_cli.plugin import (
     Ask,
     Message,
     Picture,
+    hide_userinfo,
+    one_line,
     without_tags,
     writable,
 )
-from speceyes_plugins.engines.openai.client import EndpointError
+from speceyes_plugins.engines.openai.client import SHOWN, EndpointError, words_of
 from speceyes_plugins.engines.openai.tools import IN_SYSTEM, ToolForm, in_form, tool_fields
 
 GREEDY: Mapping[str, Any] = {"temperature": 0, "repetition_penalty": 1.0, "top_k": 0}
@@ -114,7 +116,8 @@ def _closing(text: str, stops: tuple[str, ...]) -> str:
 def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The first choice of a chat completion, its message's content a text or null.
 
-    Raises `EndpointError` for JSON of any other form.
+    Raises `EndpointError` for JSON of any other form, and for an error in the place of an answer: a
+    stream that has begun can tell it no other way.
     """
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -122,6 +125,8 @@ def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     content = message.get("content", "") if isinstance(message, Mapping) else 0
     if isinstance(choice, Mapping) and isinstance(content, str | None):
         return choice
+    if said := words_of(body.get("error")):
+        raise EndpointError(f"it answered with an error: {one_line(hide_userinfo(said), SHOWN)}")
     raise EndpointError("it answered with JSON that is no chat completion")
 
 

@@ -99,7 +99,7 @@ class Decoder:
 
         One transfer to the host per step carries tokens and scores together.
         """
-        gate = rows[0].ask.gate  # the asks of a batch are of one phase
+        gate = rows[0].ask.gate  # the asks of a batch are of one phase, and of one K
         scores: list[TokenScore] | None = None
         if gate is None:
             following = logits.argmax(-1)
@@ -111,12 +111,13 @@ class Decoder:
             columns = (following, faults, found.separability, found.logprob, found.margin)
             table = torch.stack([c.double() for c in (*columns, found.entropy)], dim=1).tolist()
             chosen = [int(line[0]) for line in table]
+            kept = [row.ask.gate.kept if row.ask.gate is not None else 0 for row in rows]
             scores = [
                 TokenScore(
                     separability, logprob, margin, entropy, FAULTS[RowFault(int(fault))], rivals
                 )
                 for (_, fault, separability, logprob, margin, entropy), rivals in zip(
-                    table, _rivals(logits, gate.kept), strict=True
+                    table, _rivals(logits, kept), strict=True
                 )
             ]
         for j, row in enumerate(rows):
@@ -163,13 +164,16 @@ class Decoder:
         return any(text[-1] in piece or not text[-1].isascii() for text in texts)
 
 
-def _rivals(logits: Tensor, kept: int) -> list[tuple[float, ...]]:
+def _rivals(logits: Tensor, kept: Sequence[int]) -> list[tuple[float, ...]]:
     """How far the next largest logits of each row lie below its largest, `kept` - 1 of them.
 
     Rounded to a hundred-thousandth of a logit, far below what a score can feel.
     """
-    if kept == 0:
+    if not any(kept):
         return [()] * len(logits)
-    top = logits.topk(min(kept, logits.shape[-1])).values.double()
+    top = logits.topk(min(max(kept), logits.shape[-1])).values.double()
     gaps = (top[:, :1] - top[:, 1:]).tolist()
-    return [tuple(round(gap, 5) for gap in row if math.isfinite(gap)) for row in gaps]
+    return [
+        tuple(round(gap, 5) for gap in row[: max(0, most - 1)] if math.isfinite(gap))
+        for row, most in zip(gaps, kept, strict=True)
+    ]

@@ -16,7 +16,8 @@ import vllm_server
 from speceyes_plugins.engines.openai import probe
 from speceyes_plugins.engines.openai.client import EndpointError, RetryLimits
 from speceyes_plugins.engines.openai.engine import OpenAIEngine
-from speceyes_plugins.engines.openai.wire import with_stop
+from speceyes_plugins.engines.openai.streaming import Assembly
+from speceyes_plugins.engines.openai.wire import first_choice, with_stop
 from speceyes_plugins.engines.token_scores import LogprobsError
 from typer.testing import CliRunner
 from vllm_server import Behaviour
@@ -124,6 +125,16 @@ def test_a_server_whose_resizing_cannot_be_told_answers_about_pictures(
         run = [*words, *options, "--out", str(tmp_path / method)]
         done = CliRunner().invoke(build_app(host), run, obj=host)
         assert done.exit_code == 0, done.output  # 1: samples failed
+
+
+def test_an_error_in_the_place_of_an_answer_is_told_in_the_servers_words() -> None:
+    """A stream that has begun, and gateways that answer 200 whatever comes."""
+    for told in ({"message": "CUDA out of memory"}, "CUDA out of memory"):
+        stream = Assembly()
+        stream.add([{"choices": [{"delta": {"content": "On"}}]}, {"error": told}])
+        for body in (stream.body, {"error": told}):
+            with pytest.raises(EndpointError, match="answered with an error: CUDA out of memory"):
+                first_choice(body)
 
 
 def test_a_server_that_goes_while_an_answer_is_out_is_noticed(

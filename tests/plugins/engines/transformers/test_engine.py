@@ -35,6 +35,15 @@ def test_a_thorough_gate_keeps_the_logits_that_any_k_needs(engine: TransformersE
     assert all(score.rivals == () for score in plain[0].statistics)
 
 
+def test_gates_of_one_batch_keep_each_its_own_rivals(engine: TransformersEngine) -> None:
+    """Questions that are served together may choose different gates."""
+    for kept in ((0, 16), (16, 0), (4, 16)):
+        asks = [ask(i, gate=replace(GATE, kept=most)) for i, most in enumerate(kept)]
+        for reply, most in zip(replies(engine, asks), kept, strict=True):
+            assert reply.statistics
+            assert {len(score.rivals) for score in reply.statistics} == {max(0, most - 1)}
+
+
 def broken() -> Image.Image:
     raise PictureError("broken.png is truncated")
 
