@@ -114,7 +114,7 @@ CASES = [
     ("reddish", COLOURS, None, "none"),
     ("infrared", COLOURS, None, "none"),
     ("The broom is on the left side of the bed.", PLACES, A, "text"),
-    ("on the left", PLACES, None, "none"),
+    ("on the left", PLACES, A, "text"),
     ("3", NUMBERS, A, "text"),
     ("13", NUMBERS, B, "text"),
     ("3.5", NUMBERS, C, "text"),

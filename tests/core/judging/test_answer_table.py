@@ -91,7 +91,7 @@ CASES = [
     ("leather.", MATERIAL, "leather", RIGHT, "text"),
     (SIDE[0], SIDE, SIDE[0], RIGHT, "text"),
     (SIDE[1].lower(), SIDE, SIDE[0], WRONG, "text"),
-    ("left", SIDE, SIDE[0], UNDECIDED, "none"),
+    ("left", SIDE, SIDE[0], RIGHT, "text"),
     # an option inside another
     ("blue", SHADE, "blue", RIGHT, "text"),
     ("light blue", SHADE, "light blue", RIGHT, "text"),
