@@ -47,9 +47,10 @@ def _gated(tables: Mapping[str, Any], agent: str, row: SummaryRow, place: int) -
         return _swept(tables, "top_k", agent, row, "k", row.top_k)
     if row.threshold != DEFAULT_THRESHOLD:
         return _swept(tables, "sweep", agent, row, "threshold", row.threshold)
+    usual = _at(tables[agent][row.gate], place)
     if row.batch_size not in (None, _BATCH):
-        return _batched(tables, agent, row)
-    return _at(tables[agent][row.gate], place)
+        return usual._replace(speedup=_batched(tables, agent, row))
+    return usual
 
 
 def _at(table: Mapping[str, Sequence[float]], place: int) -> Published:
@@ -65,22 +66,26 @@ def _swept(
     axis: str,
     value: float | None,
 ) -> Published:
-    """A figure of a sweep that varied one thing, with the gate `min` and all else as usual."""
-    usual = row.gate == "min" and row.batch_size in (None, _BATCH)
+    """A figure of a sweep that varied one thing, with the gate `min` and all else as usual.
+
+    At another batch size without the speedup: no answer depends on it.
+    """
+    usual = row.gate == "min"
     if name == "top_k":
         usual = usual and row.threshold == DEFAULT_THRESHOLD
     table = tables[name].get(agent, {}).get(row.dataset, {})
     if not usual or row.split not in table or value not in table[axis]:
         return Published()
-    return _at(table[row.split], table[axis].index(value))
+    found = _at(table[row.split], table[axis].index(value))
+    return found if row.batch_size in (None, _BATCH) else found._replace(speedup=None)
 
 
-def _batched(tables: Mapping[str, Any], agent: str, row: SummaryRow) -> Published:
-    """A speedup at another batch size; the paper gives no accuracy with it."""
+def _batched(tables: Mapping[str, Any], agent: str, row: SummaryRow) -> float | None:
+    """The speedup at another batch size, on which no answer depends."""
     table = tables["batch"].get(agent, {}).get(row.dataset, {})
     if row.gate != "min" or row.split not in table or row.batch_size not in table["batch"]:
-        return Published()
-    return Published(None, table[row.split][table["batch"].index(row.batch_size)])
+        return None
+    return float(table[row.split][table["batch"].index(row.batch_size)])
 
 
 @cache

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 BENCHMARKS = {"vstar": "vstar", "hr": "hrbench", "pope": "pope"}
 """Upstream's word for a benchmark, and ours."""
+_SPLITS = {"4k": "hrbench_4k", "8k": "hrbench_8k"}
+"""What upstream writes for a split where ours has another name."""
 _START = re.compile(
     r"(?P<benchmark>vstar|hr|pope)_"
     r"(?P<split>direct_attributes|relative_position|(?:hr_bench_)?[48]k|adversarial|popular|random)_"
@@ -45,7 +47,8 @@ def parse_name(stem: str) -> ResultName | None:
     if start is None:
         return None
     dataset = BENCHMARKS[start["benchmark"]]
-    split, rest = start["split"].removeprefix("hr_bench_"), start["rest"]
+    said, rest = start["split"].removeprefix("hr_bench_"), start["rest"]
+    split = _SPLITS.get(said, said)
     if found := _MODELS.fullmatch(rest):
         baseline = found["small"] == "baseline"
         gated = not baseline and found["mode"] not in ("None", "log")

@@ -18,7 +18,7 @@ from speceyes_cli.host.manager import Host
 LARGE, SMALL = "DeepEyes-7B", "Qwen3-VL-2B-Instruct"
 SPLITS = [
     ("vstar", "direct_attributes", "vstar", "direct_attributes"),
-    ("hr", "hr_bench_4k", "hrbench", "4k"),
+    ("hr", "hr_bench_4k", "hrbench", "hrbench_4k"),
     ("pope", "random", "pope", "random"),
 ]
 Gather = Callable[..., list[dict[str, Any]]]

@@ -40,7 +40,7 @@ def test_a_baseline_and_specreason() -> None:
     baseline = parse_name("hr_hr_bench_4k_Thyme-RL_baseline_1_None_None")
     assert baseline is not None
     assert (baseline.method, baseline.small, baseline.threshold) == ("baseline", None, None)
-    assert (baseline.dataset, baseline.split) == ("hrbench", "4k")
+    assert (baseline.dataset, baseline.split) == ("hrbench", "hrbench_4k")
     reason = parse_name("pope_popular_Thyme-RL_Qwen3-VL-2B-Instruct_7.0")
     assert reason is not None
     assert (reason.method, reason.threshold) == ("specreason", 7.0)
