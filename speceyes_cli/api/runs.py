@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from speceyes_cli.analysis.certificate import Certificate, write_certificate
 from speceyes_cli.analysis.certified_points import Cost, Levels
 from speceyes_cli.analysis.replay import Replayed
-from speceyes_cli.api.samples import OWN, own_dataset
+from speceyes_cli.api.samples import OWN, OWN_ORDER, own_dataset
 from speceyes_cli.api.settings import console, installed, run_options
 from speceyes_cli.api.table import ResultTable, arrow_table, data_frame
+from speceyes_cli.core.errors import UsageError
 from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.processes import Launch
 from speceyes_cli.core.run.records import Record
@@ -240,6 +241,10 @@ def _plan(
     host: Host, dataset: str, method: str, out: Folder | None, settings: Mapping[str, Any]
 ) -> RunPlan:
     given: dict[str, Any] = {"dataset": dataset, "method": method, "out": out}
+    if dataset == OWN:
+        if "option_order" in settings:
+            raise UsageError("The options of a list are asked in its order: leave option_order out.")
+        given["option_order"] = OWN_ORDER
     options = run_options(settings, **given)
     passed = tuple(name for name in ("dataset", "method", *settings) if name != "out")
     return plan_run(options, passed, host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -11,12 +12,15 @@ from speceyes_cli.core.digests import digest_bytes, digest_row
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.judging.answer_rules import score_by_rule
 from speceyes_cli.core.pictures.loading import picture_from
+from speceyes_cli.core.replies.clean import fold
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.planning.splits import choose_splits, require_splits
 from speceyes_cli.host.specs import DatasetSpec, DataSource
 
 OWN = "samples"
 """The name of a dataset that is a list of samples."""
+OWN_ORDER = "dataset"
+"""How options of such a list are ordered: as they stand in it."""
 FIELDS = ("picture", "question", "options", "answer", "id", "split", "cluster", "category")
 
 
@@ -75,17 +79,49 @@ def own_dataset(given: Iterable[Sample | Mapping[str, Any]]) -> DatasetSpec:
 
 def _sample(item: Sample | Mapping[str, Any], number: int) -> Sample:
     if isinstance(item, Sample):
-        return item
+        return _with_known_option(item, f"Sample {number}")
     if not isinstance(item, Mapping) or not {"picture", "question"} <= set(item):
         raise DataError(f"Sample {number} is no Sample, and no mapping with picture and question.")
     if unknown := sorted(set(item) - set(FIELDS)):
         raise DataError(f"Sample {number} has {unknown[0]!r}; known: {', '.join(FIELDS)}.")
-    rest = {name: item[name] for name in ("answer", "cluster", "category") if name in item}
-    return Sample(
+    where = f"Sample {number}"
+    names = ("answer", "cluster", "category")
+    rest = {name: _text(item[name], where, name) for name in names if item.get(name) is not None}
+    listed = item.get("options")
+    if not isinstance(listed, list | tuple | None):
+        raise DataError(f"{where}: its options are no list of texts.")
+    sample = Sample(
         id=str(item.get("id", number)),
         split=str(item.get("split", "all")),
         picture=picture_from(item["picture"], f"the picture of sample {number}"),
         question=str(item["question"]),
-        options=tuple(item.get("options", ())),
+        options=tuple(_text(option, where, "an option") for option in listed or ()),
         **rest,
     )
+    return _with_known_option(sample, where)
+
+
+def _text(value: Any, where: str, what: str) -> str:
+    """A text, or a number as text."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise DataError(f"{where}: {what} is neither a text nor a number, but {value!r:.80}.")
+    return str(value)
+
+
+def _with_known_option(sample: Sample, where: str) -> Sample:
+    """The sample with its right option's text as its answer, which may be named by its letter.
+
+    Raises `DataError` for an answer that is none of the options: no reply could be right.
+    """
+    if not sample.options or sample.answer is None or sample.answer in sample.options:
+        return sample
+    said = sample.answer.strip()
+    letter = said.strip("().").upper()
+    place = ord(letter) - ord("A") if len(letter) == 1 else -1
+    alike = [option for option in sample.options if fold(option) == fold(said)]
+    if not alike and not 0 <= place < len(sample.options):
+        raise DataError(
+            f"{where}: the answer {sample.answer[:40]!r} is none of its options, neither a text "
+            "nor a letter."
+        )
+    return replace(sample, answer=alike[0] if alike else sample.options[place])

@@ -21,10 +21,13 @@ from speceyes_cli import (
     samples,
 )
 from speceyes_cli.app import build_app
+from speceyes_cli.core.pictures.loading import picture_from
+from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.manager import Host
 
 SCRIPTED = {"agent": "looker", "small": "scripted", "large": "scripted"}
 FEW = {**SCRIPTED, "split": "near", "limit": 3}
+ASKED = {"picture": b"", "question": "Which?", "options": ["red", "blue"]}
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
@@ -56,6 +59,26 @@ def test_samples_of_ones_own_are_answered_and_judged() -> None:
     listed = evaluate(samples("dots", split="near", limit=2), out="s", **SCRIPTED)
     assert [record.split for record in listed] == ["near", "near"]
     assert listed.rows[-1].accuracy == 1.0
+
+
+@pytest.mark.parametrize("answer", ["blue", "B", "(b)", " Blue "])
+def test_the_right_option_is_named_by_text_or_letter(answer: str) -> None:
+    Image.new("RGB", (64, 64)).save("one.png")
+    row = {"picture": "one.png", "question": "Which?", "options": ["red", "blue"]}
+    run = evaluate([{**row, "answer": answer}], out="r", method="draft", **SCRIPTED)
+    assert run[0].answer == "blue"
+    assert (run[0].options, run.info.config.option_order) == (("red", "blue"), "dataset")
+    given = Sample("s", "all", picture_from("one.png", "one"), "?", ("red", "blue"), answer)
+    assert evaluate([given], out="s", method="draft", **SCRIPTED)[0].answer == "blue"
+
+
+def test_numbers_are_texts() -> None:
+    Image.new("RGB", (64, 64)).save("one.png")
+    row = {"picture": "one.png", "question": "How many?", "cluster": 7, "category": None}
+    rows = [{**row, "options": [3, 4], "answer": 3}, {**row, "options": None, "answer": 12}]
+    run = evaluate(rows, out="r", method="draft", **SCRIPTED)
+    told = [(record.options, record.answer, record.cluster) for record in run]
+    assert told == [(("3", "4"), "3", "7"), ((), "12", "7")]
 
 
 def test_drafts_hold_every_gate_s_score() -> None:
@@ -123,6 +146,12 @@ def test_both_branches_are_replayed_and_certified() -> None:
         (lambda: evaluate([]), "There are no samples to be answered."),
         (lambda: evaluate(["dot"]), "Sample 0 is no Sample"),
         (lambda: evaluate([{"picture": "p", "question": "?", "anwser": "a"}]), "Sample 0 has 'anw"),
+        (lambda: evaluate([{**ASKED, "answer": "green"}]), "the answer 'green' is none of its opt"),
+        (lambda: evaluate([{**ASKED, "answer": "D"}]), "the answer 'D' is none of its options"),
+        (lambda: evaluate([{**ASKED, "answer": True}]), "answer is neither a text nor a number"),
+        (lambda: evaluate([{**ASKED, "options": "red"}]), "its options are no list of texts"),
+        (lambda: evaluate([{**ASKED, "options": [None]}]), "an option is neither a text nor a n"),
+        (lambda: evaluate([ASKED], option_order="shuffle:1"), "leave option_order out"),
         (lambda: read_run("nowhere"), "nowhere"),
         (lambda: gather("nowhere"), "nowhere does not exist"),
         (lambda: replay("nowhere"), "nowhere"),
