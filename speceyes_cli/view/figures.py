@@ -80,7 +80,7 @@ def _record(row: dict[str, Any], seconds: dict[str, float]) -> Record:
         position=row["position"],
         question="",
         options=(),
-        answer=None,
+        answer="" if row["truth"] else None,
         category=None,
         cluster=row["cluster"],
         meta={},

@@ -27,6 +27,7 @@ ROW = np.dtype(
         ("split", "i2"),
         ("position", "i8"),
         ("route", "i1"),
+        ("truth", "?"),  # whether the right answer is known
         ("right", "i1"),
         ("provenance", "i2"),
         ("small_right", "i1"),
@@ -157,6 +158,7 @@ class RecordIndex:
             self.splits.number(fields["split"]),
             fields["position"],
             ROUTES.index(fields["route"]),
+            fields["answer"] is not None,
             _verdict(verdict),
             NONE if verdict is None else self.provenances.number(verdict["provenance"]),
             *(

@@ -40,6 +40,8 @@ class Spec:
     failed: bool = False
     rivals: tuple[float, ...] = ()
     one_branch: bool = False
+    truth: bool = True
+    """Whether the right answer is known."""
 
 
 def record_of(number: int, spec: Spec, threshold: float) -> Record:
@@ -58,8 +60,8 @@ def record_of(number: int, spec: Spec, threshold: float) -> Record:
     right = spec.draft_right if accepted else spec.agent_right
     screen, draft, agent = spec.seconds
     branches = {
-        "small": BranchNote(text="red", verdict=_verdict(spec.draft_right)),
-        "large": BranchNote(text="red", verdict=_verdict(spec.agent_right)),
+        "small": BranchNote(text="red", verdict=_verdict(spec, spec.draft_right)),
+        "large": BranchNote(text="red", verdict=_verdict(spec, spec.agent_right)),
     }
     phases = {"screen": screen, "draft": draft, "agent": agent}
     return Record(
@@ -68,7 +70,7 @@ def record_of(number: int, spec: Spec, threshold: float) -> Record:
         position=number,
         question="What colour?",
         options=("red", "blue"),
-        answer="red",
+        answer="red" if spec.truth else None,
         category=None,
         cluster=spec.cluster,
         meta={},
@@ -86,7 +88,7 @@ def record_of(number: int, spec: Spec, threshold: float) -> Record:
             lowest_probability=0.9,
         ),
         details={},
-        verdict=None if spec.failed else _verdict(right),
+        verdict=None if spec.failed else _verdict(spec, right),
         branches={} if spec.failed or spec.one_branch else branches,
         error=ErrorNote(kind="ValueError", text="no", phase="agent") if spec.failed else None,
         calls=(
@@ -104,8 +106,8 @@ def record_of(number: int, spec: Spec, threshold: float) -> Record:
     )
 
 
-def _verdict(right: bool) -> VerdictNote:
-    return VerdictNote(right=right, provenance="text")
+def _verdict(spec: Spec, right: bool) -> VerdictNote:
+    return VerdictNote(right=right if spec.truth else None, provenance="text")
 
 
 def run_of(specs: Sequence[Spec], folder: Path = Path("runs"), **changes: object) -> LoadedRun:

@@ -31,6 +31,7 @@ SPECS = st.lists(
         split=st.sampled_from(["test", "other"]),
         failed=st.booleans(),
         one_branch=st.booleans(),
+        truth=st.booleans(),
     ),
     min_size=1,
     max_size=12,

@@ -159,9 +159,9 @@ def _rest(config: RunConfig) -> str:
 
 def _cell(row: SummaryRow | None) -> tuple[str, str]:
     """Accuracy in percent and the speedup, starred where it rests on cached calls."""
-    if row is None or row.accuracy is None:
+    if row is None or row.latency_mean_s is None:
         return NOTHING, ""
-    accuracy = f"{100 * row.accuracy:.2f}"
+    accuracy = NOTHING if row.accuracy is None else f"{100 * row.accuracy:.2f}"
     if row.method == BASELINE:
         return accuracy, "1.00×"
     if row.speedup is None:

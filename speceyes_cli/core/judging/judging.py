@@ -116,18 +116,27 @@ class Judging(Closeable):
         return not self._answers
 
     def tally(self) -> Tally:
-        """Answers by where their verdict comes from: these, and the dataset's rule without any."""
-        answered = [answers for answers in self._answers if not answers.failed]
+        """Answers by where their verdict comes from: these, and the dataset's rule without any.
+
+        Those to questions without a known answer, on which there is no verdict, are left out.
+        """
+        counted = 0
         counts: Counter[str] = Counter()
-        for answers in answered:
+        for answers in self._answers:
+            if answers.failed:
+                continue
             verdict: JudgedNote | VerdictPart | None = answers.verdict
             if answers.own is not None:
                 verdict = self.verdicts.get(answers.own.key, verdict)
+                is_open = verdict is None or verdict.right is None
+                if is_open and answers.own.sample.answer is None:
+                    continue
+            counted += 1
             if verdict is not None:
                 counts[kind_of(verdict.right, verdict.provenance)] += 1
                 if verdict.right is not None:
                     counts["right" if verdict.right else "wrong"] += 1
-        return Tally(len(answered), counts)
+        return Tally(counted, counts)
 
     def keep(self, judged: Sequence[Judged]) -> None:
         """Keep some verdicts in one transaction; when this returns, they are on the disk."""

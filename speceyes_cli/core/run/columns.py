@@ -156,9 +156,20 @@ class Columns:
         return self._mask(one is None for one in self.error)
 
     @cached_property
+    def without_truth(self) -> Mask:
+        """Answers to questions without a known answer, which nobody could judge."""
+        unknown = self._mask(one is None for one in self.answer)
+        return self.answered & unknown & (self.right == UNKNOWN)
+
+    @cached_property
+    def judge_failed(self) -> Mask:
+        """Answers on which the judge itself failed."""
+        return self.answered & self._mask(one == ERROR for one in self.provenance)
+
+    @cached_property
     def judged(self) -> Mask:
-        """Answers on which no judge failed."""
-        return self.answered & self._mask(one != ERROR for one in self.provenance)
+        """Answers that could be judged and on which no judge failed."""
+        return self.answered & ~self.judge_failed & ~self.without_truth
 
     @cached_property
     def has_verdict(self) -> Mask:

@@ -20,9 +20,14 @@ _RIGHT = {YES: True, NO: False, UNKNOWN: None}
 
 
 def accuracies(columns: Columns, places: Ints) -> dict[str, Any]:
-    """Right answers among those judged, and among all of these samples, with their bounds."""
-    judged = places[columns.judged[places]]
-    found = {"accuracy": accuracy_of(columns, judged), "accuracy_all": accuracy_of(columns, places)}
+    """Right answers among those judged, and among all of these samples, with their bounds.
+
+    Answers to questions without a known answer are in neither; where there are no others, there is
+    no accuracy.
+    """
+    judged, unknown = places[columns.judged[places]], columns.without_truth[places]
+    every = places[~unknown] if len(judged) or not unknown.any() else places[:0]
+    found = {"accuracy": accuracy_of(columns, judged), "accuracy_all": accuracy_of(columns, every)}
     return {
         f"{name}{end}": value
         for name, interval in found.items()

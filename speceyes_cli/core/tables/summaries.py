@@ -70,7 +70,9 @@ class SummaryRow(BaseModel):
     n_unjudged: int = 0
     """Answers on which the judge itself failed: left out of `accuracy`."""
     accuracy: float | None
-    """Right answers among answered samples, as papers report it."""
+    """Right answers among answered samples, as papers report it; None where no answer is known.
+
+    Samples without a known answer are left out, of `accuracy_all` too."""
     accuracy_all: float | None
     """Right answers among all samples: an error is wrong, the judge's too."""
     accuracy_all_low: float | None = None
@@ -240,7 +242,7 @@ def _row(run: LoadedRun, part: _Part, baseline: LoadedRun | None) -> SummaryRow:
         n=len(places),
         n_error=len(places) - n_answered,
         n_undecided=int((columns.right[judged] == UNKNOWN).sum()),
-        n_unjudged=n_answered - len(judged),
+        n_unjudged=int(columns.judge_failed[places].sum()),
         **accuracies(columns, places),
         **shares(columns, places, gated=config.threshold is not None),
         **times(columns, places),

@@ -65,6 +65,33 @@ def test_figures_of_a_dataset_follow_the_judge(
     assert (after["accuracy"], after["metrics"]["accuracy"], after["metrics"]["f1"]) == (1, 1, 1)
 
 
+def test_questions_without_a_known_answer_are_in_no_accuracy(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPECEYES_JUDGE_CACHE", str(tmp_path / "cache.sqlite"))
+    Image.new("RGB", (32, 32)).save(tmp_path / "dot.png")
+    asked = [{"image": "dot.png", "question": f"dot {n}?"} for n in range(3)]
+    known = [*asked, {**asked[0], "answer": "red", "id": "a"}]
+
+    def run(rows: list[dict[str, str]], name: str, small: str = "scripted") -> dict[str, float]:
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        words = ("--dataset", "jsonl", "--data", f"{name}.jsonl", "--out", name)
+        models = ("--agent", "looker", "--small", small, "--max-errors", "9")
+        done = invoke("eval", "--method", "draft", *models, *words)
+        assert done.exit_code == 0, done.output
+        assert "speceyes judge" not in done.stdout
+        judged = invoke("judge", name, "--judge", "rules", "--json")
+        assert judged.exit_code == 0, judged.output
+        assert json.loads(judged.stdout)[0]["answers"] == len([r for r in rows if "answer" in r])
+        return json.loads(invoke("gather", name, "--json").stdout)[-1]
+
+    for small in ("scripted", "scripted?fail=1"):
+        row = run(asked, f"none-{small[8:]}", small)
+        assert (row["accuracy"], row["accuracy_all"], row["n_undecided"]) == (None, None, 0)
+    row = run(known, "one")
+    assert (row["n"], row["accuracy"], row["accuracy_all"], row["n_unjudged"]) == (4, 1.0, 1.0, 0)
+
+
 def refused(done: Result, told: str) -> None:
     assert done.exit_code == 2, done.output
     assert told in done.stderr
