@@ -169,13 +169,15 @@ def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...
     """The options with the certificate's gate, K and threshold.
 
     Another of its certified gates may be named, and a stricter threshold: their promises hold
-    together. Raises `UsageError` for what the certificate does not cover.
+    together. Where several losses were certified, a threshold that is named may be that of a larger
+    one. Raises `UsageError` for what the certificate does not cover.
     """
     gate = options.gate if "gate" in passed else certificate.gate
     points = [point for point in certificate.frontier if point.gate == gate]
     own = gate == certificate.gate
     loosest = min((point.threshold for point in points), default=certificate.threshold)
-    threshold = certificate.threshold if own else loosest
+    kept = [point.threshold for point in points if point.max_loss <= certificate.max_loss]
+    threshold = certificate.threshold if own else min(kept, default=loosest)
     top_k = points[0].top_k if points else certificate.top_k
     covered: dict[str, tuple[object, bool]] = {
         "gate": (certificate.gate, own or bool(points)),
@@ -190,6 +192,13 @@ def follow(certificate: Certificate, options: RunOptions, passed: tuple[str, ...
             )
     if "threshold" in passed and options.threshold is not None:
         threshold = options.threshold
+    elif not own and not kept:
+        least = min(points, key=lambda point: point.max_loss)
+        raise UsageError(
+            f"--gate {gate} is certified for a loss of {least.max_loss:g}, not for the "
+            f"certificate's {certificate.max_loss:g}; if that will do, add --threshold "
+            f"{least.threshold:g}."
+        )
     return replace(options, gate=gate, top_k=top_k, threshold=threshold)
 
 

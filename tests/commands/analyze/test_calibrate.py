@@ -8,6 +8,7 @@ import pytest
 from speceyes_example.scripted import UNSURE, ScriptedEngine
 from typer.testing import Result
 
+from speceyes_cli.analysis.certificate import Guarantee, sign, write_certificate
 from speceyes_cli.core.run.store import read_run
 
 Invoke = Callable[..., Result]
@@ -52,6 +53,33 @@ def test_eval_uses_the_threshold(invoke: Invoke, certificate: str, tmp_path: Pat
     assert done.exit_code == 0, done.output
     config = read_run(tmp_path / "runs" / "real")[0].config
     assert (config.gate, config.top_k, config.threshold) == ("min", 64, 0.769)
+
+
+def test_another_gate_keeps_the_first_loss(invoke: Invoke, both: str, tmp_path: Path) -> None:
+    gates, losses = ("--gate", "min", "--gate", "log"), ("--max-loss", "0.05", "--max-loss", "0.3")
+    done = invoke("analyze", "calibrate", both, *gates, *losses, "--risk", "0.3", "--out", "c.json")
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "c.json").read_text())
+    points = {(p["gate"], p["max_loss"]): p["threshold"] for p in found["frontier"]}
+    [other] = {"min", "log"} - {found["gate"]}
+    strict, loose = points[other, 0.05], points[other, 0.3]
+    assert loose < strict
+    real = (*DOTS, *SMALL, *LARGE, "--certificate", "c.json", "--gate", other)
+
+    def threshold_of(name: str, *words: str) -> float | None:
+        done = invoke(*real, *words, "--out", name)
+        assert done.exit_code == 0, done.output
+        return read_run(tmp_path / name)[0].config.threshold
+
+    assert threshold_of("usual") == strict
+    assert threshold_of("named", "--threshold", str(loose)) == loose
+    kept = [p for p in found["frontier"] if (p["gate"], p["max_loss"]) != (other, 0.05)]
+    fields = {k: v for k, v in found.items() if k != "digest"} | {"frontier": kept}
+    only = sign(Guarantee.model_validate(fields))
+    write_certificate(tmp_path / "c.json", only)
+    done = invoke(*real, "--out", "refused")
+    assert done.exit_code == 2
+    assert f"--gate {other} is certified for a loss of 0.3, not for" in done.stderr
 
 
 @pytest.mark.parametrize(
