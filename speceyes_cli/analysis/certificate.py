@@ -88,7 +88,8 @@ class Guarantee(BaseModel):
     errors: int
     """Samples that failed; the guarantee is about answered ones."""
     undecided: int
-    """Answers that no rule could judge; they were counted as wrong."""
+    """Answers that no rule could judge; where the agent's may be right and the draft's is not known
+    to be, they were counted as harm."""
     accepted: int
     """Samples whose draft stands at τ."""
     cost_wrong: float | None = None

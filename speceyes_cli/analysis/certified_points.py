@@ -88,7 +88,6 @@ class _Outcomes:
 
         samples = table.samples
         self.cost = cost
-        self.harmful = np.array([bool(s.agent_right) and not s.draft_right for s in samples])
         self.right = np.array([bool(s.agent_right) for s in samples], dtype=float)
         self.gained = np.array([float(bool(s.draft_right)) for s in samples]) - self.right
         self.spent = np.array([seconds_if(s, accepted=False) for s in samples])
@@ -121,15 +120,16 @@ def check_cost(cost: Cost) -> None:
 def judged_samples(
     samples: Sequence[ScoredSample], values: Sequence[float]
 ) -> list[tuple[str, float, bool]]:
-    """Each sample's group, confidence (-inf: never accepted) and whether accepting does harm.
+    """Each sample's group, confidence (-inf: never accepted) and whether accepting may do harm.
 
-    Samples that share a cluster or a picture are of one group.
+    Samples that share a cluster or a picture are of one group. Where a verdict is missing that
+    could show that there is none, there may be harm.
     """
     return [
         (
             group,
             value if screen_passed(sample) else -math.inf,
-            bool(sample.agent_right) and not sample.draft_right,
+            sample.may_harm,
         )
         for group, sample, value in zip(group_names(samples), samples, values, strict=True)
     ]

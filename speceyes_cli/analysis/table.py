@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from speceyes_cli.core.chat import Finish
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.gate.token import TokenScore
-from speceyes_cli.core.run.columns import UNKNOWN, YES, Columns, columns_of
+from speceyes_cli.core.run.columns import NO, UNKNOWN, YES, Columns, columns_of
 from speceyes_cli.core.run.info import RunConfig, same_data
 from speceyes_cli.core.tables.summaries import LoadedRun
 
@@ -68,6 +68,13 @@ class ScoredSample:
     """How many of these were replayed from the call cache, not measured in this run."""
     place: int = -1
     """Where it stands in the run's columns."""
+    unclear: bool = False
+    """Both answered, and for lack of a verdict nobody can say whether the draft does harm."""
+
+    @property
+    def may_harm(self) -> bool:
+        """Accepting the draft loses a right answer, or nobody can say that it does not."""
+        return self.unclear or (bool(self.agent_right) and not self.draft_right)
 
 
 @dataclass(frozen=True)
@@ -208,7 +215,25 @@ def _samples(columns: Columns, *, cut_stands: bool) -> Iterator[ScoredSample]:
             seconds={p: s[place] for p, s in phases.items() if not math.isnan(s[place])},
             cached_seconds=cached[place],
             place=place,
+            unclear=_is_unclear(columns, place),
         )
+
+
+def _is_unclear(columns: Columns, place: int) -> bool:
+    """Whether the agent's answer may be right where the draft is not known to be.
+
+    Equal answers do no harm, nor does an agent without an answer, whoever judges them.
+    """
+    small, large = columns.branches.get("small"), columns.branches.get("large")
+    if small is None or large is None:
+        return False
+    draft, agent = int(small.right[place]), int(large.right[place])
+    if draft == YES or agent == NO or UNKNOWN not in (draft, agent):
+        return False
+    texts = small.text[place], large.text[place]
+    if texts[0] is None or texts[1] is None:
+        return False
+    return bool(texts[1].strip()) and texts[0].strip() != texts[1].strip()
 
 
 def _cluster(columns: Columns, place: int) -> str:

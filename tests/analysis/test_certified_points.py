@@ -18,6 +18,8 @@ from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.run.records import BranchNote, Record, VerdictNote
+from speceyes_cli.core.tables.summaries import LoadedRun
 from tests.analysis.conftest import MakeRun, Spec
 
 MIN, UPSIDE_DOWN = Measure("min", 64), Measure("other", 64)
@@ -46,6 +48,50 @@ def test_one_gate_and_one_loss_use_the_whole_risk(table: ScoreTable) -> None:
     ]
     assert point.accuracy == pytest.approx(sum(map(bool, answers)) / 400)
     assert point.seconds == pytest.approx(1.12 - point.coverage, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("draft", "agent", "harmful"),
+    [
+        ("a kite", "a bird", 40),
+        ("a kite", "a kite ", 0),
+        ("a kite", "", 0),
+    ],
+)
+def test_what_nobody_could_judge_may_be_harm(
+    make_run: MakeRun, draft: str, agent: str, harmful: int
+) -> None:
+    run = make_run([Spec(0.5 + i / 1_000) for i in range(400)])
+    undecided = VerdictNote(right=None, provenance="none")
+
+    def unclear(record: Record) -> Record:
+        branches = {
+            "small": BranchNote(text=draft, verdict=undecided),
+            "large": BranchNote(text=agent, verdict=undecided),
+        }
+        return record.model_copy(update={"branches": branches})
+
+    records = [unclear(one) if i % 10 == 0 else one for i, one in enumerate(run.records)]
+    table = read_table(LoadedRun.of(run.folder, run.info, records))
+    [point] = find_points(table, {MIN: values_of(table)}, Levels((0.2,), 0.1))
+    assert (point.accepted, point.harmful) == (400, harmful)
+
+
+def test_a_verdict_that_settles_it_is_enough(make_run: MakeRun) -> None:
+    run = make_run([Spec(0.5 + i / 1_000) for i in range(400)])
+
+    def judged(record: Record, draft: bool | None, agent: bool | None) -> Record:
+        rights, texts = {"small": draft, "large": agent}, {"small": "a kite", "large": "a bird"}
+        branches = {
+            role: BranchNote(text=texts[role], verdict=VerdictNote(right=right, provenance="none"))
+            for role, right in rights.items()
+        }
+        return record.model_copy(update={"branches": branches})
+
+    cases = [(True, None), (None, False), (False, None), (None, True), (None, None)]
+    records = [judged(one, *cases[i % 5]) for i, one in enumerate(run.records)]
+    table = read_table(LoadedRun.of(run.folder, run.info, records))
+    assert [sample.may_harm for sample in table.samples[:5]] == [False, False, True, True, True]
 
 
 def test_gates_and_losses_share_the_risk(table: ScoreTable) -> None:

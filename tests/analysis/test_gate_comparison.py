@@ -52,6 +52,14 @@ def test_the_interval_covers_the_difference_of_equal_gates(table: ScoreTable) ->
     assert found.aurc.low < 0 < found.aurc.high
 
 
+def test_what_the_screen_holds_back_is_not_covered(make_run: MakeRun) -> None:
+    table = read_table(make_run([Spec(0.5, passed=place % 4 > 0) for place in range(400)]))
+    values = {"one": [1 - place / 400 for place in range(400)], "two": [0.5] * 400}
+    [found] = compare_gates(table, "one", values)
+    assert found.coverage is not None
+    assert (found.coverage.gate, found.coverage.other) == (0.75, 0.75)
+
+
 def test_drafts_without_a_score_are_left_out(table: ScoreTable) -> None:
     values = {"one": knowing(table, 1.0), "two": [-np.inf] * 10 + knowing(table, 1.0)[10:]}
     assert compare_gates(table, "one", values)[0].n == 390

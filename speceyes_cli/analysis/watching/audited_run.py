@@ -13,7 +13,6 @@ from speceyes_cli.analysis.table import ScoredSample, ScoreTable
 from speceyes_cli.analysis.watching.harm_test import HarmTest, Watched
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.audits import is_audited
-from speceyes_cli.core.run.columns import UNKNOWN, YES
 from speceyes_cli.core.run.info import RunConfig
 
 Finding = Literal["harmless", "harmful", "missing"]
@@ -163,20 +162,12 @@ def _findings(table: ScoreTable, share: float) -> _Audited:
 
 
 def _finding(table: ScoreTable, sample: ScoredSample) -> Finding:
-    """Equal answers do no harm, whoever judges them; else both need a verdict.
-
-    A draft that is right, or an agent that is wrong, tells alone that there is no harm.
-    """
+    """Without the agent's answer, or a verdict that it takes, nobody can tell."""
     branches = table.columns.branches
-    small, large = branches.get("small"), branches.get("large")
-    if small is None or large is None:
+    answered = all(
+        role in branches and branches[role].text[sample.place] is not None
+        for role in ("small", "large")
+    )
+    if not answered or sample.unclear:
         return "missing"
-    texts = small.text[sample.place], large.text[sample.place]
-    if texts[0] is None or texts[1] is None:
-        return "missing"
-    if texts[0].strip() == texts[1].strip():
-        return "harmless"
-    draft, agent = int(small.right[sample.place]), int(large.right[sample.place])
-    if draft == YES or agent not in {YES, UNKNOWN}:
-        return "harmless"
-    return "missing" if UNKNOWN in (draft, agent) else "harmful"
+    return "harmful" if sample.may_harm else "harmless"

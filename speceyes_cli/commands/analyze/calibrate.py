@@ -159,7 +159,8 @@ def _notes(certificate: Certificate) -> list[str]:
         notes.append(f"{certificate.errors} samples failed; the promise is about answered ones.")
     if certificate.undecided:
         notes.append(
-            f"{certificate.undecided} answers could not be judged by rule and were counted as "
-            "wrong; `speceyes judge` settles them."
+            f"{certificate.undecided} answers could not be judged by rule: where the agent's may "
+            "be right and the draft's is not known to be, they count as harm. `speceyes judge` "
+            "settles them."
         )
     return notes
