@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.core.errors import DataError
+from speceyes_cli.core.run.columns import YES
 from speceyes_cli.core.run.info import RunConfig
+from speceyes_cli.core.tables.comparison import paired
+from speceyes_cli.core.tables.measures import share
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun, find_baseline, summarize
 
 Axis = Literal["threshold", "top_k", "batch_size", "gate"]
@@ -62,6 +65,13 @@ class Curve(BaseModel):
     points: tuple[Point, ...]
 
 
+class _Valued(NamedTuple):
+    """A run and what it has along an axis; several runs may have the same."""
+
+    value: Any
+    run: LoadedRun
+
+
 def find_curves(runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]) -> list[Curve]:
     """A curve for each set of runs that differ in one thing only, and each of their splits.
 
@@ -81,13 +91,13 @@ def find_curves(runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]) -> li
 def _curves_along(
     axis: Axis, runs: Sequence[LoadedRun], baselines: Sequence[LoadedRun]
 ) -> list[Curve]:
-    groups: dict[str, dict[Any, LoadedRun]] = {}
+    groups: dict[str, list[_Valued]] = {}
     for run in runs:
         value = getattr(run.info.config, axis)
         if value is not None:
-            groups.setdefault(_all_but(run.info.config, axis), {})[value] = run
-    found = [group for group in groups.values() if len(group) > 1]
-    names = _names([next(iter(group.values())).info.config for group in found], axis)
+            groups.setdefault(_all_but(run.info.config, axis), []).append(_Valued(value, run))
+    found = [group for group in groups.values() if len({one.value for one in group}) > 1]
+    names = _names([group[0].run.info.config for group in found], axis)
     return [
         curve
         for group, name in zip(found, names, strict=True)
@@ -96,13 +106,12 @@ def _curves_along(
 
 
 def _by_split(
-    axis: Axis, group: dict[Any, LoadedRun], baselines: Sequence[LoadedRun], name: str
+    axis: Axis, group: Sequence[_Valued], baselines: Sequence[LoadedRun], name: str
 ) -> list[Curve]:
     points: dict[str, list[Point]] = {}
     alone: dict[str, float | None] = {}
     sizes: set[int | None] = set()
-    for value in sorted(group):
-        run = group[value]
+    for value, run in sorted(group, key=lambda one: one.value):
         baseline, size = _baseline_of(axis, run, baselines)
         sizes |= {size} - {None}
         rows = summarize(run, baseline)
@@ -113,7 +122,7 @@ def _by_split(
                 Point(value=value, run=row.run, n=row.n - row.n_error, **shares)
             )
         if baseline is not None:
-            alone |= {row.split: row.accuracy for row in summarize(baseline, None)}
+            alone |= _alone(baseline, run)
     return [
         Curve(
             axis=axis,
@@ -125,6 +134,17 @@ def _by_split(
         for split, found in points.items()
         if split != ALL or len(points) > 1
     ]
+
+
+def _alone(baseline: LoadedRun, run: LoadedRun) -> dict[str, float | None]:
+    """The baseline's accuracy on the samples that both answered, by split and of all."""
+    columns, pairs = baseline.columns, paired(baseline.columns, run.columns)
+    parts = {split: pairs.among(run.columns.places(split)) for split in set(run.columns.split)}
+    found = {}
+    for split, part in {**parts, ALL: pairs}.items():
+        judged = part.places_before[columns.judged[part.places_before]]
+        found[split] = share((columns.right[judged] == YES).sum(), len(judged))
+    return found
 
 
 def _baseline_of(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from speceyes_cli.analysis.certificate import Certificate
+from speceyes_cli.analysis.learned.parts import group_names
 from speceyes_cli.analysis.replay import accepts, screen_passed
 from speceyes_cli.analysis.table import ScoreTable
 from speceyes_cli.core.errors import DataError, UsageError
@@ -83,9 +84,10 @@ def compare(
 ) -> Drift:
     """Compare a run's acceptable confidences under the certificate's gate and K with its own.
 
-    Raises `DataError` when either side has too few drafts to see anything.
+    Raises `DataError` when either side has too few drafts to see anything, and `UsageError` when
+    the run cannot tell its confidences under that gate.
     """
-    floor = _floor(table)
+    floor = _floor(certificate, table)
     bar = max(certificate.threshold, floor)
     then, now = _then(certificate, floor, bar), _now(table, values, floor, bar)
     drafts_then, drafts_now = (sum(len(group.scores) for group in side) for side in (then, now))
@@ -113,10 +115,23 @@ def compare(
     )
 
 
-def _floor(table: ScoreTable) -> float:
-    """A run that ends hopeless drafts early knows of them only that they are not above its bar."""
+def _floor(certificate: Certificate, table: ScoreTable) -> float:
+    """A run that ends hopeless drafts early knows of them only that they are not above its bar.
+
+    Under another gate it knows nothing of them: `UsageError`.
+    """
+    config = table.config
     cut = any(s.draft is not None and s.draft.finish == "rejected" for s in table.samples)
-    return table.config.threshold if cut and table.config.threshold is not None else -math.inf
+    if not cut or config.threshold is None:
+        return -math.inf
+    if (config.gate, config.top_k) != (certificate.gate, certificate.top_k):
+        raise UsageError(
+            f"{table.run} ended drafts early that could not pass its own gate, {config.gate} at "
+            f"K = {config.top_k}, so it cannot tell how they stand under the certificate's, "
+            f"{certificate.gate} at K = {certificate.top_k}; run it with that one, or with "
+            "--both-branches."
+        )
+    return config.threshold
 
 
 def _then(certificate: Certificate, floor: float, bar: float) -> list[_Group]:
@@ -132,8 +147,8 @@ def _then(certificate: Certificate, floor: float, bar: float) -> list[_Group]:
 
 def _now(table: ScoreTable, values: Sequence[float], floor: float, bar: float) -> list[_Group]:
     clusters: dict[str, list[tuple[Any, float]]] = defaultdict(list)
-    for sample, value in zip(table.samples, values, strict=True):
-        clusters[sample.cluster].append((sample, value))
+    for group, sample, value in zip(group_names(table.samples), table.samples, values, strict=True):
+        clusters[group].append((sample, value))
     return [
         _Group(
             tuple(max(value, floor) for sample, value in members if screen_passed(sample)),

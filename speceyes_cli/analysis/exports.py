@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from speceyes_cli.analysis.confidence import GateAnalysis, GateFigures, analyze_gate
+from speceyes_cli.analysis.scores import finite_scores
 from speceyes_cli.core.errors import DataError
 from speceyes_cli.core.tables.upstream.confidences import Export, GateScores
 
@@ -26,7 +27,7 @@ class _Named(NamedTuple):
 
 
 def analyze_export(export: Export) -> ExportAnalysis:
-    """Every gate's figures; `DataError` when all drafts are right, or all wrong."""
+    """Every gate's figures; `DataError` when none tells drafts apart, or all are right or wrong."""
     gates = _analyze(export.run, list(export.splits.values()))
     found = ExportAnalysis(export, gates, {}, {})
     if len(export.splits) > 1:
@@ -40,12 +41,22 @@ def analyze_export(export: Export) -> ExportAnalysis:
 
 
 def _analyze(run: str, parts: Sequence[Mapping[str, GateScores]]) -> dict[str, GateAnalysis]:
-    """The gates that every part holds."""
+    """The gates that every part holds; one that gives all drafts one score is left out.
+
+    Raises `DataError` when no gate is left.
+    """
     names = [name for name in parts[0] if all(name in part for part in parts)]
     analyzed = {}
+    useless: DataError | None = None
     for name in names:
         wrong = [value for part in parts for value in part[name].wrong]
         right = [value for part in parts for value in part[name].right]
         verdicts = [False] * len(wrong) + [True] * len(right)
-        analyzed[name] = analyze_gate(_Named(run), name, wrong + right, verdicts)
+        try:
+            finite_scores(_Named(run), wrong + right, name)
+            analyzed[name] = analyze_gate(_Named(run), name, wrong + right, verdicts)
+        except DataError as error:
+            useless = useless or error
+    if not analyzed:
+        raise useless or DataError(f"The splits of {run} have no gate in common.")
     return analyzed

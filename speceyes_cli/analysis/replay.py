@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from speceyes_cli.analysis.branches import Branches, sweep
 from speceyes_cli.analysis.table import ScoredSample, ScoreTable
 from speceyes_cli.core.run.store import SampleKey
-from speceyes_cli.core.tables.intervals import paired_speedup, wilson
+from speceyes_cli.core.tables.intervals import paired_speedup, share_right, usable_clusters
 from speceyes_cli.core.tables.summaries import ALL, LoadedRun
 
 FRONTIER_POINTS = 200
@@ -47,7 +47,7 @@ class Replayed(BaseModel):
     accuracy: float
     """Right answers."""
     accuracy_low: float
-    """Lower bound of `accuracy`, Wilson's 95% interval."""
+    """Lower bound of `accuracy`, 95%: Wilson's, or by clusters where samples share them."""
     accuracy_high: float
     """Upper bound of `accuracy`."""
     agent_accuracy: float
@@ -67,7 +67,7 @@ class Replayed(BaseModel):
     speedup: float | None
     """Predicted: mean seconds of the agent alone over `seconds`; None without any time."""
     speedup_low: float | None
-    """Lower bound of `speedup`, paired bootstrap at 95%."""
+    """Lower bound of `speedup`, paired bootstrap at 95%, of whole clusters where there are any."""
     speedup_high: float | None
     """Upper bound of `speedup`."""
     cached: bool = False
@@ -158,14 +158,21 @@ def replay(
     branches = branches_of([sample for sample, _, _ in rows], [before for _, _, before in rows])
     found = sweep(branches, [value for _, value, _ in rows], [choice.threshold])
     counts = {name: int(value[0]) for name, value in found._asdict().items()}
-    accuracy = wilson(counts["right"], n)
+    stands = [accepts(sample, value, choice.threshold) for sample, value, _ in rows]
+    answers = zip(stands, (sample for sample, _, _ in rows), strict=True)
+    right = [bool(s.draft_right if stood else s.agent_right) for stood, s in answers]
+    accuracy = share_right(right, usable_clusters([sample.cluster for sample, _, _ in rows]))
     assert accuracy is not None  # noqa: S101 - a table has samples
     costs = [
-        (before, seconds_if(sample, accepted=accepts(sample, value, choice.threshold)))
-        for sample, value, before in rows
+        (before, seconds_if(sample, accepted=stood), sample.cluster)
+        for stood, (sample, _, before) in zip(stands, rows, strict=True)
         if before is not None
     ]
-    speedup = paired_speedup([before for before, _ in costs], [after for _, after in costs])
+    speedup = paired_speedup(
+        [before for before, _, _ in costs],
+        [after for _, after, _ in costs],
+        usable_clusters([cluster for _, _, cluster in costs]),
+    )
     return Replayed(
         split=split,
         gate=choice.gate,

@@ -134,7 +134,7 @@ def _figures(gaps: Any) -> tuple[Any, Any, Any]:
     return gaps.mean(axis=1) / (gaps.std(axis=1) + SPREAD_FLOOR), gaps[:, 0], entropy
 
 
-def finite_scores(table: ScoreTable, values: Iterable[float], gate: str) -> list[float]:
+def finite_scores(table: Named, values: Iterable[float], gate: str) -> list[float]:
     """The defined confidences; `DataError` when none is, or all are the same."""
     known = [value for value in values if math.isfinite(value)]
     if not known:

@@ -243,7 +243,9 @@ def _plan(
     given: dict[str, Any] = {"dataset": dataset, "method": method, "out": out}
     if dataset == OWN:
         if "option_order" in settings:
-            raise UsageError("The options of a list are asked in its order: leave option_order out.")
+            raise UsageError(
+                "The options of a list are asked in its order: leave option_order out."
+            )
         given["option_order"] = OWN_ORDER
     options = run_options(settings, **given)
     passed = tuple(name for name in ("dataset", "method", *settings) if name != "out")

@@ -86,7 +86,9 @@ def _sample(item: Sample | Mapping[str, Any], number: int) -> Sample:
         raise DataError(f"Sample {number} has {unknown[0]!r}; known: {', '.join(FIELDS)}.")
     where = f"Sample {number}"
     names = ("answer", "cluster", "category")
-    rest = {name: _text(item[name], where, name) for name in names if item.get(name) is not None}
+    rest: dict[str, Any] = {
+        name: _text(item[name], where, name) for name in names if item.get(name) is not None
+    }
     listed = item.get("options")
     if not isinstance(listed, list | tuple | None):
         raise DataError(f"{where}: its options are no list of texts.")

@@ -119,7 +119,8 @@ class Catalog:
         self._entries: dict[str, RunEntry] = {}
         self._readers: dict[str, RunReader] = {}
         self._paces: dict[str, Pace] = {}
-        self._sizes: dict[str, int | None] = {}
+        self._sizes: dict[tuple[object, ...], int | None] = {}
+        """By what is asked of a dataset: two runs may share a name."""
         self._due: dict[str, float] = {}
         """When a run's figures may be made again."""
         self._pending: set[str] = set()
@@ -214,9 +215,11 @@ class Catalog:
 
     def _size(self, info: RunInfo) -> int | None:
         """Samples of the whole run, where the dataset can tell."""
-        if info.name not in self._sizes:
-            self._sizes[info.name] = _size_of(info, self._host)
-        return self._sizes[info.name]
+        config = info.config
+        asked = (config.dataset, config.data, config.option_order, config.splits, config.limit)
+        if asked not in self._sizes:
+            self._sizes[asked] = _size_of(info, self._host)
+        return self._sizes[asked]
 
     def _summarize(self) -> None:
         """Figures of the runs that changed, and of those that are measured against them."""

@@ -37,6 +37,23 @@ def test_a_line_goes_through_runs_that_differ_in_one_thing() -> None:
     assert [point.n for point in curve.points] == [12, 12, 12]
 
 
+def test_runs_with_one_value_are_all_points() -> None:
+    runs = [run_of(SPECS, Path(name), threshold=t) for name, t in (("a", 0.98), ("b", 0.95))]
+    runs.append(run_of(SPECS[:6], Path("again"), threshold=0.95))
+    [curve] = find_curves(runs, [])
+    assert [(point.value, point.n) for point in curve.points] == [(0.95, 12), (0.95, 6), (0.98, 12)]
+    with pytest.raises(DataError, match="No two of the runs named"):
+        find_curves(runs[1:], [])
+
+
+def test_the_agent_alone_is_that_of_the_same_samples() -> None:
+    longer = [Spec(passed=False, agent_right=place < 12) for place in range(24)]
+    baseline = run_of(longer, Path("longer"), **BASELINE.info.config.model_dump())
+    runs = [run_of(SPECS, Path(str(t)), threshold=t, batch_size=1) for t in (0.98, 0.95)]
+    [curve] = find_curves(runs, [baseline])
+    assert curve.baseline_accuracy == 1.0
+
+
 def test_batch_sizes_are_measured_against_the_smallest_baseline() -> None:
     runs = [run_of(SPECS, Path(str(size)), batch_size=size) for size in (1, 4, 8)]
     [curve] = find_curves(runs, [BASELINE])

@@ -11,6 +11,7 @@ from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.tables.summaries import LoadedRun
 from tests.analysis.conftest import Spec, run_of
 
 RISK = 0.05
@@ -105,6 +106,33 @@ def test_drafts_that_ended_early_count_as_equal() -> None:
     assert found.floor == 0.6
     assert not found.drifted
     assert found.distance < 0.15
+
+
+def test_drafts_that_ended_early_under_another_gate_tell_nothing() -> None:
+    certificate = certificate_of(specs_of(uniform(1, 200)))
+    cut = [*specs_of(uniform(2, 199)), Spec(0.06, finish="rejected", one_branch=True)]
+    for run in (run_of(cut, gate="log"), run_of(cut, top_k=32)):
+        table = read_table(run)
+        with pytest.raises(UsageError, match="ended drafts early that could not pass its own gate"):
+            compare(certificate, table, scored(table), RISK)
+    whole = read_table(run_of(cut[:-1], gate="log"))
+    assert not compare(certificate, whole, scored(whole), RISK).drifted
+
+
+def test_samples_of_one_picture_are_dealt_together() -> None:
+    """As the certificate has them, whether or not the dataset names clusters."""
+    run = run_of(specs_of(np.repeat(uniform(1, 50), 4)))
+    records = [
+        record.model_copy(update={"picture_digest": f"{place // 4:064x}"})
+        for place, record in enumerate(run.records)
+    ]
+    table = read_table(LoadedRun.of(run.folder, run.info, records))
+    plain = read_table(run)
+    certificate = certificate_of(specs_of(uniform(3, 200, high=0.85)))
+    together = compare(certificate, table, scored(table), RISK)
+    apart = compare(certificate, plain, scored(plain), RISK)
+    assert together.distance == apart.distance
+    assert together.distance_p > apart.distance_p
 
 
 def test_too_few_drafts_to_tell() -> None:

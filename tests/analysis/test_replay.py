@@ -17,6 +17,8 @@ from speceyes_cli.analysis.scores import acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table, require_both_branches
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.gate.scores import min_score
+from speceyes_cli.core.tables.intervals import wilson
+from speceyes_cli.core.tables.summaries import summarize
 from tests.analysis.conftest import MakeRun, Spec, run_of
 
 VIEWS = list(product((True, False), repeat=2))
@@ -71,6 +73,21 @@ def test_a_replay_is_what_a_run_at_that_threshold_records(
     found = check_prediction(table, values_of(table), baseline_seconds(table, None), real)
     assert found.exact
     assert found.n == len(specs)
+
+
+def test_intervals_are_by_clusters_as_in_every_table(make_run: MakeRun) -> None:
+    specs = [
+        Spec(draft_right=(i // 4) % 3 > 0, agent_right=False, cluster=f"c{i // 4}", split="test")
+        for i in range(200)
+    ]
+    run = make_run(specs, both_branches=True)
+    table = read_table(run)
+    found = replay(table, values_of(table), ReplaySetting("min", 64, 0.98), [1.0] * 200)
+    row = summarize(run, None)[-1]
+    assert (found.accuracy, found.accuracy_low) == (row.accuracy, row.accuracy_low)
+    alone = wilson(round(200 * found.accuracy), 200)
+    assert alone is not None
+    assert found.accuracy_high - found.accuracy_low > 1.5 * (alone.high - alone.low)
 
 
 def test_the_frontier_agrees_with_the_replay_at_each_of_its_points(make_run: MakeRun) -> None:

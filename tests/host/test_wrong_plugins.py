@@ -443,12 +443,22 @@ def test_a_wrong_dataset_is_one_sentence(
     assert said in done.err.splitlines()[-1]
 
 
-def test_a_dataset_s_wrong_figures_leave_the_others(program: Program) -> None:
-    change = "metrics=lambda *_: 1 / 0"
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ("1 / 0", "metrics of the dataset 'wrong' raised ZeroDivisionError"),
+        ("{'f1': float('nan')}", "gives nan from metrics, f1: leave it out."),
+        ("{'f1': 'high'}", "gives the text 'high' from metrics, f1, not int or float."),
+    ],
+)
+def test_a_dataset_s_wrong_figures_leave_the_others(
+    program: Program, figures: str, said: str
+) -> None:
+    change = f"metrics=lambda *_: {figures}"
     source = DATASET.replace("READ", "yield pictures(1)").replace("CHANGE", change)
     done = program(source, "eval", "--dataset", "wrong", "--agent", "looker", *MODELS)
     assert done.code == 0
-    assert "metrics of the dataset 'wrong' raised ZeroDivisionError" in done.err
+    assert said in done.err
     assert "accuracy" in done.out
 
 

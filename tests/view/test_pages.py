@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +25,8 @@ from speceyes_cli.core.run.records import (
     VerdictNote,
 )
 from speceyes_cli.core.run.store import LOCK, open_store
-from speceyes_cli.view.catalog import Pace
+from speceyes_cli.host.manager import Host
+from speceyes_cli.view.catalog import Catalog, Pace
 from tests.analysis.conftest import Spec, run_of
 from tests.serve.conftest import eventually
 from tests.view.conftest import View, WriteRun, judge, read
@@ -304,6 +307,26 @@ def test_a_folder_that_is_none_is_one_sentence(
     done = invoke("view", path)
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_two_runs_of_one_name_have_each_its_own_time_to_go(tmp_path: Path, host: Host) -> None:
+    catalog = Catalog([tmp_path], host)
+    with contextlib.ExitStack() as stack:
+        stores = {}
+        for name, limit in (("a", 2), ("b", 30)):
+            run = run_of([Spec(split="near")] * 3, splits=("near", "far"), limit=limit)
+            store = stack.enter_context(open_store(tmp_path / name / "run", run.info, "fresh"))
+            store.add(run.records[0])
+            stores[name] = store, run.records[1:]
+        catalog.refresh()
+        time.sleep(0.05)
+        for store, records in stores.values():
+            store.add(*records)
+        catalog.refresh()
+        left = {entry.folder.parent.name: entry.seconds_left for entry in catalog.entries()}
+    assert left["a"] is not None
+    assert left["b"] is not None
+    assert left["b"] > 10 * left["a"]
 
 
 def test_the_time_to_go_is_that_of_the_pace_seen_lately() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
 from speceyes_cli.analysis.calibration import grid
+from speceyes_cli.core.errors import UsageError
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.replaying import choices, open_replay, replay_choices
 from speceyes_cli.view.command_line import eval_command
@@ -52,7 +54,8 @@ def test_the_curve_is_served_and_what_cannot_be_told_is_said(
     assert curve["n"] == 60
     for query, told in (
         ("gate=nonsense", "nonsense"),
-        ("k=7", "cannot tell K = 7"),
+        ("k=9", "cannot tell K = 9"),
+        ("k=4", "--top-k 4 is too few for the gate min"),
         ("risk=2", "probability"),
     ):
         answer = shown.get(f"/runs/{both}/what-if/curve?{query}")
@@ -63,6 +66,27 @@ def test_the_curve_is_served_and_what_cannot_be_told_is_said(
     assert "told" in shown.get(f"/runs/{one}/curves").json()
     charts = shown.get(f"/runs/{both}/curves").json()
     assert len(charts["confidence"]) == len(charts["right"]) == len(charts["wrong"])
+
+
+def test_accuracies_of_clusters_have_no_bounds_of_single_samples(
+    write_run: WriteRun, host: Host
+) -> None:
+    specs = [replace(spec, cluster=f"c{place // 4}") for place, spec in enumerate(SPECS)]
+    curve = open_what_if(write_run("a", specs), host).curve("min", 64, 0.1)
+    assert set(curve["accuracy_low"]) == set(curve["accuracy_high"]) == {None}
+    assert len(curve["accuracy_low"]) == len(curve["accuracy"])
+
+
+def test_no_k_is_offered_that_separability_cannot_use(write_run: WriteRun, host: Host) -> None:
+    gaps = tuple(1.0 + place / 10 for place in range(127))
+    found = open_what_if(write_run("a", [replace(spec, rivals=gaps) for spec in SPECS]), host)
+    assert found.top_ks == (8, 16, 32, 64, 128)
+    for gate in ("min", "log"):
+        for top_k in found.top_ks:
+            assert found.curve(gate, top_k, 0.1)["n"] == 60
+    assert found.curve("log", 2, 0.1)["n"] == 60
+    with pytest.raises(UsageError, match="too few for the gate min"):
+        found.curve("min", 2, 0.1)
 
 
 def test_the_command_makes_the_run_that_was_asked_for(

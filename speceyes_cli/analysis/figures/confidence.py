@@ -182,7 +182,8 @@ def calibration_plot(gates: Gates) -> Plot:
             color=RIGHT,
             elinewidth=0.8,
         )
-        axes.set_title(f"{found.figures.gate}, error {found.figures.calibration_error:.3f}")
+        error = found.figures.calibration_error_debiased
+        axes.set_title(f"{found.figures.gate}, error {error:.3f}")
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
 
@@ -190,10 +191,12 @@ def calibration_plot(gates: Gates) -> Plot:
         name="calibration",
         title="Calibration",
         caption=f"Accuracy against mean confidence in {BINS} bins of equal size, bars are 95% "
-        f"Wilson intervals, {_n(gates)}. On the diagonal a confidence is a probability; a gate "
-        "needs only the right order.",
+        f"Wilson intervals, {_n(gates)}; the error is less what chance alone adds. On the diagonal "
+        "a confidence is a probability; a gate needs only the right order.",
         alt="Reliability diagrams. Calibration error: "
-        + ", ".join(f"{g} {found.figures.calibration_error:.3f}" for g, found in gates.items())
+        + ", ".join(
+            f"{g} {found.figures.calibration_error_debiased:.3f}" for g, found in gates.items()
+        )
         + ".",
         draw=lambda figure: _panels(figure, gates, panel, ("confidence", "accuracy")),
         height=_panel_height(gates),

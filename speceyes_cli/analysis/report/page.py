@@ -50,6 +50,8 @@ class Shown(NamedTuple):
 class RunSection:
     """Everything the page tells of one run."""
 
+    label: str
+    """What it is called on the page."""
     info: RunInfo
     rows: Sequence[SummaryRow]
     gates: Sequence[GateFigures]

@@ -41,7 +41,7 @@ class Watched:
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for a number outside its range."""
-        for name, value in (("--max-loss", self.max_loss), ("--risk", self.risk)):
+        for name, value in (("--max-loss", self.max_loss), ("--false-alarm", self.risk)):
             if not 0 < value < 1:
                 raise UsageError(f"{name} is a probability between 0 and 1, not {value:g}.")
         check_share(self.share)

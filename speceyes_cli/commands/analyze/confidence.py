@@ -25,12 +25,11 @@ from speceyes_cli.analysis.scores import Score, acceptable, confidences
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.analysis.ties import TieFigures, clearances, diagnose_run
 from speceyes_cli.commands.analyze.comparison_table import comparison_table
-from speceyes_cli.commands.analyze.inputs import open_runs
+from speceyes_cli.commands.analyze.inputs import figure_folders, open_runs, run_labels
 from speceyes_cli.commands.fitting_table import FittingTable
 from speceyes_cli.commands.tables import NOTHING, percent
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.info import RUN_FILE
-from speceyes_cli.core.run.kept_images import file_name
 from speceyes_cli.core.tables.upstream.confidences import Export, find_exports
 from speceyes_cli.core.text import strip_control
 from speceyes_cli.host.learned_gates import honest_part, take_gate_files
@@ -88,12 +87,16 @@ def confidence_command(
         show_exports(exports, out, console, as_json=json)
         return
     _, host = take_gate_files(gate or [], context.obj)
-    tables = [honest_part(run, read_table(run), host) for run in open_runs(runs)]
+    opened = open_runs(runs)
+    labels = run_labels(opened)
+    tables = [
+        replace(honest_part(run, read_table(run), host), run=label)
+        for run, label in zip(opened, labels, strict=True)
+    ]
     found = [analyze_run(table, all_scores(table, host)) for table in tables]
     beside = [look_closer(table, host) for table in tables]
     files = {}
-    for analysis in found:
-        folder = out / file_name(analysis.table.run) if len(found) > 1 else out
+    for analysis, folder in zip(found, figure_folders(out, labels), strict=True):
         files[analysis.table.run] = write_plots(analysis.plots, folder)
     if json:
         told = [
@@ -123,8 +126,8 @@ def take_exports(paths: Sequence[Path]) -> tuple[list[Export], list[Path]]:
 def show_exports(exports: Sequence[Export], out: Path, console: Console, *, as_json: bool) -> None:
     """The tables and figures of upstream's exports."""
     told = []
-    for found in map(analyze_export, exports):
-        folder = out / file_name(found.export.run) if len(exports) > 1 else out
+    folders = figure_folders(out, [export.run for export in exports])
+    for found, folder in zip(map(analyze_export, exports), folders, strict=True):
         files = write_plots(confidence_plots(found.gates, None, [], ""), folder)
         figures = [one.figures for one in found.gates.values()]
         if as_json:

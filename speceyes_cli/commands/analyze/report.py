@@ -18,7 +18,7 @@ from speceyes_cli.analysis.report.selected_samples import choose_samples
 from speceyes_cli.analysis.table import ScoreTable, read_table
 from speceyes_cli.commands.analyze.ablation import all_baselines
 from speceyes_cli.commands.analyze.confidence import analyze_run, tie_sentence
-from speceyes_cli.commands.analyze.inputs import open_runs
+from speceyes_cli.commands.analyze.inputs import open_runs, run_labels
 from speceyes_cli.core.errors import DataError, UsageError
 from speceyes_cli.core.run.info import write_atomically
 from speceyes_cli.core.tables.summaries import LoadedRun, find_baseline, summarize
@@ -56,7 +56,10 @@ def report_command(
     runs = open_runs(paths)
     host: Host = context.obj
     baselines = all_baselines(runs)
-    sections = [describe(run, baselines, host, samples) for run in runs]
+    sections = [
+        describe(run, label, baselines, host, samples)
+        for run, label in zip(runs, run_labels(runs), strict=True)
+    ]
     page = render_page(sections, shared_plots(runs, baselines))
     write_atomically(out, [page])
     size, several = len(page.encode()) / 2**20, "" if len(runs) == 1 else "s"
@@ -65,9 +68,9 @@ def report_command(
 
 
 def describe(
-    run: LoadedRun, baselines: Sequence[LoadedRun], host: Host, samples: int
+    run: LoadedRun, label: str, baselines: Sequence[LoadedRun], host: Host, samples: int
 ) -> RunSection:
-    """One run's section; what cannot be computed for it is said in a note."""
+    """One run's section under its label; what cannot be computed for it is said in a note."""
     table = read_table(run)
     baseline = find_baseline(run, baselines)
     try:
@@ -79,6 +82,7 @@ def describe(
     config = run.info.config
     spec = host.datasets.specs.get(config.dataset)
     return RunSection(
+        label=label,
         info=run.info,
         rows=add_metrics(summarize(run, baseline), run, spec),
         gates=gates,

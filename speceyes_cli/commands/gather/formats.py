@@ -99,7 +99,7 @@ def latex_table(layout: str, lines: Sequence[str]) -> str:
 def escape_latex(text: str) -> str:
     """The text with every sign that LaTeX would take for a command made harmless."""
     safe = "".join(_LATEX.get(sign, sign) for sign in one_line(text))
-    return f"{{}}{safe}" if safe.startswith("[") else safe  # not an option of the line before
+    return f"{{}}{safe}" if safe.startswith(("[", "*")) else safe  # no part of the line before
 
 
 WRITERS: dict[str, Callable[..., str]] = {

@@ -159,7 +159,8 @@ class Columns:
     def without_truth(self) -> Mask:
         """Answers to questions without a known answer, which nobody could judge."""
         unknown = self._mask(one is None for one in self.answer)
-        return self.answered & unknown & (self.right == UNKNOWN)
+        mask: Mask = self.answered & unknown & (self.right == UNKNOWN)
+        return mask
 
     @cached_property
     def judge_failed(self) -> Mask:

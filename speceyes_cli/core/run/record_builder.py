@@ -123,7 +123,8 @@ def _draft_note(asked: Sequence[Asked], answer: Answer | None, gate: Gate) -> Dr
     ties = diagnose_ties(reply.statistics)
     return DraftNote(
         text=reply.text,
-        accepted=answer is not None and answer.source == "small",
+        # After a failure the answer is not there to tell: both branches may have been run.
+        accepted=gate.accepts(reply) if answer is None else answer.source == "small",
         confidence=gate.confidence(reply),
         tokens=token_notes(reply),
         tied_tokens=ties.tied_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from speceyes_cli.core.judging.verdicts import ERROR
@@ -10,17 +11,14 @@ from speceyes_cli.core.run.columns import YES, Columns
 from speceyes_cli.core.run.store import SampleKey
 from speceyes_cli.core.tables.intervals import (
     Interval,
-    clustered_share,
     mcnemar,
     paired_speedup,
-    wilson,
+    share_right,
+    usable_clusters,
 )
 
 if TYPE_CHECKING:
     from speceyes_cli.core.run.columns import Ints
-
-MIN_CLUSTERS = 10
-"""With fewer, resampling clusters tells nothing."""
 
 
 class Pairs(NamedTuple):
@@ -137,18 +135,11 @@ def net_benefit(columns: Columns, places: Ints, pairs: Pairs | None) -> NetBenef
 def accuracy_of(columns: Columns, places: Ints) -> Interval | None:
     """The share of right answers: Wilson's interval, or by clusters where samples share them."""
     right = (columns.right[places] == YES).tolist()
-    clusters = _clusters(columns, places)
-    if clusters is None:
-        return wilson(sum(right), len(right))
-    if sum(right) in (0, len(right)):  # resampling would find no spread at all
-        count = len(set(clusters))
-        return wilson(count if right[0] else 0, count)
-    return clustered_share(right, clusters)
+    return share_right(right, _clusters(columns, places))
 
 
-def _clusters(columns: Columns, places: Ints) -> list[str] | None:
+def _clusters(columns: Columns, places: Ints) -> Sequence[str] | None:
     """A cluster for each record; None where no two share one, or there are too few."""
     named = ((place, columns.cluster[place]) for place in places.tolist())
     names = [f"alone {place}" if name is None else f"cluster {name}" for place, name in named]
-    distinct = len(set(names))
-    return names if MIN_CLUSTERS <= distinct < len(names) else None
+    return usable_clusters(names)

@@ -8,6 +8,8 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 CONFIDENCE = 0.95
+MIN_CLUSTERS = 10
+"""With fewer, resampling clusters tells nothing."""
 RESAMPLES = 2_000
 MOST_DRAWN = 2_000
 """Units, samples or clusters, that are drawn again; of more the spread is reckoned, to the same."""
@@ -55,6 +57,21 @@ def clustered_share(right: Sequence[bool], clusters: Sequence[str]) -> Interval 
     return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
 
 
+def share_right(right: Sequence[bool], clusters: Sequence[str] | None) -> Interval | None:
+    """The share of `right`: by clusters where there are any, else with Wilson's interval."""
+    if clusters is None:
+        return wilson(sum(right), len(right))
+    if sum(right) in (0, len(right)):  # resampling would find no spread at all
+        count = len(set(clusters))
+        return wilson(count if right[0] else 0, count)
+    return clustered_share(right, clusters)
+
+
+def usable_clusters(names: Sequence[str]) -> Sequence[str] | None:
+    """Each sample's cluster; None where no two samples share one, or there are too few."""
+    return names if MIN_CLUSTERS <= len(set(names)) < len(names) else None
+
+
 def _bootstrap_ratio(
     above: Sequence[float], below: Sequence[float], clusters: Sequence[str] | None
 ) -> Interval:
@@ -69,10 +86,9 @@ def _bootstrap_ratio(
     if len(bottom) > MOST_DRAWN:
         return _by_delta_method(value, top, bottom)
     generator = np.random.default_rng(SEED)
-    ratios = [
-        top[drawn].sum() / max(bottom[drawn].sum(), np.finfo(float).tiny)
-        for drawn in (generator.integers(len(bottom), size=len(bottom)) for _ in range(RESAMPLES))
-    ]
+    drawn = (generator.integers(len(bottom), size=len(bottom)) for _ in range(RESAMPLES))
+    sums = ((top[places].sum(), bottom[places].sum()) for places in drawn)
+    ratios = [above / below for above, below in sums if below > 0]  # else no time was drawn
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(ratios, [tail, 1 - tail])
     return Interval(value, float(low), float(high))

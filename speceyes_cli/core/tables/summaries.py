@@ -44,6 +44,8 @@ ALL = "all"
 SHOWN = 5
 """Places of which nothing can be made that a sentence names."""
 BASELINE = "baseline"
+TWO_METHODS = "both branches ran, so its seconds are those of two methods"
+"""What a reader should know of the times of such a run."""
 
 
 class SummaryRow(BaseModel):
@@ -260,6 +262,7 @@ def _row(run: LoadedRun, part: _Part, baseline: LoadedRun | None) -> SummaryRow:
         baseline=baseline.info.name if baseline is not None else None,
         baseline_folder=writable(str(baseline.folder)) if baseline is not None else None,
         **_settings(config),
+        notes=(TWO_METHODS,) if config.both_branches and part.split == ALL else (),
     )
 
 

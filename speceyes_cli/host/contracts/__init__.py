@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -123,7 +124,11 @@ def _(spec: DatasetSpec, offer: Offer) -> DatasetSpec:
 
     def metrics(scored: Sequence[Scored]) -> Mapping[str, float]:
         with offer.told("metrics"):
-            return offer.check(spec.metrics(scored) if spec.metrics else {}, Mapping, "metrics")
+            found = offer.check(spec.metrics(scored) if spec.metrics else {}, Mapping, "metrics")
+        for name, value in found.items():
+            if not math.isfinite(offer.check(value, (int, float), f"metrics, {name}")):
+                raise offer.wrong(f"gives {value:g} from metrics, {name}: leave it out")
+        return found
 
     return replace(
         spec,

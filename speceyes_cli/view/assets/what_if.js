@@ -30,8 +30,9 @@ function tell() {
   const speedup = curve.speedup[at];
   by("threshold-is").textContent = short(wanted);
   slider.setAttribute("aria-valuetext", `threshold ${short(wanted)}`);
-  by("accuracy").textContent =
-    `${percent(curve.accuracy[at])} [${percent(curve.accuracy_low[at])}, ${percent(curve.accuracy_high[at])}]`;
+  const low = curve.accuracy_low[at];
+  const bounds = low === null ? "" : ` [${percent(low)}, ${percent(curve.accuracy_high[at])}]`;
+  by("accuracy").textContent = `${percent(curve.accuracy[at])}${bounds}`;
   by("coverage").textContent = percent(curve.coverage[at]);
   by("gain").textContent = percent(curve.gain[at]);
   by("harm").textContent = percent(curve.harm[at]);

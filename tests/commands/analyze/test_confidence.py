@@ -44,6 +44,21 @@ def test_json_of_several_runs(invoke: Invoke, write_run: WriteRun, tmp_path: Pat
     assert found[0]["gates"][0]["n_right"] == sum(spec.draft_right for spec in MIXED)
 
 
+def test_two_runs_of_one_name_have_each_their_figures(invoke: Invoke, write_run: WriteRun) -> None:
+    write_run("one/run", MIXED)
+    write_run("two/run", MIXED[:20])
+    found = json.loads(invoke("analyze", "confidence", "one", "two", "--json").stdout)
+    assert [one["run"] for one in found] == ["one/run", "two/run"]
+    files = [file for one in found for file in one["figures"]]
+    assert len(set(files)) == 2 * 2 * len(FIGURES)
+    for one, n in zip(found, (29, 20), strict=True):
+        [svg] = [file for file in one["figures"] if file.endswith("densities.svg")]
+        assert f"n = {n}" in Path(svg).read_text()
+    shown = invoke("analyze", "confidence", "one", "two").stdout
+    assert "one/run · 29 drafts" in shown
+    assert "two/run · 20 drafts" in shown
+
+
 @pytest.mark.parametrize(
     ("specs", "told"),
     [

@@ -58,6 +58,48 @@ def test_every_gate_by_split_with_deciles(invoke: Invoke, exports: Path, path: s
     assert (Path(told["figures"][0])).exists()
 
 
+def change(exports: Path, make: Callable[[dict[str, dict[str, list[float]]]], object]) -> None:
+    """Change the scores of every judged file."""
+    for file in (exports.parent / "judge_small").iterdir():
+        told = json.loads(file.read_text())
+        told["conf_infos"] = make(told["conf_infos"])
+        file.write_text(json.dumps(told))
+
+
+def test_a_gate_with_one_score_is_left_out(invoke: Invoke, exports: Path) -> None:
+    same = {"wrong": [0.5] * 20, "right": [0.5] * 60}
+    change(exports, lambda infos: {**infos, "mean": same})
+    done = invoke("analyze", "confidence", "small", "--json")
+    assert done.exit_code == 0, done.output
+    [told] = json.loads(done.stdout)
+    assert [row["gate"] for row in told["gates"]] == ["log", "min", "bottom20"]
+    change(exports, lambda _: {"mean": same})
+    done = invoke("analyze", "confidence", "small")
+    assert done.exit_code == 2
+    assert "drafts of small/Qwen3-VL-2B-Instruct_32 have the same mean score, 0.5" in done.stderr
+
+
+def test_scores_that_are_none_are_left_out(invoke: Invoke, exports: Path) -> None:
+    change(
+        exports, lambda infos: {g: {**i, "wrong": [*i["wrong"], 10**400]} for g, i in infos.items()}
+    )
+    [told] = json.loads(invoke("analyze", "confidence", "small", "--json").stdout)
+    assert all(row["n"] == 140 for row in told["gates"])
+
+
+def test_splits_without_a_gate_in_common(invoke: Invoke, exports: Path) -> None:
+    gates = iter(GATES)
+
+    def one(infos: dict[str, dict[str, list[float]]]) -> object:
+        gate = next(gates)
+        return {gate: infos[gate]}
+
+    change(exports, one)
+    done = invoke("analyze", "confidence", "small")
+    assert done.exit_code == 2
+    assert "have no gate in common" in done.stderr
+
+
 def test_runs_and_exports_are_not_mixed(invoke: Invoke, exports: Path, write_run: WriteRun) -> None:
     write_run("runs/a", [Spec(0.9), Spec(0.5, draft_right=False)])
     done = invoke("analyze", "confidence", str(exports), "runs")

@@ -53,6 +53,19 @@ def test_text_of_models_stays_text(page: Path) -> None:
     assert "The dataset no longer holds this sample." in html or "cannot be had" in html
 
 
+def test_two_runs_of_one_name_are_told_apart(
+    invoke: Invoke, write_run: WriteRun, tmp_path: Path
+) -> None:
+    for folder in ("one", "two"):
+        write_run(f"{folder}/run", MIXED)
+    done = invoke("analyze", "report", "one", "two", "-o", "page.html")
+    assert done.exit_code == 0, done.output
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for folder in ("one", "two"):
+        assert f">{folder}/run</h2>" in html
+        assert html.count(f">{folder}/run</a>") == 2
+
+
 def test_pictures_come_from_the_dataset_and_from_the_run(
     invoke: Invoke, evaluate: Invoke, tmp_path: Path
 ) -> None:

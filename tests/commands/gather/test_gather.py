@@ -193,7 +193,7 @@ def test_no_text_stays_a_formula_or_a_command(text: str) -> None:
     written = as_csv([row_named(text)], [], paper=False)
     [_, cells] = csv.reader(io.StringIO(written))
     assert cells[0].lstrip(" ")[:1] not in ("=", "+", "-", "@", "\t", "\r", "\n")
-    known = r"\{\}(?=\[)|\\(?:[&%$#_{}]|text\w+\{\}|dots\{\})|\$\\?\w+\$|\$-\$"
+    known = r"\{\}(?=[\[*])|\\(?:[&%$#_{}]|text\w+\{\}|dots\{\})|\$\\?\w+\$|\$-\$"
     bare = re.sub(known, "", escape_latex(text))
     assert not set(bare) & set("\\&%$#_{}~^")
 

@@ -102,6 +102,20 @@ def test_an_accepted_draft(sample: Sample, fallback: Finished) -> None:
     assert record.draft.accepted
 
 
+def test_an_agent_that_fails_takes_nothing_from_the_gate(
+    sample: Sample, fallback: Finished
+) -> None:
+    asked, drafted, *_ = fallback.events
+    assert isinstance(drafted, Asked)
+    failed = replace(fallback, answer=None, error=ValueError("no agent"), failed_in="agent")
+    for score, accepted in ((12.0, True), (1.0, False)):
+        reply = replace(drafted.reply, statistics=(TokenScore(score, -0.1, 3.0, 0.1),))
+        events = (asked, drafted._replace(reply=reply))
+        record = build_record(sample, 0, replace(failed, events=events), GATE, None)
+        assert record.draft is not None
+        assert record.draft.accepted is accepted
+
+
 def test_a_run_without_screen_or_draft(sample: Sample, fallback: Finished) -> None:
     record = build_record(sample, 0, replace(fallback, events=fallback.events[2:3]), GATE, None)
     assert record.passed_screen is None

@@ -25,6 +25,13 @@ def test_wilson_against_published_values() -> None:
         assert interval.high == pytest.approx(high, abs=5e-5)
 
 
+def test_samples_without_any_time_leave_the_interval_finite() -> None:
+    found = paired_speedup([1.0] * 10, [0.0] * 9 + [1.0])
+    assert found is not None
+    assert found.value == 10.0
+    assert 1 < found.low <= found.value <= found.high <= 10
+
+
 def test_wilson_of_nothing_and_of_everything() -> None:
     assert wilson(0, 0) is None
     everything = wilson(10, 10)

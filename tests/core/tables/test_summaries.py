@@ -11,6 +11,7 @@ from speceyes_cli.core.run.info import RunInfo
 from speceyes_cli.core.run.records import DraftNote, Record, VerdictNote
 from speceyes_cli.core.run.store import open_store
 from speceyes_cli.core.tables.summaries import (
+    TWO_METHODS,
     LoadedRun,
     SummaryRow,
     baselines_beside,
@@ -19,6 +20,7 @@ from speceyes_cli.core.tables.summaries import (
     run_folders,
     summarize,
 )
+from tests.analysis.conftest import Spec, run_of
 
 MakeRecord = Callable[..., Record]
 PROMISED = {
@@ -208,3 +210,10 @@ def test_runs_are_found_below_a_folder_and_beside_a_run(
 def _empty(tmp_path: Path) -> Path:
     (tmp_path / "empty").mkdir()
     return tmp_path / "empty"
+
+
+def test_times_of_two_methods_are_marked() -> None:
+    rows = summarize(run_of([Spec()] * 3, both_branches=True), None)
+    assert [row.notes for row in rows] == [(), (TWO_METHODS,)]
+    assert all(row.speedup is None for row in rows)
+    assert [row.notes for row in summarize(run_of([Spec()] * 3), None)] == [(), ()]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from speceyes_cli.core.tables.upstream.files import find_results, judged_place, read_object
+from speceyes_cli.core.tables.upstream.files import MOST, find_results, judged_place, read_object
 from speceyes_cli.core.tables.upstream.names import parse_name
 
 
@@ -59,6 +59,5 @@ def read_confidences(place: Path) -> dict[str, GateScores]:
 def _numbers(values: Any) -> Iterable[float]:
     """The numbers of a list; anything else in it, as in an edited file, is left out."""
     kept = values if isinstance(values, list) else []
-    return (
-        float(one) for one in kept if isinstance(one, int | float) and not isinstance(one, bool)
-    )
+    numbers = (one for one in kept if isinstance(one, int | float) and not isinstance(one, bool))
+    return (float(one) for one in numbers if abs(one) <= MOST)
