@@ -54,7 +54,7 @@ COMMANDS = {
     "plugins": Command("plugins", "plugins_command", "List all plugins and where they come from."),
     "doctor": Command("doctor", "doctor_command", "Look at what this machine can run."),
     "analyze": Command("analyze", "analyze_app", "Read runs: confidence, threshold, certificate."),
-    "data": Command("data", "data_app", "Look after benchmark files."),
+    "data": Command("data", "data_app", "Check a benchmark's files, or write sample pictures."),
     "prompts": Command("prompts.command", "prompts_app", "See what a run would say to its models."),
 }
 """The built-in commands; a plugin may take none of their names."""

@@ -37,7 +37,9 @@ QUESTIONS = "questions.jsonl"
 
 def data_app() -> typer.Typer:
     """The commands under `speceyes data`."""
-    app = typer.Typer(help="Look after benchmark files.", no_args_is_help=True)
+    app = typer.Typer(
+        help="Check a benchmark's files, or write sample pictures.", no_args_is_help=True
+    )
     app.command("check")(check_command)
     app.command("sample")(sample_command)
     return app
@@ -54,7 +56,10 @@ def check_command(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(envvar="SPECEYES_DATA", help="Folder of its files, or hub to download them."),
+        typer.Option(
+            envvar="SPECEYES_DATA",
+            help="Folder of its files, or one file; hub or hub@COMMIT downloads them.",
+        ),
     ] = None,
     split: Annotated[
         str,

@@ -40,6 +40,7 @@ class DecisionView:
         self._console = console
         self._gate = gate
         self._gated = gated
+        self._passed = True
         self._turn = 0
         self._proposed = False
         self._status: Status | None = console.status("…") if console.is_terminal else None
@@ -79,9 +80,11 @@ class DecisionView:
         self._console.print(Text.assemble((f"{head}  ", "bold"), (text, style)), soft_wrap=True)
 
     def _screen(self, ask: Ask, reply: Reply) -> None:
-        passed = lets_on(ask, reply.text)
-        what = "no tool needed, on to the draft" if passed else "a tool may help, on to the agent"
+        self._passed = lets_on(ask, reply.text)
         said = one_line(reply.text) or "nothing"
+        what = "a tool may help, on to the agent"
+        if self._passed:
+            what = "no tool needed, on to the draft"
         self._line("Screen", f"{ask.role} model: {said!r} → {what} {_took(reply)}")
 
     def _draft(self, ask: Ask, reply: Reply) -> None:
@@ -95,11 +98,11 @@ class DecisionView:
         if not self._gated:
             return
         confidence = self._gate.confidence(reply)
-        accepted = self._gate.accepts(reply)
+        accepted = self._passed and self._gate.accepts(reply)
         shown = "undefined" if math.isnan(confidence) else f"{confidence:.4f}"
         relation = ">" if confidence > self._gate.threshold else "≤"
         if math.isnan(confidence) or (relation == ">" and not accepted):
-            relation = f"but {_hindrance(reply)}; bar"
+            relation = f"but {_hindrance(reply, self._passed)}; bar"
         verdict = "accepted" if accepted else "turned away, the agent answers"
         self._line(
             "Gate",
@@ -154,8 +157,10 @@ def closing(record: Record) -> Panel:
     return Panel(body, title="Answer", title_align="left")
 
 
-def _hindrance(reply: Reply) -> str:
+def _hindrance(reply: Reply, passed: bool) -> str:
     """What keeps a draft from standing though its confidence is not too low."""
+    if not passed:
+        return "the screen held it back"
     if reply.finish != "stop":
         return "the draft did not end by itself"
     if not reply.text.strip():

@@ -66,13 +66,13 @@ TRACE = "trace.json"
 
 @dataclass(frozen=True, kw_only=True)
 class InferOptions(
-    DataOptions,
-    ModelOptions,
-    DecisionOptions,
-    BranchOptions,
-    AgentChoice,
-    ParityOptions,
     FolderOptions,
+    ParityOptions,
+    AgentChoice,
+    BranchOptions,
+    DecisionOptions,
+    ModelOptions,
+    DataOptions,
 ):
     """A question, or a dataset, and how the models run."""
 
@@ -84,7 +84,7 @@ class InferOptions(
     choices: list[str] | None = option(
         None, "One option of a multiple-choice question; given once for each.", WHAT, "--option"
     )
-    batch_size: int = option(32, "Asks a model answers at once.", MODELS)
+    batch_size: int = option(32, "Requests that a model answers in one batch.", MODELS)
     save_trace: Path | None = option(
         None, "New folder for the pictures the models saw and a JSON trace.", RUN
     )

@@ -24,7 +24,9 @@ def closing_table(rows: Sequence[SummaryRow], info: RunInfo) -> FittingTable:
     if len(rows) == 2:  # noqa: PLR2004 - one split, and all of it once more
         rows = rows[:1]
     config = info.config
-    title = f"{config.method} on {config.dataset} · agent {config.agent}"
+    title = f"{config.method} on {config.dataset}"
+    if config.large is not None:
+        title += f" · agent {config.agent}"
     if config.both_branches:
         title += " · both branches"
     if config.threshold is not None:

@@ -142,11 +142,11 @@ def expected_samples(dataset: DatasetSpec, splits: Iterable[str], path: str | No
 
 def recognize(datasets: Iterable[DatasetSpec], path: str) -> DatasetSpec:
     """The one published benchmark whose files are in this place; `DataError` otherwise."""
-    published = [dataset for dataset in datasets if dataset.published_sizes]
-    found = [dataset for dataset in published if _has_a_split(dataset, path)]
+    known = list(datasets)
+    found = [one for one in known if one.published_sizes and _has_a_split(one, path)]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(dataset.name for dataset in found or published)
+    names = ", ".join(dataset.name for dataset in found or known)
     what = "holds several benchmarks" if found else "holds no benchmark that is known"
     raise DataError(f"{path} {what}: name one of {names}.")
 

@@ -63,7 +63,7 @@ ORIGIN = re.compile(r"https?://[^/?#\s]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions(ModelOptions, DecisionOptions, AgentChoice, ParityOptions, FallbackOptions):
+class ServeOptions(FallbackOptions, ParityOptions, AgentChoice, DecisionOptions, ModelOptions):
     """The options of `speceyes serve`."""
 
     host: str = option("127.0.0.1", "Address to listen at; 0.0.0.0 for every one.", SERVER)

@@ -88,7 +88,7 @@ def test_a_failed_question_is_a_decision() -> None:
         (lambda: answer(DOT), "What is asked about the picture?"),
         (lambda: answer(DOT, " "), "The question is empty."),
         (lambda: answer(DOT, "?", options=["one"]), "One option is no choice"),
-        (lambda: answer("nowhere.png", "?"), "there is no picture nowhere.png"),
+        (lambda: answer("nowhere.png", "?"), "nowhere.png: there is no such file."),
         (lambda: answer(".", "?"), ". is a folder"),
         (lambda: answer(DOT, "?", treshold=1), "no setting 'treshold'; did you mean 'threshold'?"),
         (lambda: answer(DOT, "?", limit=3), "One question has no setting 'limit'"),

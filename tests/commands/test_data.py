@@ -91,7 +91,7 @@ def test_options_that_stay_in_place_are_told(program: Program, tmp_path: Path) -
         ((), "Name a benchmark, or with --data the folder of one."),
         (("vster", "--data", "x"), "There is no dataset 'vster'; did you mean 'vstar'?"),
         (("pope", "--split", "test", "--data", "x"), "There is no split 'test' in pope"),
-        (("--data", "."), "holds no benchmark that is known"),
+        (("--data", "."), "holds no benchmark that is known: name one of dots, hrbench, jsonl, "),
     ],
 )
 def test_what_can_be_mended_exits_2(

@@ -95,6 +95,7 @@ def test_methods_load_only_what_they_need(evaluate: Invoke, tmp_path: Path) -> N
         info, records = read_run(tmp_path / method)
         assert set(info.engines) == roles
         assert {record.route for record in records} == roles
+        assert ("agent looker" in done.stdout) is ("large" in roles)
     assert read_run(tmp_path / "baseline")[0].config.threshold is None
 
 
@@ -215,7 +216,8 @@ def test_limit_zero_is_all_and_a_split_can_be_named(evaluate: Invoke, tmp_path: 
         (["--split", "nea"], "no split 'nea' in dots; did you mean 'near'? known: all, far, near"),
         (["--gate", "minn"], "no gate 'minn'; did you mean 'min'?"),
         (["--method", "base"], "no method 'base'; did you mean 'baseline'?"),
-        (["--models", "papers", "--small", ""], "No engine takes the model ''"),
+        (["--models", "papers", "--small", ""], "No engine takes the model ''; engines: "),
+        (["--small", "./none"], "the model './none', and there is no such folder; engines: "),
         (["--threshold", "1.5"], "--threshold is a confidence from 0 to 1, not 1.5."),
         (["--threshold", "-0.1"], "--threshold is a confidence from 0 to 1"),
         (["--threshold", "nan"], "--threshold is a confidence from 0 to 1, not nan."),

@@ -34,6 +34,13 @@ def test_the_rule_of_the_environment_stands_once(host: Host) -> None:
     assert "--resume --fresh" in shown
 
 
+@pytest.mark.parametrize("name", ["eval", "infer"])
+def test_what_to_run_comes_before_how_it_is_kept(host: Host, name: str) -> None:
+    shown = run(host, name, "--help").stdout
+    panels = ["What to run", "Models", "The decision", "The agent", "The run"]
+    assert sorted(panels, key=lambda panel: shown.index(f"─ {panel} ─")) == panels
+
+
 def test_paragraphs_are_broken_by_the_terminal_alone(host: Host) -> None:
     lines = run(host, "eval", "--help").stdout.splitlines()
     start = next(place for place, line in enumerate(lines) if "Each sample is screened" in line)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from speceyes_example import scripted
 from speceyes_example.scripted import ScriptedEngine
 from typer.testing import Result
 
@@ -66,6 +67,19 @@ def test_an_unsure_draft_is_followed_by_the_agents_turns(infer: Invoke) -> None:
     places = [done.stdout.index(text) for text in order]
     assert places == sorted(places)
     assert "large model" in done.stdout.splitlines()[-2]
+
+
+def test_a_draft_that_the_screen_held_back_is_not_shown_as_accepted(
+    infer: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = scripted.reply_to
+    monkeypatch.setattr(
+        scripted, "reply_to", lambda a, n: "Yes." if a.phase == "screen" else usual(a, n)
+    )
+    shown = infer(*about(1), "--both-branches").stdout
+    assert "Gate  min 0.9993 but the screen held it back; bar 0.98 → turned away" in shown
+    assert "accepted" not in shown
+    assert "large model" in shown.splitlines()[-2]
 
 
 def test_steps_and_their_scores_are_shown(infer: Invoke) -> None:

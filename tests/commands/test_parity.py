@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from speceyes_example import scripted
 from typer.testing import Result
 
 from speceyes_cli.core.chat import Ask, Picture, Reply
@@ -52,6 +53,7 @@ def test_one_question_is_answered_by_it(invoke: Callable[..., Result], tmp_path:
     assert told["threshold"] == 0.95
     assert "  --threshold 0.95" in told["notes"]
     assert "  --max-turns 1, as named; the paper's is 5" in told["notes"]
+    assert "  --tie-policy accept" in told["notes"]
     assert any(line.startswith("  pictures: resized") for line in told["notes"])
     shown = "\n".join(told["notes"])
     assert not any(flag in shown for flag in ("--option-order", "--batch-size", "--fallbacks"))
@@ -66,7 +68,8 @@ def test_drafts_of_a_dataset_are_made_by_it(invoke: Callable[..., Result], tmp_p
     listed = "\n".join(info["notes"])
     assert "--option-order dataset" in listed
     assert not any(
-        word in listed for word in ("--fallbacks", "--max-turns", "box-rounding", "gate")
+        word in listed
+        for word in ("--fallbacks", "--max-turns", "--tie-policy", "box-rounding", "gate")
     )
 
 
@@ -87,6 +90,30 @@ def test_an_endpoint_answers_by_it(host: Host, tmp_path: Path) -> None:
     policy = ours.start(sample, ours.gate)
     assert sides(next(policy)) == [(100, 90)]
     policy.close()
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_what_the_screen_decided_is_told(
+    invoke: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, paper: bool
+) -> None:
+    """A reply that begins with "no" and is none passes by the paper's rule, and not by ours."""
+    usual = scripted.reply_to
+
+    def unsure(ask: Ask, number: int) -> str:
+        return "Not sure." if ask.phase == "screen" else usual(ask, number)
+
+    monkeypatch.setattr(scripted, "reply_to", unsure)
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "photo.png")
+    words = ["--agent", "deepeyes", "--small", "scripted", "--large", "scripted"]
+    words += ["--parity", "paper"] if paper else []
+    done = invoke("eval", *words, "--dataset", "dots", "--limit", "3", "--out", "run")
+    assert done.exit_code == 0, done.output
+    [*_, row] = json.loads(invoke("gather", "run", "--json").stdout)
+    assert (row["beta"], row["alpha"]) == ((1, 1 / 3) if paper else (0, None))
+    colours = [f"--option={colour}" for colour in ("red", "green")]
+    shown = invoke("infer", "photo.png", "What colour is dot 1?", *colours, *words).stdout
+    assert ("'Not sure.' → no tool needed" in shown) is paper
+    assert ("accepted" in shown) is paper
 
 
 @pytest.mark.parametrize("door", ["infer", "serve"])

@@ -101,7 +101,7 @@ def test_a_benchmark_is_recognized_by_its_files() -> None:
     mine, other = spec(published=1), replace(spec(published=1), name="other", splits=("absent",))
     own = replace(spec(), name="own")
     assert recognize([own, other, mine], "here") is mine
-    with pytest.raises(DataError, match="holds no benchmark that is known: name one of made"):
+    with pytest.raises(DataError, match="holds no benchmark that is known: name one of own, made"):
         recognize([own, mine], "nowhere")
     with pytest.raises(DataError, match="several benchmarks: name one of made, made"):
         recognize([mine, mine], "here")

@@ -18,7 +18,8 @@ from speceyes_cli.commands.analyze.watch import watch_command
 def analyze_app() -> typer.Typer:
     """The commands under `speceyes analyze`, each in its own file."""
     app = typer.Typer(
-        help="Read runs: see the confidence, choose the threshold, sign it.", no_args_is_help=True
+        help="Read runs: how good a gate is, and a threshold with a guarantee.",
+        no_args_is_help=True,
     )
     app.callback()(_analyze)
     app.command("ablation")(ablation_command)

@@ -28,7 +28,7 @@ SHOW = "How to show it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptsOptions(DataOptions, ModelOptions, AgentChoice, ParityOptions):
+class PromptsOptions(ParityOptions, AgentChoice, ModelOptions, DataOptions):
     """Whose prompts, about which samples, for which models."""
 
     limit: int | None = option(1, "Samples of each split; 0 for all.", WHAT)

@@ -195,18 +195,21 @@ def local_path(source: object, folder: Path | None) -> Path | None:
 
 
 def _read_file(path: Path, name: str) -> bytes:
+    own = name == str(path)  # then the sentence has it once
+    shown = "it" if own else path
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise PictureError(f"{name}: {path} is no file but {_kind_of(path)}.")
+            raise PictureError(f"{name}: {shown} is no file but {_kind_of(path)}.")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise PictureError(f"{name}: there is no picture {path}.") from None
+        told = "there is no such file" if own else f"there is no picture {path}"
+        raise PictureError(f"{name}: {told}.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise PictureError(f"{name}: {path} cannot be read ({reason}).") from None
+        raise PictureError(f"{name}: {shown} cannot be read ({reason}).") from None
     if len(data) > MAX_BYTES:
-        raise PictureError(f"{name}: {path} has more than {MAX_BYTES:,} bytes.")
+        raise PictureError(f"{name}: {shown} has more than {MAX_BYTES:,} bytes.")
     return data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from speceyes_cli.core.chat import Engine, Introduced, Role
 from speceyes_cli.core.errors import UsageError
@@ -97,7 +98,11 @@ def choose_engine(model: str, host: Host) -> EngineSpec:
     if spec is None:
         engines = ", ".join(f"{spec.name} ({spec.summary})" for spec in host.engines) or "none"
         broken = "".join(f" {plugin}" for plugin in host.broken)
-        raise UsageError(f"No engine takes the model {model!r}; engines: {engines}.{broken}")
+        named = bool(model) and "://" not in model
+        absent = ", and there is no such folder" if named and not Path(model).exists() else ""
+        raise UsageError(
+            f"No engine takes the model {model!r}{absent}; engines: {engines}.{broken}"
+        )
     return spec
 
 

@@ -32,7 +32,9 @@ class DataOptions:
 
     dataset: str = option("needle", "Benchmark; `speceyes plugins` lists them.", WHAT)
     split: str = option("all", "One of its splits, or all.", WHAT)
-    data: str | None = option(None, "Folder of its files, or hub to download them.", WHAT)
+    data: str | None = option(
+        None, "Folder of its files, or one file; hub or hub@COMMIT downloads them.", WHAT
+    )
     option_order: str = option("shuffle:0", "dataset (as published) or shuffle:SEED.", WHAT)
     limit: int | None = option(
         None,
@@ -51,11 +53,17 @@ class ModelOptions:
         "embedded: the tiny pair that comes along; paper: the published models of the agent.",
         MODELS,
     )
-    small: str | None = option(None, "Model that drafts: folder, hub id or URL#model.", MODELS)
-    large: str | None = option(None, "Model that screens and runs the agent.", MODELS)
-    batch_size: int = option(8, "Asks a model answers at once.", MODELS)
+    small: str | None = option(
+        None, "Model that drafts: folder, hub id, URL#model or vllm:MODEL.", MODELS
+    )
+    large: str | None = option(
+        None, "Model that screens and runs the agent, named in the same ways.", MODELS
+    )
+    batch_size: int = option(8, "Requests that a model answers in one batch.", MODELS)
     concurrency: int | None = option(
-        None, "Requests in flight at an endpoint; 32 by default, fewer after its 429s.", MODELS
+        None,
+        "Requests in flight: 32 by default at an endpoint, fewer after its 429s; 64 with vllm:.",
+        MODELS,
     )
     device: str = option("auto", "Where they run: auto, cpu, cuda or cuda:N.", MODELS)
     dtype: str = option("auto", "auto, float32, bfloat16 or float16.", MODELS)
@@ -229,17 +237,20 @@ class FolderOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(
-    DataOptions,
-    ModelOptions,
-    DecisionOptions,
-    BranchOptions,
-    AuditOptions,
-    AgentChoice,
-    ParityOptions,
-    FallbackOptions,
     FolderOptions,
+    FallbackOptions,
+    ParityOptions,
+    AgentChoice,
+    AuditOptions,
+    BranchOptions,
+    DecisionOptions,
+    ModelOptions,
+    DataOptions,
 ):
-    """All that a run is planned from; a command that offers less leaves the rest as it is here."""
+    """All that a run is planned from; a command that offers less leaves the rest as it is here.
+
+    The fields of the last base come first, also in the help: what to run, then how.
+    """
 
     certificate: Path | None = option(
         None,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from speceyes_cli.core.agents import Policy
 from speceyes_cli.core.errors import UsageError
+from speceyes_cli.core.gate.defaults import ACCEPT
 from speceyes_cli.core.pictures.pre_resized import pre_resized
 from speceyes_cli.host.manager import Host
 from speceyes_cli.host.planning.options import RunOptions
@@ -17,12 +18,19 @@ from speceyes_cli.host.specs import CONFIDENCE, MethodSpec
 PAPER = "paper"
 OWN_OPTION = "agent-option."
 """Before the name of a setting that is an agent's own option."""
-SETTINGS: Mapping[str, Any] = {"option_order": "dataset", "batch_size": 6, "fallbacks": 1}
+SETTINGS: Mapping[str, Any] = {
+    "option_order": "dataset",
+    "batch_size": 6,
+    "fallbacks": 1,
+    "tie_policy": ACCEPT,
+}
 """Options of the paper's scripts that are the same for every agent."""
 OF_DATASETS = ("option_order",)
 """Settings that mean nothing for questions that come from outside."""
 OF_MANY = (*OF_DATASETS, "batch_size", "fallbacks")
 """Settings that mean nothing for one question."""
+OF_THE_GATE = ("threshold", "tie_policy")
+"""Settings that mean nothing where no confidence decides between two models."""
 OF_THE_AGENT = ("fallbacks", "max_turns", "max_new_tokens")
 """Settings that mean nothing where the small model is alone; an agent's own options are others."""
 PICTURES = "pictures: resized to multiples of 28 pixels (bicubic) before the model's own processor"
@@ -77,7 +85,7 @@ def follow_paper(
 
 
 def _is_used(name: str, method: MethodSpec) -> bool:
-    if name == "threshold":
+    if name in OF_THE_GATE:
         return _decides(method)
     if name in OF_THE_AGENT or name.startswith(OWN_OPTION):
         return "large" in method.roles

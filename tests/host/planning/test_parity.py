@@ -42,6 +42,7 @@ def test_the_list_is_kept_and_names_each_setting(host: Host) -> None:
     for word in (
         "--option-order dataset",
         "--fallbacks 1",
+        "--tie-policy accept",
         "box-rounding=truncate",
         "multiples of",
     ):
@@ -52,19 +53,24 @@ def test_the_list_is_kept_and_names_each_setting(host: Host) -> None:
 def test_what_is_named_stays_and_is_told(host: Host) -> None:
     made = plan(
         host,
-        ("threshold", "agent_option"),
+        ("threshold", "tie_policy", "agent_option"),
         threshold=0.9,
+        tie_policy="reject",
         agent_option=["box-rounding=outward"],
     )
     assert made.info.config.threshold == 0.9
+    assert made.info.config.tie_policy == "reject"
     assert made.info.config.answer_options["agent"]["box-rounding"] == "outward"
     told = "\n".join(made.info.notes)
     assert "--threshold 0.9, as named; the paper's is 0.98" in told
+    assert "--tie-policy reject, as named; the paper's is accept" in told
     assert "box-rounding=outward, as named; the paper's is truncate" in told
 
 
 def test_a_step_score_keeps_its_own_threshold(host: Host) -> None:
-    assert plan(host, method="specreason").info.config.threshold == 7
+    made = plan(host, method="specreason")
+    assert made.info.config.threshold == 7
+    assert not any("--tie-policy" in line for line in made.info.notes)
 
 
 def test_a_run_with_it_is_another_run(host: Host) -> None:

@@ -111,7 +111,10 @@ def test_the_first_engine_that_takes_a_model_serves_it(host: Host) -> None:
 
 def test_a_model_nobody_takes_is_answered_with_the_engines(host: Host) -> None:
     alone = replace(host, engines=Catalog("engine", {"scripted": SCRIPTED}, {}))
-    with pytest.raises(UsageError, match=r"'other'; engines: scripted \(replies by rule"):
+    with pytest.raises(
+        UsageError,
+        match=r"'other', and there is no such folder; engines: scripted \(replies by rule",
+    ):
         choose_engine("other", alone)
 
 
