@@ -107,3 +107,30 @@ def test_every_page_is_in_the_sites_navigation() -> None:
 
     there = {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]}
     assert set(pages(site["project"]["nav"])) == there
+
+
+LINK = re.compile(r"\]\((?!https?:)(?P<place>[^)#\s]*)(?:#(?P<part>[^)\s]+))?\)")
+
+
+def parts(page: Path) -> set[str]:
+    """The names by which the headings of a page are linked to."""
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    named = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in named}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for found in LINK.finditer(page.read_text(encoding="utf-8")):
+        there = page.parent / found["place"] if found["place"] else page
+        assert there.is_file(), found[0]
+        assert found["part"] is None or found["part"] in parts(there), found[0]
+
+
+def test_the_first_page_leads_to_every_other() -> None:
+    docs = ROOT / "docs"
+    links = LINK.finditer((docs / "index.md").read_text(encoding="utf-8"))
+    linked = {docs / found["place"] for found in links}
+    assert set(docs.rglob("*.md")) - linked == {docs / "index.md"}
