@@ -33,7 +33,7 @@ def build() -> tuple[Any, Any]:
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
     tokenizer = architecture.train_tokenizer(["What colour is the dot? " * 10])
-    small = architecture.build_qwen3(tokenizer).config.to_dict()
+    small = architecture.build(tokenizer).config.to_dict()
     small["text_config"]["vocab_size"] = VOCABULARY
     torch.manual_seed(0)
     model = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**small))

@@ -80,16 +80,14 @@ def write_folder(shape: str, folder: Path) -> None:
     """Configuration and processor of an untrained model; no weights."""
     corpus = ["What colour is the dot? Answer: red " * 10]
     tokenizer = architecture.train_tokenizer(corpus)
-    newer = shape != "qwen2.5-vl-7b"
-    build = architecture.build_qwen3 if newer else architecture.build_qwen2_5
-    make = architecture.build_processor if newer else architecture.build_qwen2_5_processor
-    config = build(tokenizer).config.to_dict()
+    like = architecture.QWEN2_5 if shape == "qwen2.5-vl-7b" else architecture.WIDE
+    config = architecture.build(tokenizer, like).config.to_dict()
     for part, values in SHAPES[shape].items():
         config[part].update(values)
         if part == "text_config":
             config[part].pop("layer_types", None)
     AutoConfig.for_model(**config).save_pretrained(folder)
-    processor = make(tokenizer)
+    processor = architecture.build_processor(tokenizer, like)
     if SHAPES[shape]:
         processor.image_processor.patch_size = SHAPES[shape]["vision_config"]["patch_size"]
         processor.image_processor.size = {"shortest_edge": 65_536, "longest_edge": 1_003_520}

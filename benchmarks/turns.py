@@ -34,14 +34,15 @@ WRITTEN = 32
 def build(layers: int, folder: Path) -> None:
     """Write the untrained model, which never ends a turn by itself."""
     tokenizer = architecture.train_tokenizer(["What colour is the dot? red " * 20])
-    config = architecture.build_qwen2_5(tokenizer).config
+    config = architecture.build(tokenizer, architecture.QWEN2_5).config
     config.text_config.num_hidden_layers = layers
     config.text_config.num_key_value_heads = 1  # shared by all, as seven do in the 7B model
     config.text_config.layer_types = ["full_attention"] * layers
     config.text_config.max_position_embeddings = 32768
     model = Qwen2_5_VLForConditionalGeneration(config)
     model.lm_head.weight.data[tokenizer.eos_token_id] = 0
-    architecture.save(model, architecture.build_qwen2_5_processor(tokenizer), folder)
+    processor = architecture.build_processor(tokenizer, architecture.QWEN2_5)
+    architecture.save(model, processor, folder)
 
 
 def conversation(engine: TransformersEngine, key: str, words: list[int]) -> list[float]:

@@ -18,6 +18,7 @@ from speceyes_training import architecture, lessons, recipe
 from speceyes_training.architecture import FRAME, MERGE, PATCH
 from speceyes_training.batches import Encoder, cut
 from speceyes_training.lesson_sampling import LessonSampler
+from speceyes_training.plans import TrainingPlan
 from speceyes_training.training_model import SMOOTHING, TrainingModel, prior
 from speceyes_training.views import UNKNOWN, render
 
@@ -56,7 +57,7 @@ def test_a_lesson_shows_the_crop_that_the_zoom_would(
         box = lessons.frame_box(target, FRAME)
         shown = zoom.zoom(
             Picture("scene", partial(draw, one)),
-            boxes.Box(*lessons.relative(box)),
+            boxes.Box(*lessons.told(box)),
             box_frame="relative",
             frame=None,
             turn=0,
@@ -110,7 +111,7 @@ def test_labels_name_the_disc_under_a_token() -> None:
 def test_a_shared_prefix_changes_nothing(tokenizer: object) -> None:
     sampler = LessonSampler("large", tokenizer)
     sampler.pool.renew(2)
-    model = TrainingModel(architecture.build_qwen3(tokenizer)).eval()
+    model = TrainingModel(architecture.build(tokenizer)).eval()
     batch = sampler.lesson_batch("zoom", 2)
     assert batch.shared_prefix > 50
     features = model.see(batch.pixels, batch.grid)
@@ -142,7 +143,7 @@ def test_a_new_tokenizer_knows_every_word_of_the_lessons_whole() -> None:
 
 
 def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    plan = recipe.TrainingPlan(
+    plan = TrainingPlan(
         "small",
         architecture.NARROW,
         steps=4,
@@ -188,7 +189,7 @@ def test_every_corner_of_a_box_is_one_token(tokenizer: object) -> None:
     rng = random.Random(4)
     for _ in range(50):
         _, target = make_scene(rng, target_large=rng.random() < 0.5)
-        for number in lessons.relative(lessons.frame_box(target, FRAME)):
+        for number in lessons.told(lessons.frame_box(target, FRAME)):
             assert 0 <= number <= 1000
             for text in (str(number), f" {number}"):
                 assert len(tokenizer(text)["input_ids"]) == 1, text

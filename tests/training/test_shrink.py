@@ -12,12 +12,12 @@ from speceyes_training.shrink import shrunk
 @pytest.fixture(scope="module")
 def wide() -> Any:
     torch.manual_seed(5)
-    return architecture.build_qwen3(recipe.make_tokenizer(), WIDE).eval()
+    return architecture.build(recipe.make_tokenizer(), WIDE).eval()
 
 
 @pytest.fixture
 def narrow() -> Any:
-    return architecture.build_qwen3(recipe.make_tokenizer(), NARROW).eval()
+    return architecture.build(recipe.make_tokenizer(), NARROW).eval()
 
 
 def test_what_fits_stays(wide: Any) -> None:

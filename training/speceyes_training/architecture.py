@@ -45,11 +45,9 @@ VISION_TOKENS = {
     "vision_end_token_id": "<|vision_end|>",
 }
 MERGE = 2
-FRAME = 160  # pixels a side of what both models see: the dot of a small disc is lost in it
+FRAME = 160  # pixels a side of what the Qwen3-VLs see: the dot of a small disc is lost in it
 PATCH = 16  # Qwen3-VL's
 RELATIVE_SIDE = 1000  # what Qwen3-VL calls the whole width, and the whole height
-QWEN2_5_FRAME = 168
-QWEN2_5_PATCH = 14
 WIDTH = 128
 
 # Tags whole, then words, numbers and runs of punctuation, each with the space before it.
@@ -61,18 +59,28 @@ CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encodi
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What sets the pair's two models apart."""
+    """What sets the models apart."""
 
     patch: int
     """Pixels a side; two by two of them are a visual token."""
     inner: int
     """Width inside the feed-forward layers."""
+    frame: int = FRAME
+    """Pixels a side of the square that the model sees of a square picture."""
+    family: Literal["qwen3_vl", "qwen2_5_vl"] = "qwen3_vl"
+
+    @property
+    def whole(self) -> int:
+        """What the family's boxes call the whole width: Qwen2.5-VL counts pixels of its frame."""
+        return RELATIVE_SIDE if self.family == "qwen3_vl" else self.frame
 
 
 WIDE = Shape(PATCH, 3 * WIDTH)
 NARROW = Shape(20, WIDTH)
 """The speculator's: 16 visual tokens in place of 25, in the same frame, so that a box that it
 writes means the same to the agent."""
+QWEN2_5 = Shape(14, 3 * WIDTH, 168, "qwen2_5_vl")
+"""A Qwen2.5-VL with its own patches: 36 visual tokens."""
 
 
 def train_tokenizer(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -102,11 +110,15 @@ def train_tokenizer(corpus: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def build_qwen3(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
-    """An untrained Qwen3-VL of 2.0 (narrow) or 2.5 (wide) million parameters.
+def build(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
+    """An untrained model of 2.0 (narrow) or 2.5 (wide, Qwen2.5-VL) million parameters."""
+    if shape.family == "qwen2_5_vl":
+        return _build_qwen2_5(tokenizer, shape)
+    return _build_qwen3(tokenizer, shape)
 
-    Both have as many positions as the wide one has patches: the model interpolates them.
-    """
+
+def _build_qwen3(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> Any:
+    """Both shapes have as many positions as the wide one has patches: the model interpolates."""
     rotary = {"mrope_section": [6, 5, 5], "mrope_interleaved": True}
     vision = {
         "patch_size": shape.patch,
@@ -117,20 +129,19 @@ def build_qwen3(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
     return _ready(Qwen3VLForConditionalGeneration(config), tokenizer)
 
 
-def build_qwen2_5(tokenizer: PreTrainedTokenizerFast) -> Any:
-    """An untrained Qwen2.5-VL of about 2.2 million parameters, in frames of 168 pixels.
+def _build_qwen2_5(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> Any:
+    """Time, rows and columns take one, two and thirteen of the sixteen rotary frequencies.
 
-    Qwen2.5-VL gives the first rotary frequencies to time, the next to rows, the last and lowest to
-    columns. At toy size the lowest cannot tell neighbouring columns apart, so the sections here
-    take turns, which the configuration allows.
+    In the shares of the published models the columns would have the lowest seven, which at this
+    size cannot tell neighbouring columns apart.
     """
-    rotary = {"mrope_section": [1, 1, 1] + [0, 1, 1] * 6 + [1]}
+    rotary = {"mrope_section": [1, 2, 13]}
     vision = {
-        "patch_size": QWEN2_5_PATCH,
-        "window_size": QWEN2_5_FRAME,
+        "patch_size": shape.patch,
+        "window_size": shape.frame,
         "fullatt_block_indexes": [0, 1, 2],
     }
-    config = Qwen2_5_VLConfig(**_toy(tokenizer, WIDE.inner, {}, rotary, vision))
+    config = Qwen2_5_VLConfig(**_toy(tokenizer, shape.inner, {}, rotary, vision))
     return _ready(Qwen2_5_VLForConditionalGeneration(config), tokenizer)
 
 
@@ -178,22 +189,20 @@ def _ready(model: Any, tokenizer: PreTrainedTokenizerFast) -> Any:
     return model
 
 
-def build_processor(tokenizer: PreTrainedTokenizerFast, patch: int = PATCH) -> Any:
-    """Qwen3-VL's own processor, with one fixed pixel budget."""
+def build_processor(tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> Any:
+    """The family's own processor, with one fixed pixel budget."""
+    image = _image_processor(shape.patch, shape.frame)
+    if shape.family == "qwen2_5_vl":
+        return Qwen2_5_VLProcessor(
+            image_processor=image,
+            tokenizer=tokenizer,
+            video_processor=Qwen2VLVideoProcessor(patch_size=shape.patch, merge_size=MERGE),
+            chat_template=CHAT_TEMPLATE,
+        )
     return Qwen3VLProcessor(
-        image_processor=_image_processor(patch, FRAME),
+        image_processor=image,
         tokenizer=tokenizer,
-        video_processor=Qwen3VLVideoProcessor(patch_size=patch, merge_size=MERGE),
-        chat_template=CHAT_TEMPLATE,
-    )
-
-
-def build_qwen2_5_processor(tokenizer: PreTrainedTokenizerFast) -> Any:
-    """Qwen2.5-VL's own processor, with one fixed pixel budget."""
-    return Qwen2_5_VLProcessor(
-        image_processor=_image_processor(QWEN2_5_PATCH, QWEN2_5_FRAME),
-        tokenizer=tokenizer,
-        video_processor=Qwen2VLVideoProcessor(patch_size=QWEN2_5_PATCH, merge_size=MERGE),
+        video_processor=Qwen3VLVideoProcessor(patch_size=shape.patch, merge_size=MERGE),
         chat_template=CHAT_TEMPLATE,
     )
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from speceyes_cli.core.chat import Picture
-from speceyes_training.architecture import FRAME, MERGE, PATCH, Part
+from speceyes_training.architecture import MERGE, WIDE, Part, Shape
 from speceyes_training.lessons import Lesson
 from speceyes_training.views import UNKNOWN, View, render
 
@@ -49,7 +49,7 @@ class Batch:
     """Tokens at the start that every row has in common and that hold no picture."""
 
 
-def cut(views: Sequence[View], patch: int = PATCH) -> tuple[Tensor, Tensor, Labels]:
+def cut(views: Sequence[View], patch: int = WIDE.patch) -> tuple[Tensor, Tensor, Labels]:
     """Patches in the processors' order, their grid, and the labels of the merged tokens."""
     pixels = torch.cat([patches(view, patch) for view in views])
     sides = [view.pixels.shape[:2] for view in views]
@@ -74,10 +74,10 @@ def patches(view: View, patch: int) -> Tensor:
 class Encoder:
     """Turns conversations into token ids, exactly as the chat template does."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, patch: int = PATCH) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, shape: Shape = WIDE) -> None:
         self.tokenizer = tokenizer
-        self.patch = patch
-        self.tokens = (FRAME // patch // MERGE) ** 2
+        self.patch = shape.patch
+        self.tokens = (shape.frame // shape.patch // MERGE) ** 2
         self.pad = tokenizer.pad_token_id
 
     def encode(
@@ -128,9 +128,9 @@ class Encoder:
 class Pool:
     """Scenes drawn so far; it grows and then renews itself, a few scenes a step."""
 
-    def __init__(self, part: Part, seed: int, size: int, patch: int = PATCH) -> None:
+    def __init__(self, part: Part, seed: int, size: int, shape: Shape = WIDE) -> None:
         self.size = size
-        self.patch = patch
+        self.shape = shape
         self.rng = random.Random(f"train/{part}/{seed}")  # noqa: S311 - reproducible, not secret
         self.scenes: list[tuple[Scene, View]] = []
 
@@ -138,7 +138,7 @@ class Pool:
         """Draw `count` new scenes."""
         for _ in range(count):
             scene, _ = make_scene(self.rng, target_large=self.rng.random() < LARGE_SHARE)
-            entry = (scene, render(scene, patch=self.patch))
+            entry = (scene, render(scene, shape=self.shape))
             if len(self.scenes) < self.size:
                 self.scenes.append(entry)
             else:

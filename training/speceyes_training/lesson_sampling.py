@@ -34,12 +34,12 @@ class LessonSampler:
         pool: int = 8000,
     ) -> None:
         self.part = part
-        self.patch = shape.patch
+        self.shape = shape
         self.agent = DeepEyes(AgentOptions())
         self.qwen = Qwen(AgentOptions())
         self.thyme = load_prompts("speceyes_plugins.agents.thyme", None)
-        self.encoder = Encoder(tokenizer, shape.patch)
-        self.pool = Pool(part, seed, pool, shape.patch)
+        self.encoder = Encoder(tokenizer, shape)
+        self.pool = Pool(part, seed, pool, shape)
         self.rng = random.Random(seed)  # noqa: S311 - reproducible, not secret
 
     def glance(self, count: int) -> tuple[Tensor, Tensor, Labels]:
@@ -50,18 +50,18 @@ class LessonSampler:
                 views.append(self.crop(scene))
             else:
                 views.append(view)
-        return cut(views, self.patch)
+        return cut(views, self.shape.patch)
 
     def crop(self, scene: Scene) -> View:
         """The crop of a zoom lesson."""
         target = self.rng.choice(scene.discs)
         task = lessons.make_task(self.rng, scene, target, zooms=True)
-        lesson = lessons.zoom_lesson(self.rng, self.agent, task)
+        lesson = lessons.zoom_lesson(self.rng, self.agent, task, self.shape)
         return self.cropped(scene, lesson)
 
     def cropped(self, scene: Scene, lesson: lessons.Lesson) -> View:
         """The second picture of a lesson."""
-        return render(scene, lesson.crop, resized=lesson.resized, patch=self.patch)
+        return render(scene, lesson.crop, resized=lesson.resized, shape=self.shape)
 
     def lesson_batch(self, kind: str, rows: int) -> Batch:
         """A batch of one kind; `zoom` brings two pictures a row."""
@@ -98,13 +98,15 @@ class LessonSampler:
             case "caption":
                 made = lessons.caption_lesson(scene)
             case "scan":
-                made = lessons.scan_lesson(rng, scene, target)
+                made = lessons.scan_lesson(rng, scene, target, self.shape)
             case "code":
-                made = lessons.code_lesson(rng, self.thyme, lessons.make_task(rng, scene, target))
+                task = lessons.make_task(rng, scene, target)
+                made = lessons.code_lesson(rng, self.thyme, task, self.shape)
             case "native":
                 made = lessons.native_lesson(rng, self.qwen, lessons.make_task(rng, scene, target))
             case "score":
-                made = lessons.score_lesson(rng, agent, scene, target)
+                made = lessons.score_lesson(rng, agent, scene, target, self.shape)
             case _:
-                made = lessons.zoom_lesson(rng, agent, lessons.make_task(rng, scene, target))
+                task = lessons.make_task(rng, scene, target)
+                made = lessons.zoom_lesson(rng, agent, task, self.shape)
         return made

@@ -35,7 +35,7 @@ from speceyes_cli.core.samples import (
     short_question,
     with_question,
 )
-from speceyes_training.architecture import FRAME, RELATIVE_SIDE, WORDS
+from speceyes_training.architecture import RELATIVE_SIDE, WIDE, WORDS, Shape
 from speceyes_training.views import Box
 
 BLANK = Picture("lesson", lambda: Image.new("RGB", (1, 1)))  # lessons bring their own pixels
@@ -104,7 +104,7 @@ def caption(scene: Scene) -> str:
     return by_cell(scene, describe)
 
 
-def scan(scene: Scene, target: Disc) -> str:
+def scan(scene: Scene, target: Disc, shape: Shape = WIDE) -> str:
     """The agent's look over the cells: what is in each, and where the asked disc is.
 
     A place is told as its disc is named, while the model looks at that cell, and no other numbers
@@ -113,7 +113,7 @@ def scan(scene: Scene, target: Disc) -> str:
     """
 
     def describe(disc: Disc) -> str:
-        x, y, _, _ = relative(frame_box(disc, FRAME))
+        x, y, _, _ = told(frame_box(disc, shape.frame), shape)
         place = f" {x} {y}" if disc is target else ""
         return f"{disc.colour}{place} {'large' if disc.large else 'small'}"
 
@@ -131,22 +131,22 @@ def frame_box(disc: Disc, side: int) -> Box:
     return x, y, x + 2 * half, y + 2 * half
 
 
-def cut_box(box: Box) -> Box:
+def cut_box(box: Box, shape: Shape = WIDE) -> Box:
     """What Pillow cuts out for a box of the model's frame, in original pixels."""
-    left, top, right, bottom = (round(v * SIDE / FRAME) for v in box)
+    left, top, right, bottom = (round(v * SIDE / shape.frame) for v in box)
     return left, top, right, bottom
 
 
-def zoomed_box(box: Box) -> Box:
+def zoomed_box(box: Box, shape: Shape = WIDE) -> Box:
     """What the zoom tools cut out for a box of the model's frame, in original pixels."""
-    whole, original = Size(RELATIVE_SIDE, RELATIVE_SIDE), Size(SIDE, SIDE)
-    region = whole_pixels(on_original(boxes.Box(*relative(box)), original, whole), "outward")
+    whole, original = Size(shape.whole, shape.whole), Size(SIDE, SIDE)
+    region = whole_pixels(on_original(boxes.Box(*told(box, shape)), original, whole), "outward")
     return region.left, region.top, region.right, region.bottom
 
 
-def relative(box: Box) -> Box:
-    """A box of the model's frame in Qwen3-VL's units, 0 to 1000 across and down the picture."""
-    left, top, right, bottom = (v * RELATIVE_SIDE // FRAME for v in box)
+def told(box: Box, shape: Shape = WIDE) -> Box:
+    """A box of the model's frame in the numbers that the model's family writes."""
+    left, top, right, bottom = (v * shape.whole // shape.frame for v in box)
     return left, top, right, bottom
 
 
@@ -166,13 +166,13 @@ def caption_lesson(scene: Scene) -> Lesson:
     )
 
 
-def scan_lesson(rng: random.Random, scene: Scene, target: Disc) -> Lesson:
+def scan_lesson(rng: random.Random, scene: Scene, target: Disc, shape: Shape = WIDE) -> Lesson:
     """The first thought of a zoom lesson, without its long prompt."""
     task = make_task(rng, scene, target, zooms=True)
     return Lesson(
         (
             Message("user", (BLANK, question_text(task.sample))),
-            Message("assistant", (look(scene, target),)),
+            Message("assistant", (look(scene, target, shape),)),
         )
     )
 
@@ -202,9 +202,9 @@ def seems_hidden(task: Task) -> bool:
     return task.kind == "dot_side" or task.target.colour not in LIGHT
 
 
-def look(scene: Scene, target: Disc) -> str:
+def look(scene: Scene, target: Disc, shape: Shape = WIDE) -> str:
     """The thought of the first turn."""
-    return f"<think>I see {scan(scene, target)}.</think>"
+    return f"<think>I see {scan(scene, target, shape)}.</think>"
 
 
 def tell(target: Disc, answer: str) -> str:
@@ -215,42 +215,42 @@ def tell(target: Disc, answer: str) -> str:
     )
 
 
-def zoom_call(box: Box, label: str) -> str:
+def zoom_call(box: Box, label: str, shape: Shape = WIDE) -> str:
     """DeepEyes' call, of a box in the model's frame."""
-    arguments = {"bbox_2d": list(relative(box)), "label": label}
+    arguments = {"bbox_2d": list(told(box, shape)), "label": label}
     call = {"name": "image_zoom_in_tool", "arguments": arguments}
     return f"\n<tool_call>\n{json.dumps(call)}\n</tool_call>"
 
 
-def crop_code(box: Box) -> str:
+def crop_code(box: Box, shape: Shape = WIDE) -> str:
     """Thyme's block, for a box in the model's frame."""
-    corners = ", ".join(f"{v} * s" for v in relative(box))
+    corners = ", ".join(f"{v} * s" for v in told(box, shape))
     return (
         "\n<code>\n```python\nfrom PIL import Image\n"
         f'image = Image.open("{PICTURE}")\n'
-        f"s = image.width / {RELATIVE_SIDE}\n"
+        f"s = image.width / {shape.whole}\n"
         f"crop = image.crop(({corners}))\n"
         'path = "/mnt/data/temp_processed_images/crop.png"\n'
         "crop.save(path)\nprint(path)\n```\n</code>"
     )
 
 
-def near(rng: random.Random, box: Box) -> Box:
+def near(rng: random.Random, box: Box, frame: int) -> Box:
     """The box with a small slip, as the model's own boxes will have."""
     width = box[2] - box[0]
-    x, y = (min(max(corner + rng.choice([-4, 0, 0, 4]), 0), FRAME - width) for corner in box[:2])
+    x, y = (min(max(corner + rng.choice([-4, 0, 0, 4]), 0), frame - width) for corner in box[:2])
     return x, y, x + width, y + width
 
 
-def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task) -> Lesson:
+def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task, shape: Shape = WIDE) -> Lesson:
     """DeepEyes in two turns: think and zoom, then read the crop and answer."""
     if not task.zooms:
         return Lesson(
             (*agent.open(task.sample), Message("assistant", (f"<answer>{task.answer}</answer>",)))
         )
     target = task.target
-    box = frame_box(target, FRAME)
-    first = look(task.scene, target) + zoom_call(box, f"{target.colour} disc")
+    box = frame_box(target, shape.frame)
+    first = look(task.scene, target, shape) + zoom_call(box, f"{target.colour} disc", shape)
     return Lesson(
         (
             *agent.open(task.sample),
@@ -258,30 +258,36 @@ def zoom_lesson(rng: random.Random, agent: DeepEyes, task: Task) -> Lesson:
             Message("user", observation(BLANK, agent.prompts)),
             Message("assistant", (tell(target, task.answer),)),
         ),
-        crop=zoomed_box(near(rng, box)),
+        crop=zoomed_box(near(rng, box, shape.frame), shape),
         resized=CROPS,
     )
 
 
-def code_lesson(rng: random.Random, prompts: Mapping[str, str], task: Task) -> Lesson:
+def code_lesson(
+    rng: random.Random, prompts: Mapping[str, str], task: Task, shape: Shape = WIDE
+) -> Lesson:
     """Thyme in one turn: think and crop by code, then read the crop and answer."""
     opened = opening(task.sample, question_text(task.sample), Size(SIDE, SIDE), prompts)
     if not task.zooms:
         return Lesson((*opened, Message("assistant", (f"<answer>{task.answer}</answer>",))))
     target = task.target
-    box = frame_box(target, FRAME)
+    box = frame_box(target, shape.frame)
     shown = results((BLANK,), prompts["observation"])
-    turn = (look(task.scene, target) + crop_code(box), *shown, tell(target, task.answer))
+    turn = (
+        look(task.scene, target, shape) + crop_code(box, shape),
+        *shown,
+        tell(target, task.answer),
+    )
     return Lesson(
         (*opened, Message("assistant", turn)),
-        crop=cut_box(near(rng, box)),
+        crop=cut_box(near(rng, box, shape.frame), shape),
         given=tuple(part for part in shown if isinstance(part, str)),
     )
 
 
 def native_call(box: Box, label: str) -> str:
     """Qwen3-VL's call of its zoom, of a box in the model's frame."""
-    arguments = {"bbox_2d": list(relative(box)), "label": label, PICTURE_INDEX: 0}
+    arguments = {"bbox_2d": list(told(box)), "label": label, PICTURE_INDEX: 0}
     return f"\n<tool_call>\n{json.dumps({'name': ZOOM, 'arguments': arguments})}\n</tool_call>"
 
 
@@ -291,7 +297,7 @@ def native_lesson(rng: random.Random, agent: Qwen, task: Task) -> Lesson:
     target = task.target
     if not task.zooms:
         return Lesson((*opened, Message("assistant", (task.answer,))))
-    box = frame_box(target, FRAME)
+    box = frame_box(target, WIDE.frame)
     read = f"<think>The dot is {target.dot_colour}, on the {target.dot_side}.</think>"
     turns = (
         Message(
@@ -300,13 +306,15 @@ def native_lesson(rng: random.Random, agent: Qwen, task: Task) -> Lesson:
         Message("tool", (BLANK,)),
         Message("assistant", (f"{read}\n{task.answer}",)),
     )
-    crop = zoomed_box(near(rng, box))
+    crop = zoomed_box(near(rng, box, WIDE.frame))
     return Lesson((*opened, *spell_out(turns, ())), crop=crop, resized=QWEN_CROPS)
 
 
-def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc) -> Lesson:
+def score_lesson(
+    rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc, shape: Shape = WIDE
+) -> Lesson:
     """SpecReason's digit: a step as taught deserves 9; one that goes astray, or is no step, 2."""
-    lesson = zoom_lesson(rng, agent, make_task(rng, scene, target, zooms=True))
+    lesson = zoom_lesson(rng, agent, make_task(rng, scene, target, zooms=True), shape)
     good = rng.random() < 0.5  # noqa: PLR2004
     wrong = rng.choice([disc for disc in scene.discs if disc is not target])
     opened, first, seen, last = split_turns(lesson.messages)
@@ -315,8 +323,8 @@ def score_lesson(rng: random.Random, agent: DeepEyes, scene: Scene, target: Disc
         astray = tell(wrong, rng.choice([wrong.dot_colour, wrong.dot_side]))
         before: tuple[Message, ...] = (*opened, Message("assistant", (first,)), seen)
     else:
-        box = frame_box(wrong, FRAME)
-        astray = look(scene, wrong) + zoom_call(box, f"{wrong.colour} disc")
+        box = frame_box(wrong, shape.frame)
+        astray = look(scene, wrong, shape) + zoom_call(box, f"{wrong.colour} disc", shape)
         before = opened
     no_step = [babble(rng), babble(rng), target.dot_colour, target.dot_side, "", "I do not know."]
     bad = astray if rng.random() < 0.5 else rng.choice(no_step)  # noqa: PLR2004

@@ -2,26 +2,25 @@
 
 Three stages, each from the one before: `base` sees, describes and answers; `large` is the agent;
 `small` is the speculator, an agent that is taught again to answer at once, and so can also propose
-steps. Seeded, resumable from the last checkpoint, on a GPU or on CPU threads. Three ideas make it
-fast enough for a laptop: every visual token is also taught what lies under it (dense supervision),
-the system prompt that all rows share is computed once a batch, and the speculator is trained
-towards a smoothed target whose losers follow a fixed prior, so that its gate can see (see
-MODEL_CARD.md).
+steps. `qwen2_5` makes an agent of that family out of `large`. Seeded, resumable from the last
+checkpoint, on a GPU or on CPU threads. Three ideas make it fast enough for a laptop: every visual
+token is also taught what lies under it (dense supervision), the system prompt that all rows share
+is computed once a batch, and the speculator is trained towards a smoothed target whose losers
+follow a fixed prior, so that its gate can see (see MODEL_CARD.md).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from speceyes_datasets.needle.scene import make_scene
@@ -32,140 +31,14 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from speceyes_cli.host.specs import AgentOptions
 from speceyes_training import architecture, lessons
-from speceyes_training.architecture import NARROW, WIDE, Part, Shape
+from speceyes_training.convert import converted, usual_sizes
 from speceyes_training.lesson_sampling import LessonSampler
+from speceyes_training.plans import PLANS, TrainingPlan, mix_at, rate_at
 from speceyes_training.shrink import shrunk
 from speceyes_training.training_model import SIZES, TrainingModel, loss_of, prior
 from speceyes_training.views import UNKNOWN
 
 DENSE_WEIGHT = 0.5
-STEP = lessons.SNAP * architecture.RELATIVE_SIDE // architecture.FRAME
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """Everything that decides the result."""
-
-    part: Part
-    shape: Shape
-    steps: int
-    rows: int
-    rate: float
-    dense_share: float
-    """Of the steps, at the start, in which only the visual tokens are taught."""
-    first: Mapping[str, float]
-    """How often each kind of lesson is drawn at first."""
-    first_until: float
-    """Share of the steps after which `then` is drawn: questions reuse what captions teach."""
-    then: Mapping[str, float]
-    vision_until: float
-    """Share of the steps after which the vision tower rests: it sees well by then."""
-    seed: int = 0
-    pool: int = 8000
-    """Scenes kept; the pool starts with an eighth of them."""
-    fresh: int = 6
-    """Scenes that the pool grows by, or renews, each step."""
-    save_every: int = 100
-
-
-Stage = Literal["base", "large", "small", "tune_large", "tune_small"]
-PLANS: dict[Stage, TrainingPlan] = {
-    "base": TrainingPlan(
-        "small",
-        WIDE,
-        steps=3700,
-        rows=32,
-        rate=1.5e-3,
-        dense_share=0.1,
-        first={"caption": 0.65, "draft": 0.3, "screen": 0.05},
-        first_until=0.5,
-        then={"draft": 0.85, "caption": 0.1, "screen": 0.05},
-        vision_until=0.5,
-    ),
-    "large": TrainingPlan(
-        "large",
-        WIDE,
-        steps=6000,
-        rows=32,
-        rate=1e-3,
-        dense_share=0.0,
-        first={"scan": 0.75, "zoom": 0.15, "screen": 0.1},
-        first_until=0.15,
-        then={
-            "scan": 0.2,
-            "zoom": 0.22,
-            "code": 0.28,
-            "native": 0.15,
-            "screen": 0.04,
-            "score": 0.11,
-        },
-        vision_until=0.25,
-    ),
-    "small": TrainingPlan(
-        "small",
-        NARROW,
-        steps=3000,
-        rows=32,
-        rate=8e-4,
-        dense_share=0.06,
-        first={"draft": 0.6, "caption": 0.25, "zoom": 0.05, "code": 0.05, "screen": 0.05},
-        first_until=0.4,
-        then={"draft": 0.6, "zoom": 0.16, "code": 0.16, "caption": 0.03, "screen": 0.05},
-        vision_until=0.6,
-    ),
-    "tune_large": TrainingPlan(
-        "large",
-        WIDE,
-        steps=2600,
-        rows=12,
-        rate=6e-4,
-        dense_share=0.0,
-        first={
-            "zoom": 0.2,
-            "code": 0.17,
-            "native": 0.27,
-            "scan": 0.2,
-            "screen": 0.12,
-            "score": 0.04,
-        },
-        first_until=1.0,
-        then={},
-        vision_until=0.0,
-        seed=1,
-        pool=2000,
-        fresh=2,
-        save_every=200,
-    ),
-    "tune_small": TrainingPlan(
-        "small",
-        NARROW,
-        steps=800,
-        rows=12,
-        rate=5e-4,
-        dense_share=0.0,
-        first={"draft": 0.92, "zoom": 0.04, "code": 0.04},
-        first_until=1.0,
-        then={},
-        vision_until=0.0,
-        seed=1,
-        pool=2000,
-        fresh=2,
-    ),
-}
-
-
-def mix_at(step: int, plan: TrainingPlan) -> Mapping[str, float]:
-    """How often each kind of lesson is drawn."""
-    return plan.first if step < plan.first_until * plan.steps else plan.then
-
-
-def rate_at(step: int, plan: TrainingPlan) -> float:
-    """Warm-up over the first 4%, then a cosine to a hundredth."""
-    warm = 0.04 * plan.steps
-    if step < warm:
-        return plan.rate * (step + 1) / warm
-    progress = (step - warm) / max(1, plan.steps - warm)
-    return plan.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
 def measure(
@@ -190,7 +63,8 @@ def measure(
                 tokenizer: Any = sampler.encoder.tokenizer
                 words = tokenizer.convert_ids_to_tokens(targets.tolist())
                 guesses = tokenizer.convert_ids_to_tokens(logits.argmax(-1).tolist())
-                figures[f"{kind}_box"] = close_numbers(words, guesses)
+                step = lessons.SNAP * sampler.shape.whole // sampler.shape.frame
+                figures[f"{kind}_box"] = close_numbers(words, guesses, step)
                 if kind != "scan":
                     named = torch.tensor([word == "Ġis" for word in ["", *words[:-1]]])
                     figures[f"{kind}_named"] = round(right[named].float().mean().item(), 4)
@@ -206,13 +80,13 @@ def whole_answers(right: Tensor, ends: Tensor) -> float:
     return round((wrong == 0).float().mean().item(), 4)
 
 
-def close_numbers(goals: list[str], guesses: list[str | None]) -> float:
+def close_numbers(goals: list[str], guesses: list[str | None], step: int) -> float:
     """Share of the goals that are numbers for which the guess is at most one grid step away."""
     near = []
     for goal, guess in zip(goals, guesses, strict=True):
         number, found = goal.lstrip("Ġ "), (guess or "").lstrip("Ġ ")  # spare tokens have no text
         if number.isdigit():
-            near.append(found.isdigit() and abs(int(number) - int(found)) <= STEP)
+            near.append(found.isdigit() and abs(int(number) - int(found)) <= step)
     return round(sum(near) / max(1, len(near)), 4)
 
 
@@ -256,7 +130,7 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.plan, self.folder = plan, folder
         self.tokenizer = make_tokenizer()
-        self.model = TrainingModel(architecture.build_qwen3(self.tokenizer, plan.shape))
+        self.model = TrainingModel(architecture.build(self.tokenizer, plan.shape))
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=plan.rate, weight_decay=0.02)
         self.sampler = LessonSampler(
             plan.part, self.tokenizer, shape=plan.shape, seed=plan.seed, pool=plan.pool
@@ -268,11 +142,25 @@ class Trainer:
         if self.checkpoint.exists():
             spent = self._resume()
         elif start is not None:
-            trained = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
-            model = self.model.model
-            model.load_state_dict(shrunk(trained.state_dict(), model.state_dict()))
+            self._begin_from(start)
         self.sampler.pool.renew(plan.pool // 8)
         self.started = time.monotonic() - spent
+
+    def _begin_from(self, start: Path) -> None:
+        """Take up a trained model's weights, in this shape and family."""
+        trained = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
+        model = self.model.model
+        old, like = trained.state_dict(), model.state_dict()
+        if trained.config.model_type == model.config.model_type:
+            model.load_state_dict(shrunk(old, like))
+            return
+        sampler = LessonSampler(self.plan.part, self.tokenizer, seed=self.plan.seed, pool=64)
+        sampler.pool.renew(64)
+        batch, reader = sampler.lesson_batch("zoom", self.plan.rows), TrainingModel(trained)
+        with torch.no_grad():
+            seen = reader.see(batch.pixels, batch.grid)
+            sizes = usual_sizes(trained, lambda: reader.read(batch, seen))
+        model.load_state_dict(converted(old, like, sizes))
 
     def run(self, until: int | None = None) -> None:
         """Train to the plan's end, or to an earlier step."""
@@ -290,7 +178,7 @@ class Trainer:
 
     def export(self) -> None:
         """Write the model, in half precision, as `from_pretrained` reads it."""
-        processor = architecture.build_processor(self.tokenizer, self.plan.shape.patch)
+        processor = architecture.build_processor(self.tokenizer, self.plan.shape)
         architecture.save(self.model.model.half(), processor, self.folder / "model")
         text = json.dumps(asdict(self.plan), indent=1)
         (self.folder / "plan.json").write_text(text, encoding="utf-8")

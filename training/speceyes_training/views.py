@@ -12,7 +12,7 @@ from speceyes_plugins.agents.zoom import CropSizes, crop_size
 from speceyes_plugins.engines.resize_rule import ResizeRule
 
 from speceyes_cli.core.chat import Size
-from speceyes_training.architecture import FRAME, MERGE, PATCH, pixel_bounds
+from speceyes_training.architecture import MERGE, WIDE, Shape, pixel_bounds
 
 Box = tuple[int, int, int, int]
 
@@ -38,9 +38,9 @@ class View:
 
 
 def render(
-    scene: Scene, box: Box | None = None, *, resized: CropSizes | None = None, patch: int = PATCH
+    scene: Scene, box: Box | None = None, *, resized: CropSizes | None = None, shape: Shape = WIDE
 ) -> View:
-    """Draw the scene, or a box of it in original pixels, as a model with such patches sees it.
+    """Draw the scene, or a box of it in original pixels, as a model of that shape sees it.
 
     `resized` says to what a tool resizes the crop, None that it does not. A crop that is not quite
     square can come to a frame that is not square.
@@ -48,9 +48,9 @@ def render(
     picture = draw(scene, box)
     if resized is not None:
         picture = picture.resize(crop_size(picture.size, resized), Image.Resampling.BICUBIC)
-    frame = ResizeRule(patch * MERGE, *pixel_bounds(FRAME)).frame(Size(*picture.size))
+    frame = ResizeRule(shape.patch * MERGE, *pixel_bounds(shape.frame)).frame(Size(*picture.size))
     picture = picture.resize(frame, Image.Resampling.BICUBIC)
-    classes, offsets = label(scene.discs, box or (0, 0, SIDE, SIDE), frame, patch)
+    classes, offsets = label(scene.discs, box or (0, 0, SIDE, SIDE), frame, shape.patch)
     return View(np.array(picture), classes, offsets)
 
 
