@@ -68,7 +68,7 @@ def agree(limit: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         far, near = Path(folder, "far"), Path(folder, "near")
         small = server("--model", "embedded", "--role", "small")
-        large = server("--model", "embedded", "--role", "large")
+        large = server("--model", "embedded-qwen2.5", "--role", "large")
         with small as (first, _), large as (second, _):
             chosen = [*choose("small", first), *choose("large", second)]
             run(*chosen, "--limit", str(limit), "--out", str(far), "--max-errors", "9999")

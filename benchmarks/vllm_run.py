@@ -3,7 +3,7 @@
     python benchmarks/vllm_run.py agree [--limit 60]    # beside the local engine
     python benchmarks/vllm_run.py servers [--repeats 3]  # beside two vLLM servers over HTTP
 
-`agree` compares routes, answers and token scores of both agents and all methods. `servers` times
+`agree` compares routes, answers and token scores of three agents and all methods. `servers` times
 speculative runs in turn: samples a second, the loading of models and the start of servers left
 out. vLLM comes from the environment that `python tests/real_servers/environment.py` makes.
 """
@@ -32,11 +32,9 @@ import environment  # noqa: E402
 from starting import SETTINGS, started  # noqa: E402
 
 WEIGHTS = ROOT / "plugins" / "speceyes_plugins" / "embedded" / "weights"
-FACTOR = {"small": 40, "large": 32}
-"""Pixels that a side of a picture is a multiple of."""
-PIXELS = ("25599", "25601")
-"""The least and the most that either model sees."""
-IN_PROCESS = ("--small", "vllm:embedded", "--large", "vllm:embedded")
+SERVED = {"small": ("small", 40, 160), "large": ("qwen2.5", 28, 168)}
+"""By role the folder, the pixels that a side is a multiple of, and those of a square's side."""
+LARGE = {"deepeyes": "embedded-qwen2.5", "thyme": "embedded-qwen2.5", "qwen": "embedded"}
 METHODS = ("baseline", "draft", "speceyes", "specreason")
 KEYS = {f"SPECEYES_{role}_API_KEY": contract.KEY for role in ("SMALL", "LARGE")}
 
@@ -62,10 +60,10 @@ def run(python: str, words: Sequence[str]) -> tuple[dict[str, dict[str, Any]], f
 def agree(limit: int) -> None:
     """Routes, answers and scores of the same samples in process and by the local engine."""
     vllm = environment.with_program(environment.vllm()).python
-    for agent, method in product(("deepeyes", "thyme"), METHODS):
+    for agent, method in product(LARGE, METHODS):
         words = ("--agent", agent, "--method", method, "--limit", str(limit))
         ours, _ = run(sys.executable, words)
-        theirs, _ = run(vllm, (*words, *IN_PROCESS))
+        theirs, _ = run(vllm, (*words, *in_process(agent)))
         routes = sum(one["route"] == theirs[key]["route"] for key, one in ours.items())
         pairs = [(one, theirs[key]) for key, one in ours.items()]
         same = sum((a["route"], a["text"]) == (b["route"], b["text"]) for a, b in pairs)
@@ -76,6 +74,11 @@ def agree(limit: int) -> None:
             f"same route and answer {same}, largest difference of token scores {largest}",
             flush=True,
         )
+
+
+def in_process(agent: str) -> tuple[str, ...]:
+    """The options that run both models through vLLM in the program's process."""
+    return ("--small", "vllm:embedded", "--large", f"vllm:{LARGE[agent]}")
 
 
 def apart(one: dict[str, Any], other: dict[str, Any]) -> list[float]:
@@ -93,21 +96,22 @@ def apart(one: dict[str, Any], other: dict[str, Any]) -> list[float]:
 def servers(limit: int, repeats: int) -> None:
     """Samples a second of speculative runs, in process and over HTTP in turn."""
     vllm = environment.with_program(environment.vllm()).python
-    remote = ["--agent-option", "box-frame=pixels"]
+    remote: list[str] = []
     with ExitStack() as stack:
-        for role, factor in FACTOR.items():
+        for role, (folder, factor, side) in SERVED.items():
             command = (vllm, "-m", "vllm.entrypoints.openai.api_server")
-            model = ("--model", str(WEIGHTS / role))
+            model = ("--model", str(WEIGHTS / folder))
             options = (*contract.OPTIONS, "--trust-request-mm-kwargs", "--served-model-name", role)
             server = stack.enter_context(
                 started([*command, *model, *options], "/v1/models", contract.KEY)
             )
             remote += [f"--{role}", f"{server.address}/v1?factor={factor}#{role}"]
-            remote += [f"--{role}-min-pixels", PIXELS[0], f"--{role}-max-pixels", PIXELS[1]]
+            remote += [f"--{role}-min-pixels", str(side**2 - 1)]
+            remote += [f"--{role}-max-pixels", str(side**2 + 1)]
         rates: dict[str, list[float]] = {"in process": [], "over HTTP": []}
         answers: dict[str, dict[str, Any]] = {}
         for _ in range(repeats):
-            for name, words in (("in process", IN_PROCESS), ("over HTTP", remote)):
+            for name, words in (("in process", in_process("deepeyes")), ("over HTTP", remote)):
                 records, rate = run(vllm, ("--limit", str(limit), *words))
                 rates[name].append(rate)
                 answers[name] = {k: (one["route"], one["text"]) for k, one in records.items()}

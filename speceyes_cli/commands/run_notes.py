@@ -21,7 +21,7 @@ LONGEST = 500
 
 def toy_note(loads: Iterable[Load], dataset: str | None) -> str | None:
     """A warning that the embedded models were trained on needle only; None where it is not due."""
-    toys = [load for load in loads if load.options.model == RunOptions.models]
+    toys = [load for load in loads if load.options.model.partition("-")[0] == RunOptions.models]
     if not toys or dataset == RunOptions.dataset:
         return None
     return (
@@ -120,8 +120,9 @@ def _and_more(records: Sequence[Record]) -> str:
 
 def undecided_note(count: int, folder: str = "RUN") -> str:
     """What can be done about answers that no rule could decide."""
-    answers = "1 answer" if count == 1 else f"{count} answers"
+    one = count == 1
+    answers = "1 answer" if one else f"{count} answers"
     return (
-        f"{answers} could not be decided by rule and count as wrong: `speceyes judge {folder}` "
-        "asks a model about them."
+        f"{answers} could not be decided by rule and {'counts' if one else 'count'} as wrong: "
+        f"`speceyes judge {folder}` asks a model about {'it' if one else 'them'}."
     )

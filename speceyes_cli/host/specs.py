@@ -85,6 +85,8 @@ class AgentSpec:
     summary: str
     options: tuple[PluginOption, ...] = ()
     """Options of its own, given as `--agent-option name=value`."""
+    own_models: Mapping[str, Mapping[Role, str]] = field(default_factory=dict, hash=False)
+    """Of a set that `--models` chooses, by its name, the models that are others for this agent."""
     prompt_sources: Mapping[str, Callable[[Path], FoundPrompts]] = field(
         default_factory=dict, hash=False
     )

@@ -170,7 +170,12 @@ def test_an_interrupt_while_the_program_loads_ends_it_without_a_word(
 
 @pytest.mark.parametrize(
     ("models", "dataset", "told"),
-    [("embedded", "needle", False), ("embedded", "vstar", True), ("a/b", "vstar", False)],
+    [
+        ("embedded", "needle", False),
+        ("embedded", "vstar", True),
+        ("embedded-qwen2.5", "vstar", True),
+        ("a/b", "vstar", False),
+    ],
 )
 def test_the_toy_models_are_not_believed_on_other_data(
     models: str, dataset: str, told: bool

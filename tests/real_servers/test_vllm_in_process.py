@@ -34,14 +34,19 @@ def run(python: str, folder: Path, *options: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("agent", "method"),
-    [("deepeyes", "speceyes"), ("deepeyes", "specreason"), ("thyme", "speceyes")],
+    ("agent", "method", "large"),
+    [
+        ("deepeyes", "speceyes", "embedded-qwen2.5"),
+        ("deepeyes", "specreason", "embedded-qwen2.5"),
+        ("thyme", "speceyes", "embedded-qwen2.5"),
+        ("qwen", "speceyes", "embedded"),
+    ],
 )
 def test_routes_answers_and_scores_are_the_local_engines(
-    vllm: environment.Environment, tmp_path: Path, agent: str, method: str
+    vllm: environment.Environment, tmp_path: Path, agent: str, method: str, large: str
 ) -> None:
     asked = ("--agent", agent, "--method", method, "--limit", "10")
-    pair = ("--small", "vllm:embedded", "--large", "vllm:embedded")
+    pair = ("--small", "vllm:embedded", "--large", f"vllm:{large}")
     ours = run(sys.executable, tmp_path / "ours", *asked)
     theirs = run(vllm.python, tmp_path / "theirs", *asked, *pair)
     assert len(ours) == 20

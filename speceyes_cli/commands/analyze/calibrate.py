@@ -156,8 +156,14 @@ def _notes(certificate: Certificate) -> list[str]:
             "were left out here."
         )
     if certificate.errors:
-        notes.append(f"{certificate.errors} samples failed; the promise is about answered ones.")
-    if certificate.undecided:
+        failed = "1 sample" if certificate.errors == 1 else f"{certificate.errors} samples"
+        notes.append(f"{failed} failed; the promise is about answered ones.")
+    if certificate.undecided == 1:
+        notes.append(
+            "1 answer could not be judged by rule and was counted as wrong; `speceyes judge` "
+            "settles it."
+        )
+    elif certificate.undecided:
         notes.append(
             f"{certificate.undecided} answers could not be judged by rule: where the agent's may "
             "be right and the draft's is not known to be, they count as harm. `speceyes judge` "

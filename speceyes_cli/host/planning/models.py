@@ -144,7 +144,8 @@ def model_name(role: Role, options: RunOptions, host: Host) -> str:
         raise UsageError(f"There is no set of models {options.models!r}; {known}.")
     if role not in sets[options.models]:
         raise UsageError(f"--models {options.models} has no {role} model; name one with --{role}.")
-    return sets[options.models][role]
+    own = host.agents.get(options.agent).own_models.get(options.models, {})
+    return own.get(role, sets[options.models][role])
 
 
 def load_engines(loads: Mapping[Role, Load], announce: Callable[[str], None]) -> dict[Role, Engine]:

@@ -126,6 +126,17 @@ def test_each_role_gets_its_own_options(host: Host) -> None:
     assert large.model == "scripted?delay=0"
 
 
+def test_an_agent_may_have_models_of_its_own_in_a_set(host: Host) -> None:
+    def models(agent: str, **changes: object) -> dict[str, str]:
+        named = {"small": None, "large": None, "dataset": "needle", **changes}
+        loads = plan(host, agent=agent, **named).loads
+        return {role: load.options.model for role, load in loads.items()}
+
+    assert models("qwen") == {"small": "embedded", "large": "embedded"}
+    assert models("deepeyes") == {"small": "embedded", "large": "embedded-qwen2.5"}
+    assert models("deepeyes", large="embedded") == {"small": "embedded", "large": "embedded"}
+
+
 def test_the_budget_reaches_the_agent(host: Host) -> None:
     agent = plan(host, max_turns=2, max_new_tokens=7).recipe.agent
     assert (agent.max_turns, agent.max_new_tokens) == (2, 7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from speceyes_plugins.embedded import PAIR, QWEN2_5
 from speceyes_plugins.engines.resize_rule import ResizeRule
 from speceyes_plugins.engines.transformers.models import location
 from transformers import AutoProcessor
@@ -10,24 +11,28 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from speceyes_cli.plugin import Role, Size
 
-TAUGHT = Size(160, 160)
+MODELS: tuple[tuple[str, Role, int], ...] = (
+    (PAIR, "small", 160),
+    (PAIR, "large", 160),
+    (QWEN2_5, "large", 168),
+)
 
 
-@pytest.mark.parametrize("role", ["small", "large"])
-def test_every_square_is_shown_as_taught(role: Role) -> None:
-    processor = AutoProcessor.from_pretrained(location("embedded", role)).image_processor
+@pytest.mark.parametrize(("name", "role", "taught"), MODELS)
+def test_every_square_is_shown_as_taught(name: str, role: Role, taught: int) -> None:
+    processor = AutoProcessor.from_pretrained(location(name, role)).image_processor
     size = processor.size
     bounds = (size["shortest_edge"], size["longest_edge"])
     factor = processor.patch_size * processor.merge_size
     rule = ResizeRule(factor, *bounds)
     for side in range(33, 3000):
-        assert rule.frame(Size(side, side)) == TAUGHT
-        assert smart_resize(side, side, factor, *bounds) == (TAUGHT.height, TAUGHT.width)
+        assert rule.frame(Size(side, side)) == Size(taught, taught)
+        assert smart_resize(side, side, factor, *bounds) == (taught, taught)
 
 
-@pytest.mark.parametrize("role", ["small", "large"])
-def test_the_rule_is_the_processors(role: Role) -> None:
-    processor = AutoProcessor.from_pretrained(location("embedded", role)).image_processor
+@pytest.mark.parametrize(("name", "role"), [model[:2] for model in MODELS])
+def test_the_rule_is_the_processors(name: str, role: Role) -> None:
+    processor = AutoProcessor.from_pretrained(location(name, role)).image_processor
     size = processor.size
     bounds = (size["shortest_edge"], size["longest_edge"])
     factor = processor.patch_size * processor.merge_size

@@ -9,6 +9,7 @@ from speceyes_cli.plugin import AgentSpec, FoundPrompts, PluginOption, hookimpl
 from speceyes_plugins.agents.boxes import BOX_FRAMES
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes
 from speceyes_plugins.agents.zoom import ROUNDINGS
+from speceyes_plugins.embedded import PAIR, QWEN2_5
 
 
 def from_upstream(folder: Path) -> FoundPrompts:
@@ -53,4 +54,5 @@ def speceyes_agents() -> Iterable[AgentSpec]:
             "max_new_tokens": 512,
             "agent-option.box-rounding": "truncate",
         },
+        own_models={PAIR: {"large": QWEN2_5}},
     )

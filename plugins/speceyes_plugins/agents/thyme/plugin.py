@@ -13,6 +13,7 @@ from speceyes_cli.plugin import (
     PluginOption,
     hookimpl,
 )
+from speceyes_plugins.embedded import PAIR, QWEN2_5
 
 
 def make_agent(options: AgentOptions) -> Agent:
@@ -65,4 +66,5 @@ def speceyes_agents() -> Iterable[AgentSpec]:
             "max_new_tokens": 2048,
             "agent-option.state": "fresh",
         },
+        own_models={PAIR: {"large": QWEN2_5}},
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from importlib import resources
 from pathlib import Path
 
 from speceyes_cli.plugin import EngineOptions, Role, UsageError
+from speceyes_plugins.embedded import embedded_folder
 from speceyes_plugins.engines.hub import require_hub
 from speceyes_plugins.engines.model_folder import digest_folder, read_config, require_vocabulary
 
-EMBEDDED = "embedded"
 TURN_MEMORY = "turn-memory"
 """The name of the option that bounds what is kept between turns."""
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -32,18 +31,17 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 
 
 def takes(model: str) -> bool:
-    """The embedded pair, a folder that exists, or something shaped like a hub id."""
+    """An embedded model, a folder that exists, or something shaped like a hub id."""
     if not model or "://" in model:
         return False
-    return model == EMBEDDED or Path(model).is_dir() or HUB_ID.fullmatch(model) is not None
+    if embedded_folder(model, "large") is not None or Path(model).is_dir():
+        return True
+    return HUB_ID.fullmatch(model) is not None
 
 
 def location(model: str, role: Role) -> str:
     """The folder or hub id that `from_pretrained` is given."""
-    if model == EMBEDDED:
-        folder = resources.files("speceyes_plugins.embedded").joinpath("weights", role)
-        return str(folder)
-    return model
+    return embedded_folder(model, role) or model
 
 
 def check(options: EngineOptions) -> None:

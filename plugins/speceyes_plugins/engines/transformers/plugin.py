@@ -15,6 +15,7 @@ from speceyes_cli.plugin import (
     Rendered,
     hookimpl,
 )
+from speceyes_plugins.embedded import PAIR
 from speceyes_plugins.engines.transformers.models import TURN_MEMORY, check, digest, takes
 
 
@@ -42,8 +43,8 @@ def speceyes_engines() -> Iterable[EngineSpec]:
         factory=make_engine,
         digest=digest,
         render=render_asks,
-        summary="Qwen2-VL to Qwen3.5 and their kin from a folder or a hub id; the embedded pair",
-        models={"embedded": {"small": "embedded", "large": "embedded"}},
+        summary="Qwen2-VL to Qwen3.5 and their kin from a folder or a hub id; the embedded models",
+        models={PAIR: {"small": PAIR, "large": PAIR}},
         options=(
             PluginOption(
                 TURN_MEMORY,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from speceyes_cli.plugin import EngineOptions, PluginOption, Role, UsageError
+from speceyes_plugins.embedded import embedded_folder
 from speceyes_plugins.engines.hub import require_hub
 from speceyes_plugins.engines.model_folder import digest_folder, read_config, require_vocabulary
 
 PREFIX = "vllm:"
-EMBEDDED = "embedded"
 OLDEST = (0, 32)
 """The first version whose two sampler interfaces are known."""
 
@@ -65,9 +64,7 @@ def takes(model: str) -> bool:
 def location(model: str, role: Role) -> str:
     """The folder or hub id that vLLM is given."""
     name = model.removeprefix(PREFIX)
-    if name == EMBEDDED:
-        return str(resources.files("speceyes_plugins.embedded").joinpath("weights", role))
-    return name
+    return embedded_folder(name, role) or name
 
 
 def digest(options: EngineOptions) -> str | None:
