@@ -85,8 +85,6 @@ class AgentSpec:
     summary: str
     options: tuple[PluginOption, ...] = ()
     """Options of its own, given as `--agent-option name=value`."""
-    own_models: Mapping[str, Mapping[Role, str]] = field(default_factory=dict, hash=False)
-    """Of a set that `--models` chooses, by its name, the models that are others for this agent."""
     prompt_sources: Mapping[str, Callable[[Path], FoundPrompts]] = field(
         default_factory=dict, hash=False
     )
@@ -95,6 +93,8 @@ class AgentSpec:
     published: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What `--parity paper` sets for it: options of a run by name (`threshold`, `max_turns`), its
     own as `agent-option.NAME`."""
+    own_models: Mapping[str, Mapping[Role, str]] = field(default_factory=dict, hash=False)
+    """Of a set that `--models` chooses, by its name, the models that are others for this agent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,5 +112,5 @@ def _centred(weight: Tensor) -> Tensor:
 def _patches(kernel: Tensor, side: int) -> Tensor:
     """[width, channels, time, patch, patch], for patches of another size."""
     scaled = functional.interpolate(kernel.flatten(0, 1), size=(side, side), mode="bilinear")
-    share = (kernel.shape[-1] / side) ** 2
-    return share * scaled.unflatten(0, kernel.shape[:2])
+    resized: Tensor = scaled.unflatten(0, kernel.shape[:2])
+    return (kernel.shape[-1] / side) ** 2 * resized
