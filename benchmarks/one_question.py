@@ -2,9 +2,9 @@
 
     python benchmarks/one_question.py BASE [--questions 40]
 
-Starts `speceyes serve` of both builds, as benchmarks/versus.py installs them, and of this one with
---race, and asks each the same questions one after the other, the first of them to warm it. Prints
-median seconds by the route that a question took.
+Starts `speceyes serve` of both builds, as benchmarks/versus.py installs them, on the same models,
+and of this one with --race, and asks each the same questions one after the other, the first of them
+to warm it. Prints median seconds by the route that a question took.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 
 import httpx2 as httpx
 from serve_load import Server, bodies
-from versus import environments
+from versus import MODELS, environments
 
 WARM = 5
 
@@ -49,7 +49,7 @@ def main() -> None:
             ("now", "now", []),
             ("now, --race", "now", ["--race"]),
         ):
-            server = Server(options, str(builds[build]))
+            server = Server([*MODELS, *options], str(builds[build]))
             try:
                 found = ask(server, chosen.questions)
             finally:

@@ -4,7 +4,8 @@
 
 Installs BASE and the commit that is checked out each into a copy of this environment (hard links,
 removed afterwards), and lets the command answer the same samples of needle with either, in turn, a
-process each: with its default settings, with one thread, and serially. Rates are read from the run
+process each: with its default settings, with one thread, and serially, both with this checkout's
+embedded models. Rates are read from the run
 folder, the loading of models left out. Answers and routes must be equal; where they are not, the
 samples are named.
 """
@@ -27,6 +28,9 @@ from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+WEIGHTS = ROOT / "plugins" / "speceyes_plugins" / "embedded" / "weights"
+MODELS = ("--small", str(WEIGHTS / "small"), "--large", str(WEIGHTS / "qwen2.5"))
+"""For both builds, so that they answer alike; of DeepEyes and Thyme."""
 SETTINGS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "default": ({}, ()),
     "one thread": ({"OMP_NUM_THREADS": "1"}, ()),
@@ -129,6 +133,7 @@ def main() -> None:
         for setting, agent, method in product(chosen.settings, chosen.agents, chosen.methods):
             extra, more = SETTINGS[setting]
             words = ("--agent", agent, "--method", method, "--limit", str(chosen.limit), *more)
+            words += MODELS
             found = {name: Runs() for name in builds}
             for _ in range(chosen.repeats):
                 for name, python in builds.items():
