@@ -158,15 +158,12 @@ def _notes(certificate: Certificate) -> list[str]:
     if certificate.errors:
         failed = "1 sample" if certificate.errors == 1 else f"{certificate.errors} samples"
         notes.append(f"{failed} failed; the promise is about answered ones.")
-    if certificate.undecided == 1:
+    if certificate.undecided:
+        one = certificate.undecided == 1
+        answers = "1 answer" if one else f"{certificate.undecided} answers"
         notes.append(
-            "1 answer could not be judged by rule and was counted as wrong; `speceyes judge` "
-            "settles it."
-        )
-    elif certificate.undecided:
-        notes.append(
-            f"{certificate.undecided} answers could not be judged by rule: where the agent's may "
-            "be right and the draft's is not known to be, they count as harm. `speceyes judge` "
-            "settles them."
+            f"{answers} could not be judged by rule: where the agent's may be right and the "
+            f"draft's is not known to be, {'it counts' if one else 'they count'} as harm. "
+            f"`speceyes judge` settles {'it' if one else 'them'}."
         )
     return notes
