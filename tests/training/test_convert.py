@@ -23,6 +23,8 @@ def old() -> Any:
     for name, parameter in tower.named_parameters():
         if "norm" in name or name.endswith("bias"):
             parameter.data += 0.2 * torch.randn_like(parameter)
+    for layer in model.model.language_model.layers:
+        layer.self_attn.q_proj.weight.data.mul_(20)
     tower.pos_embed.weight.data.zero_()
     tower.patch_embed.proj.bias.data.zero_()
     return model
