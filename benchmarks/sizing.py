@@ -24,10 +24,15 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from speceyes_cli.core.chat import Role
 from speceyes_cli.core.scheduling.batching import Waiting, next_batch
+
+if TYPE_CHECKING:
+    from speceyes_cli.serve.queue import RequestQueue
+    from speceyes_cli.serve.service import Service
 
 PHASES = ("screen", "draft", "agent")
 
@@ -218,7 +223,9 @@ def fit(notes: Sequence[tuple[str, int, float]], phase: str) -> Cost:
     return Cost(max(0.0, statistics.mean(times) - each * statistics.mean(sizes)), each)
 
 
-def ask_for(desk: Any, gate: Any, samples: Sequence[Any], clients: int, seconds: float) -> Figures:
+def ask_for(
+    desk: RequestQueue, service: Service, samples: Sequence[Any], clients: int, seconds: float
+) -> Figures:
     """Clients that never think, for a while; the first fifth is thrown away."""
     numbers, latencies = itertools.count(), list[float]()
     records: list[Any] = []
@@ -231,7 +238,8 @@ def ask_for(desk: Any, gate: Any, samples: Sequence[Any], clients: int, seconds:
         while (now := time.perf_counter()) < end:
             number = next(numbers)
             sample = replace(samples[number % len(samples)], id=f"q{number}")
-            answered = desk.submit(sample, gate).result()
+            start = partial(service.start, sample, service.gate)
+            answered = desk.submit(sample, service.gate, start).result()
             records.append(answered.record)
             if warm <= time.perf_counter() < end:
                 latencies.append(time.perf_counter() - now)
@@ -282,7 +290,7 @@ def check(options: argparse.Namespace) -> None:
     try:
         records: list[Any] = []
         for clients in (1, 4, window):  # to fit on: batches of every size
-            records += ask_for(desk, plan.service.gate, samples, clients, options.seconds).records  # type: ignore[attr-defined]
+            records += ask_for(desk, plan.service, samples, clients, options.seconds).records  # type: ignore[attr-defined]
         cascade = learn(notes, records, options.batch)
         print(f"fitted: alpha {cascade.alpha:.3f}, beta {cascade.beta:.3f}, ", end="")
         print(f"turns {statistics.mean(cascade.turns):.2f}; {len(records)} questions")
@@ -292,7 +300,7 @@ def check(options: argparse.Namespace) -> None:
             "clients | answers/s measured, simulated, bound | p50 s | p95 s (measured, simulated)"
         )
         for clients in options.clients:
-            real = ask_for(desk, plan.service.gate, samples, clients, options.seconds)
+            real = ask_for(desk, plan.service, samples, clients, options.seconds)
             load = Load(clients, 0.0, window=window)
             told = simulate(cascade, load, max(60.0, options.seconds))
             print(
