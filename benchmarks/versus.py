@@ -5,9 +5,8 @@
 Installs BASE and the commit that is checked out each into a copy of this environment (hard links,
 removed afterwards), and lets the command answer the same samples of needle with either, in turn, a
 process each: with its default settings, with one thread, and serially, both with this checkout's
-embedded models. Rates are read from the run
-folder, the loading of models left out. Answers and routes must be equal; where they are not, the
-samples are named.
+embedded models. Rates are read from the run folder, the loading of models left out. Answers and
+routes must be equal; where they are not, the samples are named.
 """
 
 from __future__ import annotations

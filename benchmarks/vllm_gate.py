@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -30,6 +29,8 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
+from speceyes_plugins.embedded import PAIR
+from speceyes_plugins.engines.transformers.models import location
 from speceyes_plugins.engines.vllm.loading import processors
 from speceyes_plugins.engines.vllm.requests import Request, StepThread
 from speceyes_plugins.engines.vllm.slots import EXTRA, ScoreSlot, StepScores
@@ -44,7 +45,7 @@ WAYS = ("nothing", "sampler", "logprobs", "flat")
 
 
 def embedded() -> str:
-    return str(resources.files("speceyes_plugins.embedded").joinpath("weights", "small"))
+    return location(PAIR, "small")
 
 
 def tiny(folder: Path) -> str:

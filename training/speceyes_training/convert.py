@@ -29,10 +29,11 @@ TOWER = "model.visual."
 def usual_sizes(model: Any, read: Callable[[], object]) -> dict[str, Tensor]:
     """Per head of each `q_proj` and `k_proj` the root mean square of what it gives in `read`."""
     sizes: dict[str, Tensor] = {}
+    width = model.config.text_config.head_dim
 
     def note(name: str) -> Callable[[Any, Any, Tensor], None]:
         def hook(_module: Any, _inputs: Any, output: Tensor) -> None:
-            heads = output.detach().reshape(-1, model.config.text_config.num_attention_heads, 32)
+            heads = output.detach().unflatten(-1, (-1, width)).flatten(0, -3)
             sizes[name] = heads.float().pow(2).mean(-1).sqrt().mean(0)
 
         return hook

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from speceyes_training.architecture import NARROW, QWEN2_5, WIDE, Part, Shape
@@ -19,14 +19,14 @@ class TrainingPlan:
     steps: int
     rows: int
     rate: float
-    dense_share: float
-    """Of the steps, at the start, in which only the visual tokens are taught."""
     first: Mapping[str, float]
     """How often each kind of lesson is drawn at first."""
-    first_until: float
+    first_until: float = 1.0
     """Share of the steps after which `then` is drawn: questions reuse what captions teach."""
-    then: Mapping[str, float]
-    vision_until: float
+    then: Mapping[str, float] = field(default_factory=dict)
+    dense_share: float = 0.0
+    """Of the steps, at the start, in which only the visual tokens are taught."""
+    vision_until: float = 0.0
     """Share of the steps after which the vision tower rests: it sees well by then."""
     seed: int = 0
     pool: int = 8000
@@ -56,7 +56,6 @@ PLANS: dict[Stage, TrainingPlan] = {
         steps=6000,
         rows=32,
         rate=1e-3,
-        dense_share=0.0,
         first={"scan": 0.75, "zoom": 0.15, "screen": 0.1},
         first_until=0.15,
         then={
@@ -87,7 +86,6 @@ PLANS: dict[Stage, TrainingPlan] = {
         steps=2600,
         rows=12,
         rate=6e-4,
-        dense_share=0.0,
         first={
             "zoom": 0.2,
             "code": 0.17,
@@ -96,9 +94,6 @@ PLANS: dict[Stage, TrainingPlan] = {
             "screen": 0.12,
             "score": 0.04,
         },
-        first_until=1.0,
-        then={},
-        vision_until=0.0,
         seed=1,
         pool=2000,
         fresh=2,
@@ -125,11 +120,7 @@ PLANS: dict[Stage, TrainingPlan] = {
         steps=800,
         rows=12,
         rate=5e-4,
-        dense_share=0.0,
         first={"draft": 0.92, "zoom": 0.04, "code": 0.04},
-        first_until=1.0,
-        then={},
-        vision_until=0.0,
         seed=1,
         pool=2000,
         fresh=2,

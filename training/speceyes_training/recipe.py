@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ import torch
 from speceyes_datasets.needle.scene import make_scene
 from speceyes_plugins.agents.deepeyes.agent import DeepEyes
 from speceyes_plugins.agents.tags import load_prompts
+from speceyes_plugins.embedded import PAIR
+from speceyes_plugins.engines.transformers.models import location
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoTokenizer
 
@@ -106,8 +107,7 @@ def dense_figures(model: TrainingModel, sampler: LessonSampler) -> dict[str, flo
 
 def make_tokenizer() -> Any:
     """The pair's tokenizer: kept with the weights, since weights mean nothing without it."""
-    folder = resources.files("speceyes_plugins.embedded").joinpath("weights", "small")
-    return AutoTokenizer.from_pretrained(str(folder))
+    return AutoTokenizer.from_pretrained(location(PAIR, "small"))
 
 
 def learn_tokenizer() -> Any:

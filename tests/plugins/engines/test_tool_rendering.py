@@ -3,7 +3,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from speceyes_plugins.agents.qwen.agent import Qwen
+from speceyes_plugins.embedded import PAIR, QWEN2_5
 from speceyes_plugins.engines.chat_rendering import ChatRenderer
+from speceyes_plugins.engines.transformers.models import location
 from speceyes_training.architecture import CHAT_TEMPLATE
 from transformers import AutoProcessor
 
-from speceyes_cli.core.chat import Ask, Message, Picture, Tool, ToolCall
+from speceyes_cli.core.chat import Ask, Message, Picture, Role, Tool, ToolCall
 from speceyes_cli.core.samples import Sample
 from speceyes_cli.host.specs import AgentOptions
 
-LARGE = str(resources.files("speceyes_plugins.embedded").joinpath("weights", "large"))
+LARGE = location(PAIR, "large")
 PICTURE = Picture("p", lambda: Image.new("RGB", (8, 8)))
 SHOWN = "<|vision_start|><|image_pad|><|vision_end|>"
 TOOL = Tool("look", "Look closer.", {"type": "object", "properties": {"at": {"type": "string"}}})
@@ -133,10 +134,11 @@ def test_without_tools_the_embedded_template_is_plain_chatml(
     assert text == f"{''.join(plain)}<|im_start|>assistant\n"
 
 
-@pytest.mark.parametrize("role", ["small", "large"])
-def test_the_embedded_models_come_with_the_template_of_their_training(role: str) -> None:
-    folder = resources.files("speceyes_plugins.embedded").joinpath("weights", role)
-    kept = folder.joinpath("chat_template.jinja").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "role"), [(PAIR, "small"), (PAIR, "large"), (QWEN2_5, "large")])
+def test_the_embedded_models_come_with_the_template_of_their_training(
+    name: str, role: Role
+) -> None:
+    kept = Path(location(name, role), "chat_template.jinja").read_text(encoding="utf-8")
     assert kept == CHAT_TEMPLATE
 
 
